@@ -1,0 +1,2 @@
+//! The `fonte` binary.
+fn main() {}
