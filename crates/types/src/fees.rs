@@ -1,0 +1,78 @@
+//! From a fee to amounts (`docs/spec/receipt.md`, 4). Every division rounds down; the treasury takes the rest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{PPM, ids::ContributionId, shares::Shares};
+
+/// How a model's fee is split, in ppm; the four parts add up to one million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Splits {
+    /// To the commons treasury.
+    pub protocol: u32,
+    /// To the worker.
+    pub worker: u32,
+    /// To the model's developer.
+    pub developer: u32,
+    /// To the contributions.
+    pub data: u32,
+}
+
+impl Splits {
+    /// Whether the parts add up to one million.
+    pub fn is_whole(&self) -> bool {
+        [self.protocol, self.worker, self.developer, self.data].into_iter().map(u64::from).sum::<u64>()
+            == u64::from(PPM)
+    }
+}
+
+/// A model's prices in wei per 1,000 tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prices {
+    /// Per 1,000 input tokens.
+    #[serde(with = "crate::wei")]
+    pub input: u128,
+    /// Per 1,000 output tokens.
+    #[serde(with = "crate::wei")]
+    pub output: u128,
+}
+
+impl Prices {
+    /// The fee of a request, rounded up to a wei; `None` if it does not fit.
+    pub fn fee(&self, input_tokens: u32, output_tokens: u32) -> Option<u128> {
+        let input = self.input.checked_mul(input_tokens.into())?;
+        let output = self.output.checked_mul(output_tokens.into())?;
+        Some(input.checked_add(output)?.div_ceil(1000))
+    }
+}
+
+/// What one row pays to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credits {
+    /// The data pool before it is shared.
+    pub data_pool: u128,
+    /// To the worker.
+    pub worker: u128,
+    /// To the developer.
+    pub developer: u128,
+    /// To the contributions, in the order of the shares.
+    pub contributions: Vec<(ContributionId, u128)>,
+    /// To the treasury: protocol part, unattributed part and dust.
+    pub treasury: u128,
+}
+
+/// `amount × ppm / 10^6`, rounded down, without overflow for any `amount`.
+pub fn part(amount: u128, ppm: u32) -> u128 {
+    let million = u128::from(PPM);
+    (amount / million) * u128::from(ppm) + (amount % million) * u128::from(ppm) / million
+}
+
+/// Splits a fee.
+pub fn credits(fee: u128, splits: &Splits, shares: &Shares) -> Credits {
+    debug_assert!(splits.is_whole());
+    let data_pool = part(fee, splits.data);
+    let (worker, developer) = (part(fee, splits.worker), part(fee, splits.developer));
+    let contributions: Vec<_> =
+        shares.as_slice().iter().map(|share| (share.contribution, part(data_pool, share.ppm))).collect();
+    let paid: u128 = contributions.iter().map(|(_, amount)| amount).sum();
+    Credits { data_pool, worker, developer, treasury: fee - worker - developer - paid, contributions }
+}

@@ -1,0 +1,253 @@
+//! What gateway and worker say to each other (`docs/spec/wire.md`): message types and their frames, without any I/O.
+//!
+//! A frame is `u32 length ‖ u8 tag ‖ body`: tag `J` is one JSON message, tag `P` a part of a contribution's bytes
+//! (`u64 contribution ‖ bytes`). A reader refuses a frame longer than [`MAX_FRAME`] before it reads it.
+
+use alloy_primitives::{Address, B256, Bytes};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Network,
+    bundle::{CitedContribution, SaltedText, Terms},
+    evidence::{OtherChannels, Run},
+    ids::{ContributionId, DatanetId, DatanetVersion, ModelId},
+    receipt::{AnswerReceipt, Visibility},
+};
+
+/// Version of the wire; peers with another one part.
+pub const PROTOCOL: u32 = 1;
+
+/// Longest frame in bytes, the length field not counted.
+pub const MAX_FRAME: usize = 8 << 20;
+
+/// Most bytes of a contribution in one part.
+pub const PART: usize = 1 << 20;
+
+/// Longest prompt in bytes.
+pub const MAX_PROMPT: usize = 256 << 10;
+
+/// Longest answer in bytes.
+pub const MAX_ANSWER: usize = 1 << 20;
+
+/// Gateway to worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToWorker {
+    /// First message.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// The network; both sides must mean the same one.
+        network: Network,
+        /// The gateway's address.
+        gateway: Address,
+    },
+    /// Answer this.
+    Job(Box<Job>),
+    /// Stop working on a job; no reply is due.
+    Cancel {
+        /// The job.
+        job: u64,
+    },
+    /// All parts of a contribution were sent.
+    ContributionEnd {
+        /// The contribution.
+        contribution: ContributionId,
+        /// Bytes in all.
+        bytes: u64,
+    },
+    /// The gateway does not hold a contribution.
+    ContributionMissing {
+        /// The contribution.
+        contribution: ContributionId,
+    },
+}
+
+/// One request as the worker gets it. The gateway has rendered the chat and reserved the fee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Number of the job on this connection.
+    pub job: u64,
+    /// `H(abi.encode(payer, gateway, nonce))`.
+    pub request_id: B256,
+    /// Who pays.
+    pub payer: Address,
+    /// The request's number.
+    pub nonce: u64,
+    /// Model asked for.
+    pub model: ModelId,
+    /// The model's terms as the gateway reserved the fee under.
+    pub terms: Terms,
+    /// Datanets that may be used.
+    pub datanets: Vec<DatanetId>,
+    /// The whole conversation as text: what is committed and what echo is judged by.
+    pub prompt: SaltedText,
+    /// The last user message.
+    pub question: String,
+    /// Salt for the answer's commitment.
+    pub answer_salt: B256,
+    /// Most tokens to write.
+    pub max_output_tokens: u32,
+    /// Sampling seed.
+    pub seed: u64,
+    /// Who may see the evidence.
+    pub visibility: Visibility,
+}
+
+/// Worker to gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToGateway {
+    /// First message.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// The worker's address.
+        worker: Address,
+        /// Models it serves.
+        models: Vec<ModelId>,
+        /// Jobs it takes at once.
+        slots: u32,
+    },
+    /// The versions it answers from now: every text in them was hashed against the chain.
+    Adopted {
+        /// Ascending by datanet.
+        versions: Vec<DatanetVersion>,
+    },
+    /// Asks for a contribution's bytes.
+    NeedContribution {
+        /// The contribution.
+        contribution: ContributionId,
+    },
+    /// The next piece of the answer.
+    Delta {
+        /// The job.
+        job: u64,
+        /// Text to append.
+        text: String,
+    },
+    /// The answer is complete.
+    Done {
+        /// The job.
+        job: u64,
+        /// Receipt, evidence and what it cites.
+        answer: Box<SignedAnswer>,
+    },
+    /// The job is not answered; nothing is owed.
+    Refused {
+        /// The job.
+        job: u64,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// What the worker stands for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedAnswer {
+    /// The receipt.
+    pub receipt: AnswerReceipt,
+    /// Signature over the receipt's id.
+    pub signature: Bytes,
+    /// The span evidence.
+    pub runs: Vec<Run>,
+    /// Hashes of the other channels.
+    pub other_channels: OtherChannels,
+    /// Openings of what the runs cite.
+    pub cited: Vec<CitedContribution>,
+}
+
+/// Why a job was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Machine-readable.
+    pub code: RefusalCode,
+    /// For people: what and what to do.
+    pub message: String,
+    /// The datanet whose terms forbid it, if that is why.
+    pub datanet: Option<DatanetId>,
+}
+
+/// Kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    /// All slots are taken.
+    Busy,
+    /// The worker does not serve the model.
+    UnknownModel,
+    /// A named datanet has no adopted version here.
+    NotAdopted,
+    /// A datanet's terms forbid it.
+    Terms,
+    /// The job is malformed or over a limit.
+    Invalid,
+    /// The worker failed.
+    Internal,
+}
+
+/// One decoded frame body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame<M> {
+    /// A message.
+    Message(M),
+    /// Part of a contribution's bytes.
+    Part(ContributionId, Vec<u8>),
+}
+
+/// A frame was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// Over [`MAX_FRAME`].
+    #[error("a frame of {0} bytes is over the limit of {MAX_FRAME}")]
+    TooLong(usize),
+    /// Unknown tag or truncated part.
+    #[error("a frame with tag {tag:?} of {length} bytes is malformed")]
+    Malformed {
+        /// First byte, if there is one.
+        tag: Option<u8>,
+        /// Length of the body.
+        length: usize,
+    },
+    /// Not the expected JSON.
+    #[error("a message could not be read")]
+    Json(#[from] serde_json::Error),
+}
+
+impl<M: Serialize + for<'de> Deserialize<'de>> Frame<M> {
+    /// The frame's bytes without the length field.
+    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
+        let mut bytes;
+        match self {
+            Self::Message(message) => {
+                bytes = vec![b'J'];
+                serde_json::to_writer(&mut bytes, message)?;
+            }
+            Self::Part(contribution, part) => {
+                bytes = vec![b'P'];
+                bytes.extend_from_slice(&contribution.0.to_be_bytes());
+                bytes.extend_from_slice(part);
+            }
+        }
+        if bytes.len() > MAX_FRAME {
+            return Err(FrameError::TooLong(bytes.len()));
+        }
+        Ok(bytes)
+    }
+
+    /// Reads a frame's bytes without the length field.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        if bytes.len() > MAX_FRAME {
+            return Err(FrameError::TooLong(bytes.len()));
+        }
+        match bytes.split_first() {
+            Some((b'J', json)) => Ok(Self::Message(serde_json::from_slice(json)?)),
+            Some((b'P', part)) if part.len() >= 8 => {
+                let (id, bytes) = part.split_at(8);
+                let id = u64::from_be_bytes(id.try_into().expect("split at 8"));
+                Ok(Self::Part(ContributionId(id), bytes.to_vec()))
+            }
+            other => Err(FrameError::Malformed { tag: other.map(|(tag, _)| *tag), length: bytes.len() }),
+        }
+    }
+}
