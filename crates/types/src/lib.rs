@@ -24,6 +24,7 @@ pub mod ids;
 pub mod merkle;
 pub mod metadata;
 pub mod receipt;
+pub mod settlement;
 pub mod shares;
 pub mod wei;
 pub mod wire;

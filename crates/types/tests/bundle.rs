@@ -1,0 +1,120 @@
+//! A bundle verifies; with any single field changed it does not, and the check names the field.
+
+mod common;
+
+use common::example;
+use fonte_types::bundle::{Outcome, ReceiptBundle, verify};
+use serde_json::Value;
+
+/// Paths to every scalar below `value`.
+fn leaves(value: &Value, path: &str, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(name, v)| leaves(v, &format!("{path}/{name}"), into)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(i, v)| leaves(v, &format!("{path}/{i}"), into)),
+        Value::Null => {}
+        _ => into.push(path.to_owned()),
+    }
+}
+
+/// Another value of the same type and shape.
+fn changed(value: &Value) -> Value {
+    match value {
+        Value::Number(n) => Value::from(n.as_u64().unwrap() + 1),
+        Value::Bool(b) => Value::from(!b),
+        Value::String(s) => Value::from(match s.as_str() {
+            "exact" => "tolerance".to_owned(),
+            "open" => "private".to_owned(),
+            "nobody" => "prompt".to_owned(),
+            "document" => "answer".to_owned(),
+            s if s.starts_with("0x") && s.len() > 2 => {
+                let last = if s.ends_with('1') { '2' } else { '1' };
+                format!("{}{last}", &s[..s.len() - 1])
+            }
+            s if s.bytes().all(|b| b.is_ascii_digit()) => {
+                (s.parse::<u128>().unwrap() + 1).to_string()
+            }
+            s => format!("{s}x"),
+        }),
+        other => panic!("not a scalar: {other}"),
+    }
+}
+
+#[test]
+fn an_honest_bundle_verifies() {
+    let verification = verify(&example().bundle);
+    assert!(verification.ok, "{verification:#?}");
+    assert!(
+        verification
+            .checks
+            .iter()
+            .any(|check| matches!(check.outcome, Outcome::NotCheckable { .. }))
+    );
+}
+
+#[test]
+fn every_changed_field_is_noticed_and_named() {
+    let bundle = serde_json::to_value(example().bundle).unwrap();
+    let mut paths = Vec::new();
+    leaves(&bundle, "", &mut paths);
+    assert!(paths.len() > 100, "only {} fields", paths.len());
+    let mut unread = Vec::new();
+    for path in paths {
+        let mut tampered = bundle.clone();
+        let place = tampered.pointer_mut(&path).unwrap();
+        *place = changed(place);
+        // What is shown beside the receipt and bound by nothing offline: checked against the chain.
+        let shown_only = path == "/model_name"
+            || ["membership", "contributor", "payee"]
+                .iter()
+                .any(|name| path.contains(&format!("/{name}")) && path.starts_with("/cited"))
+            || path.starts_with("/terms/splits");
+        let Ok(read) = serde_json::from_value::<ReceiptBundle>(tampered) else {
+            unread.push(path);
+            continue;
+        };
+        let verification = verify(&read);
+        if shown_only && verification.ok {
+            continue;
+        }
+        let differs = verification
+            .differs
+            .unwrap_or_else(|| panic!("{path} was changed and nothing noticed"));
+        let top = path.split('/').nth(1).unwrap();
+        let second = path.split('/').nth(2).unwrap_or_default();
+        let named = match top {
+            "receipt" => differs == format!("receipt.{second}"),
+            "runs" => differs == format!("runs[{second}]"),
+            "run_leaves" => differs == format!("runs[{second}]"),
+            "signed_words" => differs.starts_with("receipt."),
+            "network" | "id" => differs == "id",
+            "countersignature" => differs == "gateway_signature",
+            "worker_signature" | "gateway_signature" => differs == top,
+            "answer" | "prompt" => differs == top,
+            "cited" => differs.starts_with("cited["),
+            "other_channels" => differs == "run_leaves",
+            "terms" => differs == "receipt.fee" || differs == "terms.splits",
+            "format" => differs == "format",
+            _ => false,
+        };
+        assert!(named, "{path} was changed, the check named {differs}");
+    }
+    assert!(
+        unread
+            .iter()
+            .all(|path| path.starts_with("/receipt/shares")),
+        "could not be read: {unread:?}"
+    );
+}
+
+#[test]
+fn paid_but_not_cited_is_refused() {
+    let mut bundle = example().bundle;
+    bundle.cited.clear();
+    let differs = verify(&bundle).differs;
+    assert_eq!(differs.as_deref(), Some("runs[0]"));
+}
