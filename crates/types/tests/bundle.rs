@@ -69,6 +69,7 @@ fn every_changed_field_is_noticed_and_named() {
         *place = changed(place);
         // What is shown beside the receipt and bound by nothing offline: checked against the chain.
         let shown_only = path == "/model_name"
+            || path == "/network/datanets"
             || ["membership", "contributor", "payee"]
                 .iter()
                 .any(|name| path.contains(&format!("/{name}")) && path.starts_with("/cited"))
