@@ -1,2 +1,176 @@
-//! Project tasks.
-fn main() {}
+//! Project tasks: `cargo xtask test|check|contracts|bench`. Standard library only, so that it builds in a second.
+
+mod tidy;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+const USAGE: &str = "usage: cargo xtask <task>
+
+  test                 every test: Rust, documentation, contracts (which need Node; without it they are skipped by name)
+  check                format, clippy, documentation, paths and links, contract artifacts' freshness
+  contracts [--check]  rebuild contracts/artifacts, or prove that the committed ones are what the sources build
+  bench [NAME]         measure and write a raw run to benches/runs
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => test(),
+        ["check"] => check(),
+        ["contracts"] => contracts(false),
+        ["contracts", "--check"] => contracts(true),
+        ["bench", rest @ ..] => bench(rest),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Outcome = Result<(), String>;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace root")
+        .to_owned()
+}
+
+/// Runs a program to its end, its output going where ours goes.
+fn run(directory: &Path, program: &str, arguments: &[&str]) -> Outcome {
+    run_with(directory, program, arguments, &[])
+}
+
+fn run_with(
+    directory: &Path,
+    program: &str,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> Outcome {
+    let line = format!("{program} {}", arguments.join(" "));
+    println!("$ {line}");
+    let status = Command::new(program)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .current_dir(directory)
+        .status()
+        .map_err(|error| format!("`{line}` did not start: {error}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("`{line}` failed with {status}"))
+    }
+}
+
+fn cargo(arguments: &[&str]) -> Outcome {
+    run(
+        &root(),
+        &env::var("CARGO").unwrap_or_else(|_| "cargo".into()),
+        arguments,
+    )
+}
+
+fn test() -> Outcome {
+    cargo(&["test", "--workspace", "--no-fail-fast"])?;
+    if !has_node() {
+        println!(
+            "skipped: contract tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer"
+        );
+        return Ok(());
+    }
+    install_contract_tools()?;
+    contracts(true)?;
+    run(&root().join("contracts"), "./forge.sh", &["test"])
+}
+
+fn check() -> Outcome {
+    cargo(&["fmt", "--all", "--check"])?;
+    cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
+    let cargo_path = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    run_with(
+        &root(),
+        &cargo_path,
+        &[
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--document-private-items",
+        ],
+        &[("RUSTDOCFLAGS", "--deny warnings")],
+    )?;
+    let faults = tidy::faults(&root());
+    if faults.is_empty() {
+        println!("paths and links: all there");
+        return Ok(());
+    }
+    Err(faults.join("\n"))
+}
+
+fn contracts(check: bool) -> Outcome {
+    if !has_node() {
+        return Err(
+            "the contracts are built by solc for Node: install Node.js 20 or newer and npm".into(),
+        );
+    }
+    install_contract_tools()?;
+    let arguments: &[&str] = if check {
+        &["build.mjs", "--check"]
+    } else {
+        &["build.mjs"]
+    };
+    run(&root().join("contracts"), "node", arguments)
+}
+
+fn bench(names: &[&str]) -> Outcome {
+    let script = root().join("benches/run.sh");
+    let mut arguments = vec![
+        script
+            .to_str()
+            .ok_or("the repository's path is not UTF-8")?,
+    ];
+    arguments.extend(names);
+    run(&root(), "bash", &arguments)
+}
+
+fn has_node() -> bool {
+    ["node", "npm"].iter().all(|program| {
+        Command::new(program)
+            .arg("--version")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    })
+}
+
+/// What the contract tests need from npm, under `contracts/node_modules`, exactly as the lock file says.
+fn install_contract_tools() -> Outcome {
+    let contracts = root().join("contracts");
+    let stamp = contracts.join("node_modules/.fonte-lock");
+    let lock = std::fs::read(contracts.join("package-lock.json"))
+        .map_err(|error| format!("contracts/package-lock.json could not be read: {error}"))?;
+    if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    run(
+        &contracts,
+        "npm",
+        &["ci", "--no-audit", "--no-fund", "--loglevel=error"],
+    )?;
+    std::fs::write(&stamp, lock)
+        .map_err(|error| format!("{} could not be written: {error}", stamp.display()))
+}

@@ -1,0 +1,139 @@
+//! Do the documents tell the truth about the tree? Every path and relative link in them must exist.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Folders whose documents are read.
+const FOLDERS: [&str; 5] = ["", "docs", "benches", "contracts", "fixtures"];
+
+/// A first path segment that marks a word in backticks as a path of this repository.
+const TOP: [&str; 9] = [
+    "crates/",
+    "contracts/",
+    "docs/",
+    "fixtures/",
+    "benches/",
+    "examples/",
+    "xtask/",
+    ".ci/",
+    ".cargo/",
+];
+
+/// Every document fault, one line each.
+pub(crate) fn faults(root: &Path) -> Vec<String> {
+    let mut faults = Vec::new();
+    for document in documents(root) {
+        let Ok(text) = fs::read_to_string(&document) else {
+            faults.push(format!("{}: not UTF-8", document.display()));
+            continue;
+        };
+        let folder = document.parent().unwrap_or(root);
+        let shown = document.strip_prefix(root).unwrap_or(&document).display();
+        for (number, line) in text.lines().enumerate() {
+            for path in paths_in(line) {
+                if !root.join(&path).exists() {
+                    faults.push(format!("{shown}:{}: `{path}` does not exist", number + 1));
+                }
+            }
+            for link in links_in(line) {
+                let target = link.split('#').next().unwrap_or_default();
+                if !target.is_empty() && !folder.join(target).exists() {
+                    faults.push(format!(
+                        "{shown}:{}: link to {link} leads nowhere",
+                        number + 1
+                    ));
+                }
+            }
+        }
+    }
+    faults
+}
+
+fn documents(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in FOLDERS {
+        collect(&root.join(folder), !folder.is_empty(), &mut found);
+    }
+    found.sort();
+    found
+}
+
+fn collect(folder: &Path, deep: bool, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        // Packages and contributed texts are not ours to check.
+        if path.is_dir()
+            && deep
+            && name != "node_modules"
+            && name != "demo"
+            && name != "out"
+            && name != "cache"
+        {
+            collect(&path, deep, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// Words in backticks that begin like a path of the repository and hold no placeholder.
+fn paths_in(line: &str) -> Vec<String> {
+    line.split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| TOP.iter().any(|top| word.starts_with(top)))
+        .filter(|word| !word.contains(['*', '<', '{', ' ', '$']))
+        .map(|word| word.split("::").next().unwrap_or(word).to_owned())
+        .collect()
+}
+
+/// Targets of relative Markdown links.
+fn links_in(line: &str) -> Vec<String> {
+    line.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')'))
+        .map(|(target, _)| target.to_owned())
+        .filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_in_the_documents_exists() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        assert!(root.join("ARCHITECTURE.md").exists());
+        let faults = faults(root);
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
+    #[test]
+    fn paths_and_links_are_found() {
+        assert_eq!(
+            paths_in("see `crates/types/src` and `cargo xtask`"),
+            ["crates/types/src"]
+        );
+        assert_eq!(
+            links_in("[a](docs/x.md#y) [b](https://example.org)"),
+            ["docs/x.md#y"]
+        );
+        let planted = tempdir();
+        fs::write(planted.join("A.md"), "see `crates/nowhere`, [x](gone.md)").unwrap();
+        assert_eq!(faults(&planted).len(), 2);
+        fs::remove_dir_all(planted).unwrap();
+    }
+
+    fn tempdir() -> PathBuf {
+        let path = std::env::temp_dir().join(format!("fonte-tidy-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+}
