@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
+import {IDatanets} from "./interfaces/IDatanets.sol";
+import {NetworkDomain} from "./lib/NetworkDomain.sol";
+
+/// @title Datanets
+/// @notice See IDatanets. Holds no money, calls nobody but ERC-1271 contributors (a static call), and has no owner.
+contract Datanets is IDatanets, NetworkDomain {
+    using Checkpoints for Checkpoints.Trace160;
+
+    uint8 public constant FLAG_INDEX = 1;
+    uint8 public constant FLAG_TRAIN = 2;
+    uint8 public constant FLAG_QUOTE = 4;
+    uint8 public constant FLAG_PRIVATE = 8;
+    uint256 public constant MAX_LIST = 256;
+
+    bytes32 private constant CONTRIBUTION_TYPEHASH = keccak256(
+        "Contribution(uint32 datanet,bytes32 root,uint32 documents,uint64 textBytes,address payee,bytes32 blind,uint64 deadline)"
+    );
+    bytes32 private constant WITHDRAWAL_TYPEHASH = keccak256("Withdrawal(uint64 contribution,uint64 deadline)");
+    uint32 private constant FOREVER = type(uint32).max;
+    uint64 private constant REVEALED = type(uint64).max;
+
+    /// @dev First slot: curator, version, and what `reveal` needs of the policy.
+    struct Record {
+        address curator;
+        uint32 version;
+        ReviewRule review;
+        string name;
+        Policy policy;
+    }
+
+    /// @dev What was revealed. The membership lies apart, so that Settlement reads one slot.
+    struct Opened {
+        bytes32 root;
+        address contributor;
+        uint32 documents;
+        uint64 textBytes;
+    }
+
+    struct Commit {
+        uint64 contribution;
+        uint64 revealBy; // REVEALED once it has been: a second commit of the same opening must not revive it
+    }
+
+    /// @inheritdoc IDatanets
+    uint64 public immutable revealBlocks;
+    /// @inheritdoc IDatanets
+    address public immutable registrar;
+    /// @inheritdoc IDatanets
+    address public immutable treasury;
+
+    /// @inheritdoc IDatanets
+    uint32 public datanetCount;
+    /// @inheritdoc IDatanets
+    uint64 public contributionCount;
+    /// @inheritdoc IDatanets
+    uint96 public payeeClock;
+
+    mapping(uint32 datanet => Record) private _datanets;
+    mapping(uint64 contribution => Membership) private _memberships;
+    mapping(uint64 contribution => Opened) private _opened;
+    mapping(bytes32 commitment => Commit) private _commits;
+    mapping(uint64 contribution => Checkpoints.Trace160) private _payees;
+
+    constructor(bytes32 networkId_, address registrar_, address treasury_, uint64 revealBlocks_)
+        NetworkDomain(networkId_)
+    {
+        require(treasury_ != address(0), NotAllowed(treasury_));
+        registrar = registrar_;
+        treasury = treasury_;
+        revealBlocks = revealBlocks_;
+    }
+
+    // ---------------------------------------------------------------- datanets
+
+    /// @inheritdoc IDatanets
+    function create(string calldata name, Policy calldata policy) external returns (uint32 id) {
+        require(policy.flags <= 15 && policy.curatorPpm <= 1e6, InvalidPolicy(policy.flags, policy.curatorPpm));
+        id = ++datanetCount;
+        Record storage record = _datanets[id];
+        record.curator = msg.sender;
+        record.review = policy.review;
+        record.name = name;
+        record.policy = policy;
+        emit Created(id, msg.sender, name, policy);
+    }
+
+    // ---------------------------------------------------------------- commit, reveal
+
+    /// @inheritdoc IDatanets
+    function commit(bytes32 commitment) external returns (uint64 id) {
+        id = ++contributionCount;
+        _commit(id, commitment);
+    }
+
+    /// @inheritdoc IDatanets
+    function commitBatch(bytes32[] calldata commitments) external returns (uint64 first) {
+        require(commitments.length != 0, BatchMismatch(0, 0));
+        first = contributionCount + 1;
+        contributionCount += uint64(commitments.length);
+        for (uint256 i; i < commitments.length; ++i) {
+            _commit(first + uint64(i), commitments[i]);
+        }
+    }
+
+    /// @inheritdoc IDatanets
+    function reveal(uint64 id, Reveal calldata opening, bytes calldata signature) external {
+        _reveal(id, opening, signature);
+    }
+
+    /// @inheritdoc IDatanets
+    function revealBatch(uint64[] calldata ids, Reveal[] calldata openings, bytes[] calldata signatures) external {
+        require(
+            ids.length == openings.length && ids.length == signatures.length,
+            BatchMismatch(openings.length, signatures.length)
+        );
+        for (uint256 i; i < ids.length; ++i) {
+            _reveal(ids[i], openings[i], signatures[i]);
+        }
+    }
+
+    function _commit(uint64 id, bytes32 commitment) private {
+        Commit storage held = _commits[commitment];
+        uint64 revealBy = uint64(block.number) + revealBlocks;
+        // Copying a commitment out of the mempool gains nothing: the earlier id keeps it, whoever sent it, and only its
+        // contributor can open it.
+        if (held.contribution == 0 || held.revealBy < block.number) {
+            held.contribution = id;
+            held.revealBy = revealBy;
+        }
+        emit Committed(id, commitment, revealBy);
+    }
+
+    function _reveal(uint64 id, Reveal calldata opening, bytes calldata signature) private {
+        require(
+            opening.root != 0 && opening.documents != 0 && opening.contributor != address(0)
+                && opening.payee != address(0),
+            EmptyContribution()
+        );
+        Record storage record = _record(opening.datanet);
+        bytes32 commitment = commitmentHash(opening);
+        Commit storage held = _commits[commitment];
+        require(held.contribution != 0, NotCommitted(commitment));
+        require(held.contribution == id, CommittedAs(commitment, held.contribution));
+        require(held.revealBy != REVEALED, AlreadyRevealed(id));
+        require(block.number <= held.revealBy, RevealExpired(id, held.revealBy));
+        if (msg.sender != opening.contributor) {
+            bytes32 structHash = keccak256(
+                abi.encode(
+                    CONTRIBUTION_TYPEHASH,
+                    opening.datanet,
+                    opening.root,
+                    opening.documents,
+                    opening.textBytes,
+                    opening.payee,
+                    opening.blind,
+                    opening.deadline
+                )
+            );
+            _checkSignature(opening.contributor, structHash, opening.deadline, signature);
+        }
+
+        held.revealBy = REVEALED;
+        _open(id, opening.datanet, opening.root, opening.documents, opening.textBytes, opening.contributor, opening.payee);
+        if (record.review == ReviewRule.Open) _accept(id, opening.datanet, record);
+    }
+
+    // ---------------------------------------------------------------- review, withdrawal, payee
+
+    /// @inheritdoc IDatanets
+    function accept(uint64 id) external {
+        _review(id);
+        uint32 net = _memberships[id].datanet;
+        _accept(id, net, _datanets[net]);
+    }
+
+    /// @inheritdoc IDatanets
+    function acceptBatch(uint64[] calldata ids) external {
+        for (uint256 i; i < ids.length; ++i) {
+            _review(ids[i]);
+            uint32 net = _memberships[ids[i]].datanet;
+            _accept(ids[i], net, _datanets[net]);
+        }
+    }
+
+    /// @inheritdoc IDatanets
+    function reject(uint64 id) external {
+        _review(id);
+        _memberships[id].withdrawn = 0;
+        emit Rejected(id, _memberships[id].datanet);
+    }
+
+    /// @inheritdoc IDatanets
+    function withdraw(uint64 id) external {
+        address contributor = _contributor(id);
+        require(msg.sender == contributor, NotAllowed(msg.sender));
+        _withdraw(id);
+    }
+
+    /// @inheritdoc IDatanets
+    function withdrawFor(uint64 id, uint64 deadline, bytes calldata signature) external {
+        address contributor = _contributor(id);
+        _checkSignature(contributor, keccak256(abi.encode(WITHDRAWAL_TYPEHASH, id, deadline)), deadline, signature);
+        _withdraw(id);
+    }
+
+    /// @inheritdoc IDatanets
+    function setPayee(uint64 id, address payee) external {
+        require(msg.sender == _contributor(id), NotAllowed(msg.sender));
+        require(payee != address(0), EmptyContribution());
+        Membership storage member = _memberships[id];
+        address previous = member.payee;
+        Checkpoints.Trace160 storage history = _payees[id];
+        if (history.length() == 0) history.push(0, uint160(previous));
+        history.push(++payeeClock, uint160(payee));
+        member.payee = payee;
+        emit PayeeSet(id, payee, previous);
+    }
+
+    /// @inheritdoc IDatanets
+    function registerCommons(uint32 net, bytes32 root, uint32 documents, uint64 textBytes)
+        external
+        returns (uint64 id)
+    {
+        require(msg.sender == registrar, NotAllowed(msg.sender));
+        require(root != 0 && documents != 0, EmptyContribution());
+        Record storage record = _record(net);
+        id = ++contributionCount;
+        _open(id, net, root, documents, textBytes, treasury, treasury);
+        _accept(id, net, record);
+    }
+
+    /// @dev Reverts unless the caller is the curator and the contribution is pending.
+    function _review(uint64 id) private view {
+        _contributor(id);
+        require(msg.sender == _datanets[_memberships[id].datanet].curator, NotAllowed(msg.sender));
+        Status status = _status(id);
+        require(status == Status.Pending, WrongStatus(id, status));
+    }
+
+    function _open(
+        uint64 id,
+        uint32 net,
+        bytes32 root,
+        uint32 documents,
+        uint64 textBytes,
+        address contributor,
+        address payee
+    ) private {
+        _opened[id] = Opened(root, contributor, documents, textBytes);
+        _memberships[id] = Membership(net, 0, FOREVER, payee);
+        emit Revealed(id, net, contributor, payee, root, documents, textBytes);
+    }
+
+    function _accept(uint64 id, uint32 net, Record storage record) private {
+        uint32 added = ++record.version;
+        _memberships[id].added = added;
+        emit Accepted(id, net, added);
+    }
+
+    function _withdraw(uint64 id) private {
+        Status status = _status(id);
+        require(status == Status.Pending || status == Status.Accepted, WrongStatus(id, status));
+        Membership storage member = _memberships[id];
+        Record storage record = _datanets[member.datanet];
+        // A pending contribution was never a member, so the membership's version does not move; +1 keeps the mark
+        // apart from the 0 of a rejection.
+        uint32 since = status == Status.Accepted ? ++record.version : record.version + 1;
+        member.withdrawn = since;
+        emit Withdrawn(id, member.datanet, since);
+    }
+
+    function _checkSignature(address signer, bytes32 structHash, uint64 deadline, bytes calldata signature)
+        private
+        view
+    {
+        require(block.timestamp <= deadline, SignatureExpired(deadline));
+        require(
+            SignatureChecker.isValidSignatureNowCalldata(signer, _digest(structHash), signature),
+            InvalidSignature(signer)
+        );
+    }
+
+    // ---------------------------------------------------------------- views
+
+    /// @inheritdoc IDatanets
+    function datanet(uint32 id) external view returns (Datanet memory) {
+        Record storage record = _record(id);
+        return Datanet(record.name, record.curator, record.version, record.policy);
+    }
+
+    /// @inheritdoc IDatanets
+    function version(uint32 id) external view returns (uint32) {
+        return _record(id).version;
+    }
+
+    /// @inheritdoc IDatanets
+    function contribution(uint64 id) external view returns (Contribution memory) {
+        return _contribution(id);
+    }
+
+    /// @inheritdoc IDatanets
+    function contributions(uint64 first, uint256 limit) external view returns (Contribution[] memory list) {
+        if (first == 0) first = 1;
+        if (limit > MAX_LIST) limit = MAX_LIST;
+        uint256 count = contributionCount;
+        uint256 left = first > count ? 0 : count - first + 1;
+        list = new Contribution[](left < limit ? left : limit);
+        for (uint256 i; i < list.length; ++i) {
+            list[i] = _contribution(first + uint64(i));
+        }
+    }
+
+    /// @inheritdoc IDatanets
+    function commitmentOf(bytes32 commitment) external view returns (uint64, uint64) {
+        Commit storage held = _commits[commitment];
+        return (held.contribution, held.revealBy);
+    }
+
+    /// @inheritdoc IDatanets
+    function commitmentHash(Reveal calldata opening) public pure returns (bytes32) {
+        return keccak256(
+            abi.encode(
+                opening.datanet,
+                opening.root,
+                opening.documents,
+                opening.textBytes,
+                opening.contributor,
+                opening.payee,
+                opening.blind
+            )
+        );
+    }
+
+    /// @inheritdoc IDatanets
+    function membership(uint64 id) external view returns (Membership memory) {
+        return _memberships[id];
+    }
+
+    /// @inheritdoc IDatanets
+    function isMember(uint64 id, uint32 v) external view returns (bool) {
+        Membership memory member = _memberships[id];
+        return _covers(member, v);
+    }
+
+    /// @inheritdoc IDatanets
+    function isMemberOfAny(uint64 id, uint64[] calldata versions) external view returns (bool) {
+        return _covered(_memberships[id], versions);
+    }
+
+    /// @inheritdoc IDatanets
+    function payeesOf(uint64[] calldata versions, uint256[] calldata shares)
+        external
+        view
+        returns (address[] memory payees)
+    {
+        for (uint256 i; i < versions.length; ++i) {
+            uint32 net = uint32(versions[i] >> 32);
+            uint32 latest = _datanets[net].version;
+            require(uint32(versions[i]) <= latest, UnknownVersion(net, uint32(versions[i]), latest));
+        }
+        payees = new address[](shares.length);
+        for (uint256 i; i < shares.length; ++i) {
+            uint64 id = uint64(shares[i] >> 32);
+            Membership memory member = _memberships[id];
+            require(_covered(member, versions), NotMember(id));
+            payees[i] = member.payee;
+        }
+    }
+
+    /// @inheritdoc IDatanets
+    function payeeAt(uint64 id, uint96 clock) external view returns (address) {
+        Checkpoints.Trace160 storage history = _payees[id];
+        return history.length() == 0 ? _memberships[id].payee : address(history.upperLookup(clock));
+    }
+
+    function _covered(Membership memory member, uint64[] calldata versions) private pure returns (bool) {
+        for (uint256 i; i < versions.length; ++i) {
+            if (uint32(versions[i] >> 32) == member.datanet && _covers(member, uint32(versions[i]))) return true;
+        }
+        return false;
+    }
+
+    function _covers(Membership memory member, uint32 v) private pure returns (bool) {
+        return member.added != 0 && member.added <= v && v < member.withdrawn;
+    }
+
+    function _record(uint32 id) private view returns (Record storage record) {
+        record = _datanets[id];
+        require(record.curator != address(0), UnknownDatanet(id));
+    }
+
+    function _contributor(uint64 id) private view returns (address contributor) {
+        contributor = _opened[id].contributor;
+        require(contributor != address(0), UnknownContribution(id));
+    }
+
+    function _contribution(uint64 id) private view returns (Contribution memory) {
+        Membership memory member = _memberships[id];
+        Opened memory opened = _opened[id];
+        return Contribution(
+            id,
+            _status(id),
+            member.datanet,
+            member.added,
+            member.withdrawn,
+            opened.contributor,
+            member.payee,
+            opened.root,
+            opened.documents,
+            opened.textBytes
+        );
+    }
+
+    function _status(uint64 id) private view returns (Status) {
+        if (_opened[id].contributor == address(0)) return Status.Unrevealed;
+        Membership memory member = _memberships[id];
+        if (member.withdrawn == 0) return Status.Rejected;
+        if (member.withdrawn != FOREVER) return Status.Withdrawn;
+        return member.added == 0 ? Status.Pending : Status.Accepted;
+    }
+}
