@@ -292,8 +292,7 @@ contract Challenges is IChallenges {
 
     function _checkRun(Case memory facts, RowOpening calldata row, RunOpening calldata opened) private pure {
         _checkReceipt(facts, row, opened.receipt);
-        (bytes32 hash, bytes32 spanRoot) = Commitments.evidence(opened);
-        require(spanRoot == opened.spanRoot, EvidenceMismatch(opened.spanRoot, spanRoot));
+        bytes32 hash = Commitments.evidence(opened);
         require(hash == opened.receipt.evidenceHash, EvidenceMismatch(opened.receipt.evidenceHash, hash));
     }
 

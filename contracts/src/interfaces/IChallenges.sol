@@ -66,11 +66,10 @@ interface IChallenges {
         uint64 offset;
     }
 
-    /// @notice A run of a receipt's evidence.
+    /// @notice A run of a receipt's evidence, with its path among `runs` leaves.
     struct RunOpening {
         AnswerReceipt receipt;
         uint32 runs;
-        bytes32 spanRoot;
         bytes32 contextHash;
         bytes32 influenceHash;
         uint32 index;

@@ -100,8 +100,8 @@ library Commitments {
         return keccak256(abi.encodePacked(uint8(0x03), documents, root(document, index, documents, path)));
     }
 
-    /// @notice The evidence hash (tag 06) that an opening of a run (tag 08) leads to, and the root of the spans.
-    function evidence(IChallenges.RunOpening calldata opening) internal pure returns (bytes32 hash, bytes32 spanRoot) {
+    /// @notice The evidence hash (tag 06) that an opening of a run (tag 08) leads to.
+    function evidence(IChallenges.RunOpening calldata opening) internal pure returns (bytes32) {
         IChallenges.Run calldata run = opening.run;
         bytes32 leaf = keccak256(
             abi.encodePacked(
@@ -115,9 +115,9 @@ library Commitments {
                 run.offset
             )
         );
-        spanRoot = root(leaf, opening.index, opening.runs, opening.path);
-        hash = keccak256(
-            abi.encodePacked(uint8(0x06), opening.runs, opening.spanRoot, opening.contextHash, opening.influenceHash)
+        bytes32 spanRoot = root(leaf, opening.index, opening.runs, opening.path);
+        return keccak256(
+            abi.encodePacked(uint8(0x06), opening.runs, spanRoot, opening.contextHash, opening.influenceHash)
         );
     }
 
