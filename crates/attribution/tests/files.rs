@@ -1,0 +1,183 @@
+//! What is on disk: damage of any byte is refused and never answers wrongly, killed builds leave nothing, segments
+//! merge, one writer at a time.
+
+use std::{fs, path::PathBuf};
+
+use fonte_attribution::{Damage, Document, Everyone, IndexConfig, IndexError, SuffixIndex, TraceError, TraceIndex};
+use fonte_types::{ContributionId, DatanetId, evidence::Run};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use tempfile::TempDir;
+
+const CONFIG: IndexConfig = IndexConfig { max_segment_bytes: 1 << 20, merge_at: 4 };
+
+fn documents(count: u64, bytes: usize, seed: u64) -> Vec<Document> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut text = || (0..bytes).map(|_| random.random_range(b'a'..=b'd')).collect();
+    (1..=count)
+        .map(|id| Document { contribution: ContributionId(id), document: 0, datanet: DatanetId(1), text: text() })
+        .collect()
+}
+
+fn segment_files(folder: &TempDir) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "fonte"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// Opens and asks everything that touches every section.
+fn ask(folder: &TempDir, answer: &[u8]) -> Result<Vec<Run>, String> {
+    let index = SuffixIndex::open(folder.path(), CONFIG).map_err(|error| format!("{error:?}"))?;
+    index.owners(answer, b"", &Everyone).map_err(|error| format!("{error:?}"))
+}
+
+#[test]
+fn a_damaged_segment_is_refused_or_answers_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = documents(40, 2_000, 1);
+    SuffixIndex::open(folder.path(), CONFIG).unwrap().add(documents.clone()).unwrap();
+    let answer = [&documents[3].text[100..700], &documents[20].text[5..90], &documents[39].text[1_000..]].concat();
+    let expected = ask(&folder, &answer).unwrap();
+
+    let [path] = segment_files(&folder).try_into().unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let mut random = StdRng::seed_from_u64(2);
+    let header = 0..64 * 8;
+    let anywhere = (0..600).map(|_| random.random_range(0..bytes.len() * 8));
+    let mut refused = 0;
+    for bit in header.chain(anywhere.collect::<Vec<_>>()) {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, &damaged).unwrap();
+        match ask(&folder, &answer) {
+            // A chunk that no query touched may be damaged unnoticed; what is answered is right all the same.
+            Ok(runs) => assert_eq!(runs, expected, "bit {bit}"),
+            Err(error) => {
+                assert!(error.contains("Damaged"), "{error}");
+                refused += 1;
+            }
+        }
+        assert!(bit >= 64 * 8 || refused == bit + 1, "bit {bit} of the header went unnoticed");
+    }
+    // With chunks of 64 KiB and a file of a few, hardly any stays untouched.
+    assert!(refused > 1_000, "{refused} of 1112 flips were refused");
+
+    for length in [0, 1, 63, 64, 65, 5_000, bytes.len() / 2, bytes.len() - 1] {
+        fs::write(&path, &bytes[..length]).unwrap();
+        let error = ask(&folder, &answer).unwrap_err();
+        assert!(error.contains("Length"), "{length}: {error}");
+    }
+    fs::write(&path, [&bytes[..], b"x"].concat()).unwrap();
+    assert!(ask(&folder, &answer).unwrap_err().contains("Length"));
+    fs::write(&path, vec![b'z'; bytes.len()]).unwrap();
+    assert!(ask(&folder, &answer).unwrap_err().contains("Magic"));
+
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(ask(&folder, &answer).unwrap(), expected);
+}
+
+#[test]
+fn damage_says_which_part_of_which_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = documents(10, 20_000, 3);
+    SuffixIndex::open(folder.path(), CONFIG).unwrap().add(documents.clone()).unwrap();
+    let [path] = segment_files(&folder).try_into().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let text = bytes.windows(100).position(|window| window == &documents[7].text[..100]).unwrap();
+    bytes[text] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let index = SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    let error = index.owners(&documents[7].text[..500], b"", &Everyone).unwrap_err();
+    let TraceError::Damaged { path: named, damage: Damage::Checksum { section, start, end } } = error else {
+        panic!("{error:?}")
+    };
+    assert_eq!((named, section), (path, "text"));
+    assert!((start..end).contains(&(text as u64)));
+}
+
+#[test]
+fn what_a_killed_build_left_is_removed_and_a_lost_manifest_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = documents(2, 500, 4);
+    SuffixIndex::open(folder.path(), CONFIG).unwrap().add(documents[..1].to_vec()).unwrap();
+    let [live] = segment_files(&folder).try_into().unwrap();
+    // Killed after the rename of a segment and before the manifest; killed while writing either.
+    let orphan = folder.path().join(format!("segment-{:016}.fonte", 1));
+    fs::copy(&live, &orphan).unwrap();
+    fs::write(folder.path().join(format!("segment-{:016}.tmp", 2)), b"half").unwrap();
+    fs::write(folder.path().join("manifest.tmp"), b"half").unwrap();
+    fs::write(folder.path().join("notes.txt"), b"not ours").unwrap();
+
+    let index = SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    assert_eq!(index.stats().documents, 1);
+    let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["lock", "manifest", "notes.txt", live.file_name().unwrap().to_str().unwrap()]);
+    index.add(documents[1..].to_vec()).unwrap();
+    assert_eq!(index.stats().documents, 2);
+    drop(index);
+
+    fs::remove_file(folder.path().join("manifest")).unwrap();
+    let error = SuffixIndex::open(folder.path(), CONFIG).err().unwrap();
+    assert!(matches!(error, IndexError::Io { .. }), "{error:?}");
+    assert!(live.exists());
+}
+
+#[test]
+fn one_writer_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    assert!(matches!(SuffixIndex::open(folder.path(), CONFIG), Err(IndexError::Locked { .. })));
+    drop(first);
+    SuffixIndex::open(folder.path(), CONFIG).unwrap();
+}
+
+#[test]
+fn small_segments_merge_and_large_input_is_split() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = IndexConfig { max_segment_bytes: 300_000, merge_at: 4 };
+    let index = SuffixIndex::open(folder.path(), config).unwrap();
+    let documents = documents(64, 4_000, 5);
+    let mut most = 0;
+    for document in documents.iter().rev() {
+        index.add([document.clone()]).unwrap();
+        most = most.max(index.stats().segments);
+    }
+    assert!(most <= 12, "{most} segments");
+    assert_eq!(segment_files(&folder).len(), index.stats().segments);
+    assert_eq!((index.stats().documents, index.stats().text_bytes), (64, 64 * 4_000));
+    for (at, document) in documents.iter().enumerate() {
+        let runs = index.owners(&document.text, b"", &Everyone).unwrap();
+        assert!(runs.len() == 1 && runs[0].source.code() == at as u64 + 1);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let index = SuffixIndex::open(folder.path(), IndexConfig { max_segment_bytes: 10_000, merge_at: 8 }).unwrap();
+    index.add(documents).unwrap();
+    assert_eq!(index.stats().segments, 32);
+}
+
+#[test]
+fn queries_run_while_documents_are_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    let documents = documents(60, 1_000, 6);
+    index.add(documents[..1].to_vec()).unwrap();
+    let first = &documents[0].text;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for document in &documents[1..] {
+                index.add([document.clone()]).unwrap();
+            }
+        });
+        let mut asked = 0;
+        while !writer.is_finished() || asked == 0 {
+            assert_eq!(index.count(first, &Everyone).unwrap(), 1);
+            asked += 1;
+        }
+    });
+    assert_eq!(index.stats().documents, 60);
+}
