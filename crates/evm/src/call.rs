@@ -23,6 +23,9 @@ pub const MAX_CALL_GAS: u64 = 50_000_000;
 /// What a plain transfer costs: no transaction costs less.
 const TRANSFER_GAS: u64 = 21_000;
 
+/// What a call with value gives its callee on top.
+const CALL_STIPEND: u64 = 2_300;
+
 /// A call from outside, as a wallet or tool describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CallRequest {
@@ -179,13 +182,17 @@ impl Executor {
                 });
             }
         };
-        // The lower bound fails: what is spent before refunds is needed, less one.
-        let mut low = used.tx_gas_used().saturating_sub(1).max(TRANSFER_GAS - 1);
-        // A call keeps back 1/64 of its gas and may look at what is left, so the use is a guess, but a good one.
-        let stipend = 2_300;
-        let guess = (used.total_gas_spent().saturating_add(stipend)) / 63 * 64 + 64;
-        if guess < high && guess > low {
-            self.bisect(&state, header, request, guess, &mut low, &mut high)?;
+        // What is spent before refunds is needed, and mostly enough. Where it is not, a call kept back 1/64 of its gas or
+        // looks at what is left: the next guess allows for that.
+        let spent = used.total_gas_spent().max(used.floor_gas());
+        let mut low = TRANSFER_GAS - 1;
+        for guess in [spent, spent.saturating_add(CALL_STIPEND) / 63 * 64 + 64] {
+            if low < guess && guess < high {
+                self.bisect(&state, header, request, guess, &mut low, &mut high)?;
+            }
+        }
+        if low < spent {
+            low = low.max(spent - 1);
         }
         while high - low > 1 && high - low > high / 64 {
             let middle = low + (high - low) / 2;

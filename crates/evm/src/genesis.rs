@@ -8,7 +8,7 @@ use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, TxKind, U256, kecc
 use revm::{
     ExecuteCommitEvm, ExecuteEvm,
     context::{ContextSetters, TxEnv},
-    context_interface::result::ExecutionResult,
+    context_interface::{JournalTr, result::ExecutionResult},
     handler::{EthFrame, Handler, MainnetHandler, SYSTEM_ADDRESS},
     interpreter::interpreter::EthInterpreter,
     primitives::eip170::MAX_CODE_SIZE,
@@ -364,6 +364,12 @@ impl Building {
     ) -> Result<Bytes, String> {
         let state = self.state.clone();
         let mut machine = machine(self.chain_id, &state, &self.header);
+        // A value is taken from a loaded account; a system call by itself does not load its caller.
+        machine
+            .ctx
+            .journaled_state
+            .load_account(from)
+            .map_err(|error| error.to_string())?;
         machine.ctx.set_tx(TxEnv {
             caller: from,
             kind: TxKind::Call(to),

@@ -1,59 +1,63 @@
-//! The state transition: `(state, block) -> (state root, outcomes)`, on revm.
+//! The state transition of a Fonte chain: `(state, block) -> (state root, outcomes)`, on revm, under Osaka's rules.
 //!
-//! # API (being filled in; these signatures are what `fonte-chain` builds on)
+//! **One block through it.** [`Genesis::build`] gives block 0 and its [`State`]. A proposer hands the parent's header, the
+//! state after it and transactions from its pool to [`Executor::propose`]: what fits becomes an [`ExecutedBlock`], the rest
+//! comes back as [`Skipped`] with the [`Refusal`]. The other validators find the senders ([`RecoveredBlock::recover`]) and
+//! execute it too ([`Executor::verify`]), which fails with the first thing that differs. Each `ExecutedBlock` carries the
+//! world after it, for its children and for reads, and a [`StateDiff`], for the store. [`Executor::call`] and
+//! [`Executor::estimate_gas`] answer tools.
 //!
-//! ```text
-//! // --- state: an immutable, cheaply cloned snapshot (persistent Merkle-Patricia trie, nodes shared by Arc).
-//! // Every block has its own `State`; forks share structure, dropping a `State` drops the loser. No overlay chain to
-//! // walk: the snapshot after a block answers every read. Rebuilt at start from flat rows by `StateLoader`.
-//! #[derive(Clone)] struct State
-//! impl State {
-//!     fn root(&self) -> B256;
-//!     fn account(&self, Address) -> Option<Account>;            // nonce, balance, code_hash, storage_root()
-//!     fn storage(&self, Address, slot: U256) -> U256;
-//!     fn code(&self, Address) -> Bytes;  fn code_by_hash(&self, &B256) -> Option<Bytes>;
-//!     fn block_hash(&self, number: u64) -> Option<B256>;        // the last 256
-//!     fn apply(&self, &StateDiff) -> Result<State, StateError>; // recompute a post-state from a stored diff
-//!     fn proof(&self, Address, slots: &[U256]) -> AccountProof; // eth_getProof
+//! **State.** A [`State`] is an immutable snapshot: a persistent Merkle-Patricia trie whose nodes are shared between
+//! versions. Competing blocks each have their own, so nothing leaks between forks, and dropping a loser's snapshot is all
+//! the clean-up there is; recent snapshots are cheap to keep for historical reads and proofs. The whole state is in memory,
+//! some 300 bytes per account or slot; the store holds plain rows, from which [`StateLoader`] rebuilds it at start.
+//!
+//! **Ethereum's, except**: no blobs, no replay-unprotected transactions, the base fee has a floor ([`MIN_BASE_FEE`]),
+//! several blocks may share a second, `PREVRANDAO` is the hash of the parent's hash (foreseeable: no randomness), and the
+//! gas limit is fixed at genesis. The beacon root of EIP-4788 is zero and its contract is absent.
+//!
+//! **Never**: network, clock, files, randomness. The same inputs give the same outputs on every machine.
+//!
+//! ```
+//! use alloy_primitives::{Address, U256, bytes};
+//! use fonte_evm::{BlockAttributes, CallOutcome, CallRequest, Executor, Genesis, MAX_BLOCK_BYTES, Predeploy};
+//!
+//! let contract = Address::with_last_byte(0x42);
+//! let genesis = Genesis {
+//!     chain_id: 36_683,
+//!     timestamp: 1_700_000_000,
+//!     gas_limit: 60_000_000,
+//!     base_fee: 1_000_000_000,
+//!     alloc: vec![],
+//!     predeploys: vec![Predeploy {
+//!         name: "Answer".into(),
+//!         address: contract,
+//!         // A constructor that stores 7 in slot 0 and deploys code returning that slot.
+//!         init_code: bytes!("60075f556008601060003960086000f35f545f5260205ff3"),
+//!         value: U256::ZERO,
+//!     }],
+//!     calls: vec![],
 //! }
-//! struct StateLoader; // ::new() .account(addr, Account) .storage(addr, slot, value) .code(Bytes) .block_hash(n, h)
-//!                     // .finish() -> Result<State, StateError>; any order
-//! struct Account { nonce: u64, balance: U256, code_hash: B256 }
+//! .build()?;
 //!
-//! // --- what the store writes for a finalized block (plain keys, ordered)
-//! struct StateDiff { accounts: BTreeMap<Address, Option<Account>>, wiped: BTreeSet<Address>,
-//!                    storage: BTreeMap<Address, BTreeMap<U256, U256>>,   // zero = delete the row
-//!                    code: BTreeMap<B256, Bytes> }
+//! // The next block, by a proposer, checked by a validator.
+//! let executor = Executor::new(36_683);
+//! let attributes = BlockAttributes {
+//!     timestamp: 1_700_000_001,
+//!     beneficiary: Address::ZERO,
+//!     extra_data: Default::default(),
+//!     max_bytes: MAX_BLOCK_BYTES,
+//! };
+//! let proposal = executor.propose(genesis.header(), &genesis.state, attributes, [])?;
+//! let block = executor.verify(genesis.header(), &genesis.state, &proposal.executed.block)?;
+//! assert_eq!(block.header().parent_hash, genesis.hash());
 //!
-//! // --- blocks and transactions (alloy-consensus types, Ethereum RLP and hashes)
-//! type Transaction = alloy_consensus::TxEnvelope;     type RecoveredTx = Recovered<Transaction>;
-//! type Block = alloy_consensus::Block<Transaction>;   // Header = alloy_consensus::Header, hash = header.hash_slow()
-//! struct RecoveredBlock { block: Block, hash: B256, senders: Vec<Address> }
-//! impl RecoveredBlock { fn recover(block: Block, known: impl Fn(&TxHash) -> Option<Address>) -> Result<Self, BlockError>; }
-//! fn recover(tx: Transaction) -> Result<RecoveredTx, Refusal>;
-//! fn next_base_fee(parent: &Header) -> u64;
-//!
-//! // --- the executor: one per chain id, no other state
-//! #[derive(Clone, Copy)] struct Executor;             // Executor::new(chain_id)
-//! impl Executor {
-//!     fn validate_for_pool(&self, tx: &Transaction) -> Result<(), Refusal>;  // stateless: type, chain id, gas, size
-//!     fn propose(&self, parent: &Header, state: &State, BlockAttributes, txs: impl IntoIterator<Item = RecoveredTx>)
-//!         -> Result<Proposal, BlockError>;            // Proposal { executed: ExecutedBlock, skipped: Vec<Skipped> }
-//!     fn verify(&self, parent: &Header, state: &State, &RecoveredBlock) -> Result<ExecutedBlock, BlockError>;
-//!     fn call(&self, state: &State, header: &Header, &CallRequest) -> Result<CallOutcome, CallError>;
-//!     fn estimate_gas(&self, state: &State, header: &Header, &CallRequest) -> Result<u64, CallError>;
-//! }
-//! struct BlockAttributes { timestamp: u64, beneficiary: Address, extra_data: Bytes, max_bytes: usize }
-//! struct ExecutedBlock { block: RecoveredBlock, outcomes: Vec<TransactionOutcome>, diff: StateDiff, state: State }
-//! struct TransactionOutcome { hash: TxHash, receipt: ReceiptEnvelope, gas_used: u64, effective_gas_price: u128,
-//!                             contract_address: Option<Address>, first_log_index: u64 }
-//! struct Skipped { hash: TxHash, sender: Address, refusal: Refusal }  // Refusal::may_become_valid() -> bool: keep or drop
-//! enum Refusal { NonceTooLow{..}, NonceTooHigh{..}, InsufficientFunds{..}, FeeBelowBase{..}, BlockFull{..}, .. }
-//!
-//! // --- genesis
-//! struct Genesis { chain_id, timestamp, gas_limit, base_fee, alloc: Vec<GenesisAccount>, predeploys: Vec<Predeploy>,
-//!                  calls: Vec<GenesisCall> }   // serde
-//! impl Genesis { fn build(&self) -> Result<ExecutedBlock, GenesisError>; } // block 0, diff = the whole state
+//! let request = CallRequest { to: Some(contract), ..CallRequest::default() };
+//! let CallOutcome::Success { output, .. } = executor.call(&block.state, block.header(), &request)? else {
+//!     panic!("the contract returns");
+//! };
+//! assert_eq!(U256::from_be_slice(&output), U256::from(7));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod block;

@@ -59,7 +59,6 @@ impl<V> Trie<V> {
             }
         }
     }
-
 }
 
 impl<V: Clone> Trie<V> {
