@@ -22,13 +22,14 @@ pub fn owners(documents: &[Document], answer: &[u8], prompt: &[u8], members: &dy
     sources.insert(0, (Source::Prompt, 0, prompt));
 
     // The owner of a byte is the earliest source with a window over it.
+    let holder = |window: &[u8]| {
+        sources.iter().position(|(_, _, text)| text.windows(WINDOW).any(|other| other == window)).unwrap_or(usize::MAX)
+    };
+    let holders: Vec<usize> = answer.windows(WINDOW).map(holder).collect();
     let owner = |byte: usize| {
         let windows = byte.saturating_sub(WINDOW - 1)..=byte;
-        let windows: Vec<&[u8]> = windows.filter_map(|s| answer.get(s..s + WINDOW)).collect();
-        sources
-            .iter()
-            .find(|(_, _, text)| text.windows(WINDOW).any(|window| windows.contains(&window)))
-            .map_or(Source::Nobody, |(source, ..)| *source)
+        let earliest = windows.filter_map(|s| holders.get(s)).min();
+        earliest.and_then(|earliest| sources.get(*earliest)).map_or(Source::Nobody, |(source, ..)| *source)
     };
     let owned: Vec<Source> = (0..answer.len()).map(owner).collect();
 
