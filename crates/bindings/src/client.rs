@@ -1,0 +1,421 @@
+//! A typed view of the contracts over JSON-RPC, and the few transactions that roles send.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy_contract::{CallBuilder, CallDecoder};
+use alloy_network::EthereumWallet;
+use alloy_primitives::{Address, B256, TxHash};
+use alloy_provider::{DynProvider, Provider, ProviderBuilder};
+use alloy_rpc_types_eth::TransactionReceipt;
+use alloy_signer_local::PrivateKeySigner;
+use fonte_types::{
+    ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, bundle::Terms,
+    ids::Membership,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    addresses,
+    contracts::{Challenges, Datanets, Models, Settlement},
+    convert,
+};
+
+/// How a datanet admits contributions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(u8)]
+pub enum ReviewRule {
+    /// At the reveal.
+    Open = 0,
+    /// When the curator accepts.
+    Curator = 1,
+}
+
+/// Terms under which a datanet's texts may be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// SPDX expression.
+    pub licence: String,
+    /// May be indexed.
+    pub index: bool,
+    /// May be trained on.
+    pub train: bool,
+    /// May be quoted.
+    pub quote: bool,
+    /// Private requests may use it.
+    pub private: bool,
+    /// Who admits.
+    pub review: ReviewRule,
+    /// The curator's cut in ppm.
+    pub curator_ppm: u32,
+    /// Least price of 1,000 output tokens, in wei.
+    #[serde(with = "fonte_types::wei")]
+    pub price_floor: u128,
+    /// ISO 3166-1 alpha-2 codes.
+    pub jurisdictions: Vec<[u8; 2]>,
+}
+
+/// A datanet on chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatanetRecord {
+    /// Its id.
+    pub id: DatanetId,
+    /// Its name.
+    pub name: String,
+    /// Who curates it.
+    pub curator: Address,
+    /// Its latest version.
+    pub version: Version,
+    /// Its policy, which never changes.
+    pub policy: Policy,
+}
+
+/// Where a contribution stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContributionStatus {
+    /// Waits for the curator.
+    Pending,
+    /// A member.
+    Accepted,
+    /// No longer a member.
+    Withdrawn,
+    /// Refused by the curator.
+    Rejected,
+}
+
+/// A revealed contribution on chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContributionRecord {
+    /// Its id: the order of commits.
+    pub id: ContributionId,
+    /// Where it stands.
+    pub status: ContributionStatus,
+    /// Merkle root over its documents.
+    pub root: B256,
+    /// Number of documents.
+    pub documents: u32,
+    /// Bytes of text.
+    pub text_bytes: u64,
+    /// From which to which version it belongs to its datanet.
+    pub membership: Membership,
+    /// Who signed it.
+    pub contributor: Address,
+    /// Who is paid.
+    pub payee: Address,
+}
+
+/// A registered model with the terms in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRecord {
+    /// Its id.
+    pub id: ModelId,
+    /// Its name.
+    pub name: String,
+    /// Hash of its artifact.
+    pub artifact: B256,
+    /// Hash of its adapter.
+    pub adapter: B256,
+    /// Who is paid the developer's part.
+    pub developer: Address,
+    /// Splits and prices.
+    pub terms: Terms,
+    /// Datanets it answers from.
+    pub datanets: Vec<DatanetId>,
+}
+
+/// The chain could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is not one.
+    #[error(
+        "{0:?} is not an http URL: give the chain's JSON-RPC address, such as http://127.0.0.1:8545"
+    )]
+    Url(String),
+    /// The node did not answer, or answered with an error.
+    #[error("the chain at {url} did not serve {what}: {source}")]
+    Rpc {
+        /// Where.
+        url: String,
+        /// What was asked.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The contracts are not there.
+    #[error("the chain at {url} has no Fonte contract at {address}: is it a Fonte chain?")]
+    NoContract {
+        /// Where.
+        url: String,
+        /// Missing contract.
+        address: Address,
+    },
+    /// A transaction was included and failed.
+    #[error("{what} failed in transaction {hash}: {reason}")]
+    Reverted {
+        /// What was tried.
+        what: &'static str,
+        /// The transaction.
+        hash: TxHash,
+        /// The decoded reason, where the chain gives one.
+        reason: String,
+    },
+    /// A transaction would fail: it was not sent.
+    #[error("{what} would fail: {reason}")]
+    Refused {
+        /// What was tried.
+        what: &'static str,
+        /// The decoded reason.
+        reason: String,
+    },
+}
+
+/// A connection to a Fonte chain; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    url: Arc<str>,
+    provider: DynProvider,
+    network: Network,
+    sender: Option<Address>,
+}
+
+/// How often inclusion is looked for: a local chain finalizes within tens of milliseconds.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Contributions read in one call.
+const PAGE: u64 = 256;
+
+impl Client {
+    /// Connects, checks that the contracts are there, and learns the network id. With a signer it can send.
+    pub async fn connect(url: &str, signer: Option<PrivateKeySigner>) -> Result<Self, ClientError> {
+        let parsed = url.parse().map_err(|_| ClientError::Url(url.into()))?;
+        let sender = signer.as_ref().map(PrivateKeySigner::address);
+        let provider = match signer {
+            Some(signer) => ProviderBuilder::new()
+                .with_simple_nonce_management()
+                .wallet(EthereumWallet::from(signer))
+                .connect_http(parsed)
+                .erased(),
+            None => ProviderBuilder::new().connect_http(parsed).erased(),
+        };
+        provider.client().set_poll_interval(POLL);
+        let rpc = |what, source: Box<dyn std::error::Error + Send + Sync>| ClientError::Rpc {
+            url: url.into(),
+            what,
+            source,
+        };
+        let chain_id = provider
+            .get_chain_id()
+            .await
+            .map_err(|e| rpc("its chain id", e.into()))?;
+        let code = provider
+            .get_code_at(addresses::SETTLEMENT)
+            .await
+            .map_err(|e| rpc("its contracts", e.into()))?;
+        if code.is_empty() {
+            return Err(ClientError::NoContract {
+                url: url.into(),
+                address: addresses::SETTLEMENT,
+            });
+        }
+        let settlement = Settlement::new(addresses::SETTLEMENT, &provider);
+        let network_id = settlement
+            .networkId()
+            .call()
+            .await
+            .map_err(|e| rpc("its network id", e.into()))?;
+        let network = Network {
+            chain_id,
+            network_id,
+            settlement: addresses::SETTLEMENT,
+            datanets: addresses::DATANETS,
+        };
+        Ok(Self {
+            url: url.into(),
+            provider,
+            network,
+            sender,
+        })
+    }
+
+    /// The network that signatures are bound to.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Where the chain is.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The account that sends, if there is a signer.
+    pub fn sender(&self) -> Option<Address> {
+        self.sender
+    }
+
+    /// The provider, for calls that have no method here.
+    pub fn provider(&self) -> &DynProvider {
+        &self.provider
+    }
+
+    /// The datanets contract.
+    pub fn datanets_contract(&self) -> Datanets::DatanetsInstance<DynProvider> {
+        Datanets::new(self.network.datanets, self.provider.clone())
+    }
+
+    /// The models contract.
+    pub fn models_contract(&self) -> Models::ModelsInstance<DynProvider> {
+        Models::new(addresses::MODELS, self.provider.clone())
+    }
+
+    /// The settlement contract.
+    pub fn settlement_contract(&self) -> Settlement::SettlementInstance<DynProvider> {
+        Settlement::new(self.network.settlement, self.provider.clone())
+    }
+
+    /// The contract that judges challenges.
+    pub fn challenges_contract(&self) -> Challenges::ChallengesInstance<DynProvider> {
+        Challenges::new(addresses::CHALLENGES, self.provider.clone())
+    }
+
+    /// Makes a failure of a read name what was read.
+    pub fn reading<T, E>(&self, what: &'static str, result: Result<T, E>) -> Result<T, ClientError>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        result.map_err(|source| ClientError::Rpc {
+            url: self.url.to_string(),
+            what,
+            source: source.into(),
+        })
+    }
+
+    /// Number of the latest (final) block.
+    pub async fn block_number(&self) -> Result<u64, ClientError> {
+        self.reading("its height", self.provider.get_block_number().await)
+    }
+
+    /// An account's coins in wei.
+    pub async fn balance(&self, account: Address) -> Result<u128, ClientError> {
+        let balance = self.reading("a balance", self.provider.get_balance(account).await)?;
+        Ok(balance.saturating_to())
+    }
+
+    /// Every datanet.
+    pub async fn datanets(&self) -> Result<Vec<DatanetRecord>, ClientError> {
+        let contract = self.datanets_contract();
+        let count = self.reading(
+            "the number of datanets",
+            contract.datanetCount().call().await,
+        )?;
+        let mut datanets = Vec::with_capacity(count as usize);
+        for id in 1..=count {
+            let read = self.reading("a datanet", contract.datanet(id).call().await)?;
+            datanets.push(convert::datanet(DatanetId(id), read));
+        }
+        Ok(datanets)
+    }
+
+    /// The latest version of every datanet, ascending.
+    pub async fn versions(&self) -> Result<Vec<DatanetVersion>, ClientError> {
+        let datanets = self.datanets().await?;
+        Ok(datanets
+            .iter()
+            .map(|d| DatanetVersion {
+                datanet: d.id,
+                version: d.version,
+            })
+            .collect())
+    }
+
+    /// Every revealed contribution with an id of at least `first`, ascending.
+    pub async fn contributions(
+        &self,
+        first: ContributionId,
+    ) -> Result<Vec<ContributionRecord>, ClientError> {
+        let contract = self.datanets_contract();
+        let count = self.reading(
+            "the number of contributions",
+            contract.contributionCount().call().await,
+        )?;
+        let mut records = Vec::new();
+        let mut next = first.0.max(1);
+        while next <= count {
+            let limit = alloy_primitives::U256::from(PAGE);
+            let page = self.reading(
+                "contributions",
+                contract.contributions(next, limit).call().await,
+            )?;
+            records.extend(page.into_iter().filter_map(convert::contribution));
+            next += PAGE;
+        }
+        Ok(records)
+    }
+
+    /// One contribution, if it was revealed.
+    pub async fn contribution(
+        &self,
+        id: ContributionId,
+    ) -> Result<Option<ContributionRecord>, ClientError> {
+        let read = self.datanets_contract().contribution(id.0).call().await;
+        Ok(convert::contribution(self.reading("a contribution", read)?))
+    }
+
+    /// Every registered model.
+    pub async fn models(&self) -> Result<Vec<ModelRecord>, ClientError> {
+        let contract = self.models_contract();
+        let count = self.reading("the number of models", contract.modelCount().call().await)?;
+        let mut models = Vec::with_capacity(count as usize);
+        for id in 1..=count {
+            let read = self.reading("a model", contract.model(id).call().await)?;
+            models.push(convert::model(ModelId(id), read));
+        }
+        Ok(models)
+    }
+
+    /// Sends a transaction and waits until it is final; a revert becomes an error with its decoded reason.
+    pub async fn send<D: CallDecoder + Send + Sync>(
+        &self,
+        what: &'static str,
+        call: CallBuilder<DynProvider, D>,
+    ) -> Result<TransactionReceipt, ClientError> {
+        let pending = match call.send().await {
+            Ok(pending) => pending,
+            Err(error) => {
+                return Err(match revert_reason(&error) {
+                    Some(reason) => ClientError::Refused { what, reason },
+                    None => ClientError::Rpc {
+                        url: self.url.to_string(),
+                        what,
+                        source: error.into(),
+                    },
+                });
+            }
+        };
+        let hash = *pending.tx_hash();
+        let receipt = self.reading(what, pending.get_receipt().await)?;
+        if !receipt.status() {
+            return Err(ClientError::Reverted {
+                what,
+                hash,
+                reason: "the chain says no more".into(),
+            });
+        }
+        Ok(receipt)
+    }
+}
+
+/// The decoded reason of a revert, if the error is one.
+pub fn revert_reason(error: &alloy_contract::Error) -> Option<String> {
+    use alloy_sol_types::SolInterface;
+    let data = error.as_revert_data()?;
+    let named = Settlement::SettlementErrors::abi_decode(&data)
+        .map(|e| format!("{e:?}"))
+        .or_else(|_| Datanets::DatanetsErrors::abi_decode(&data).map(|e| format!("{e:?}")))
+        .or_else(|_| Challenges::ChallengesErrors::abi_decode(&data).map(|e| format!("{e:?}")))
+        .or_else(|_| Models::ModelsErrors::abi_decode(&data).map(|e| format!("{e:?}")));
+    Some(named.unwrap_or_else(|_| {
+        alloy_sol_types::decode_revert_reason(&data)
+            .unwrap_or_else(|| format!("reverted with {data}"))
+    }))
+}

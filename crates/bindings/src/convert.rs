@@ -1,0 +1,246 @@
+//! Between the vocabulary and what the contracts' ABI generates: the same fields under generated names.
+
+use alloy_primitives::{Address, B256, Bytes, FixedBytes};
+use fonte_types::{
+    ContributionId, DatanetId, ModelId, Version,
+    bundle::Terms,
+    evidence::RunOpening,
+    fees::{Prices, Splits},
+    ids::Membership,
+    merkle::TextOpening,
+    receipt::{AnswerReceipt, ContributionTerms},
+    settlement::Row,
+};
+
+use crate::{
+    client::{
+        ContributionRecord, ContributionStatus, DatanetRecord, ModelRecord, Policy, ReviewRule,
+    },
+    contracts::{
+        IDatanets,
+        challenges::{IChallenges, ISettlement as IChallengedSettlement},
+        models::IModels,
+        settlement::ISettlement,
+    },
+};
+
+/// A policy as the contract takes it.
+pub fn policy(policy: &Policy) -> IDatanets::Policy {
+    let flags = [policy.index, policy.train, policy.quote, policy.private];
+    IDatanets::Policy {
+        licence: policy.licence.clone(),
+        flags: flags
+            .iter()
+            .enumerate()
+            .map(|(bit, on)| u8::from(*on) << bit)
+            .sum(),
+        review: policy.review as u8,
+        curatorPpm: policy.curator_ppm,
+        priceFloor: policy.price_floor,
+        jurisdictions: policy
+            .jurisdictions
+            .iter()
+            .map(|code| FixedBytes(*code))
+            .collect(),
+    }
+}
+
+/// A datanet as read.
+pub fn datanet(id: DatanetId, datanet: IDatanets::Datanet) -> DatanetRecord {
+    let flag = |bit: u8| datanet.policy.flags & (1 << bit) != 0;
+    DatanetRecord {
+        id,
+        policy: Policy {
+            licence: datanet.policy.licence.clone(),
+            index: flag(0),
+            train: flag(1),
+            quote: flag(2),
+            private: flag(3),
+            review: if datanet.policy.review == 0 {
+                ReviewRule::Open
+            } else {
+                ReviewRule::Curator
+            },
+            curator_ppm: datanet.policy.curatorPpm,
+            price_floor: datanet.policy.priceFloor,
+            jurisdictions: datanet
+                .policy
+                .jurisdictions
+                .iter()
+                .map(|code| code.0)
+                .collect(),
+        },
+        name: datanet.name,
+        curator: datanet.curator,
+        version: Version(datanet.version),
+    }
+}
+
+/// A contribution as read; `None` where there is nothing to read.
+pub fn contribution(read: IDatanets::Contribution) -> Option<ContributionRecord> {
+    let status = match read.status {
+        1 => ContributionStatus::Pending,
+        2 => ContributionStatus::Accepted,
+        3 => ContributionStatus::Withdrawn,
+        4 => ContributionStatus::Rejected,
+        _ => return None,
+    };
+    Some(ContributionRecord {
+        id: ContributionId(read.id),
+        status,
+        root: read.root,
+        documents: read.documents,
+        text_bytes: read.textBytes,
+        membership: Membership {
+            datanet: DatanetId(read.datanet),
+            added: Version(read.added),
+            withdrawn: (status == ContributionStatus::Withdrawn).then_some(Version(read.withdrawn)),
+        },
+        contributor: read.contributor,
+        payee: read.payee,
+    })
+}
+
+/// A model as read.
+pub fn model(id: ModelId, model: IModels::Model) -> ModelRecord {
+    ModelRecord {
+        id,
+        name: model.name,
+        artifact: model.artifact,
+        adapter: model.adapter,
+        developer: model.terms.splits.developer,
+        terms: Terms {
+            splits: Splits {
+                protocol: model.terms.splits.protocolPpm,
+                worker: model.terms.splits.workerPpm,
+                developer: model.terms.splits.developerPpm,
+                data: model.terms.splits.dataPpm,
+            },
+            prices: Prices {
+                input: model.terms.priceIn,
+                output: model.terms.priceOut,
+            },
+        },
+        datanets: model.terms.datanets.into_iter().map(DatanetId).collect(),
+    }
+}
+
+/// What a reveal opens.
+pub fn reveal(terms: &ContributionTerms, contributor: Address) -> IDatanets::Reveal {
+    IDatanets::Reveal {
+        datanet: terms.datanet.0,
+        root: terms.root,
+        documents: terms.documents,
+        textBytes: terms.text_bytes,
+        contributor,
+        payee: terms.payee,
+        blind: terms.blind,
+        deadline: terms.deadline,
+    }
+}
+
+/// A row.
+pub fn row(row: &Row) -> ISettlement::Row {
+    ISettlement::Row {
+        receipt: row.receipt,
+        model: row.model,
+        worker: row.worker,
+        fee: row.fee,
+        versions: row.versions.clone(),
+        shares: row.shares.clone(),
+    }
+}
+
+/// A row, in the module of the challenges.
+pub fn challenged_row(row: &Row) -> IChallengedSettlement::Row {
+    IChallengedSettlement::Row {
+        receipt: row.receipt,
+        model: row.model,
+        worker: row.worker,
+        fee: row.fee,
+        versions: row.versions.clone(),
+        shares: row.shares.clone(),
+    }
+}
+
+/// A receipt.
+pub fn receipt(receipt: &AnswerReceipt) -> IChallenges::AnswerReceipt {
+    let signed = receipt.to_signed();
+    IChallenges::AnswerReceipt {
+        requestId: signed.requestId,
+        payer: signed.payer,
+        gateway: signed.gateway,
+        nonce: signed.nonce,
+        worker: signed.worker,
+        model: signed.model,
+        modelHash: signed.modelHash,
+        adapterHash: signed.adapterHash,
+        engineClass: signed.engineClass,
+        visibility: signed.visibility,
+        versions: signed
+            .versions
+            .iter()
+            .map(|v| IChallenges::DatanetVersion {
+                datanet: v.datanet,
+                version: v.version,
+            })
+            .collect(),
+        promptRoot: signed.promptRoot,
+        answerRoot: signed.answerRoot,
+        answerBytes: signed.answerBytes,
+        inputTokens: signed.inputTokens,
+        outputTokens: signed.outputTokens,
+        seed: signed.seed,
+        fee: signed.fee,
+        methodVersion: signed.methodVersion,
+        shares: signed
+            .shares
+            .iter()
+            .map(|s| IChallenges::Share {
+                contribution: s.contribution,
+                ppm: s.ppm,
+            })
+            .collect(),
+        evidenceHash: signed.evidenceHash,
+        issuedAt: signed.issuedAt,
+    }
+}
+
+/// A run opened in a receipt's evidence.
+pub fn run(opening: &RunOpening, of: &AnswerReceipt) -> IChallenges::RunOpening {
+    let run = opening.run;
+    IChallenges::RunOpening {
+        receipt: receipt(of),
+        runs: opening.runs,
+        contextHash: opening.others.context,
+        influenceHash: opening.others.influence,
+        index: opening.index,
+        run: IChallenges::Run {
+            start: run.start,
+            end: run.end,
+            contribution: run.source.code(),
+            document: run.document,
+            matchStart: run.match_start,
+            matchEnd: run.match_end,
+            offset: run.offset,
+        },
+        path: opening.path.clone(),
+    }
+}
+
+/// One or two neighbouring chunks of one text.
+pub fn text(chunks: &[TextOpening]) -> IChallenges::TextOpening {
+    IChallenges::TextOpening {
+        length: chunks.first().map_or(0, |chunk| chunk.length),
+        metadataHash: chunks.first().map_or(B256::ZERO, |chunk| chunk.extra),
+        chunks: chunks
+            .iter()
+            .map(|chunk| IChallenges::Chunk {
+                index: chunk.index,
+                salt: chunk.leaf_salt,
+                data: Bytes::clone(&chunk.chunk),
+                path: chunk.path.clone(),
+            })
+            .collect(),
+    }
+}
