@@ -1,0 +1,341 @@
+//! One validator, used as Ethereum tools use a node.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use alloy_network::TransactionBuilder as _;
+use alloy_primitives::{Address, B256, U256};
+use alloy_provider::Provider as _;
+use alloy_rpc_types_eth::{BlockId, BlockNumberOrTag, Filter, TransactionRequest};
+use common::*;
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transfer_becomes_final_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = start(config(dir.path(), fresh_chain_id())).await;
+    let provider = wallet(&chain.rpc_url(), 0);
+    let to = Address::repeat_byte(0x77);
+
+    let mut times = Vec::new();
+    for n in 1..=20u64 {
+        let started = Instant::now();
+        let receipt = send(&provider, transfer(to, U256::from(5))).await;
+        times.push(started.elapsed());
+        assert!(receipt.status());
+        assert_eq!(receipt.gas_used, 21_000);
+        assert_eq!(receipt.from, accounts()[0].address());
+        assert_eq!(receipt.to, Some(to));
+        assert_eq!(provider.get_balance(to).await.unwrap(), U256::from(5 * n));
+    }
+    times.sort();
+    println!(
+        "send -> receipt over HTTP, sequential: p50 {:?}, max {:?}",
+        times[times.len() / 2],
+        times[times.len() - 1]
+    );
+    // An idle chain would make a block only at the heartbeat, ten seconds after the last.
+    assert!(times[times.len() / 2] < Duration::from_secs(5), "{times:?}");
+
+    // What is told is final: the tags agree.
+    let latest = provider.get_block_number().await.unwrap();
+    for tag in [BlockNumberOrTag::Finalized, BlockNumberOrTag::Safe] {
+        let block = provider.get_block_by_number(tag).await.unwrap().unwrap();
+        assert!(block.header.number >= latest);
+    }
+    chain.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contract_logs_calls_and_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = start(config(dir.path(), fresh_chain_id())).await;
+    let provider = wallet(&chain.rpc_url(), 0);
+
+    let deployed = send(&provider, TransactionRequest::default().with_deploy_code(contract())).await;
+    assert!(deployed.status());
+    let at = deployed.contract_address.unwrap();
+    let deploy_block = deployed.block_number.unwrap();
+    assert!(!provider.get_code_at(at).await.unwrap().is_empty());
+
+    let block_filter = provider.new_block_filter().await.unwrap();
+    let log_filter = provider.new_filter(&Filter::new().address(at)).await.unwrap();
+    let set = |n| TransactionRequest::default().with_to(at).with_input(word(n));
+    let mut blocks = Vec::new();
+    for n in [7, 8, 9] {
+        let receipt = send(&provider, set(n)).await;
+        assert!(receipt.status());
+        assert_eq!(receipt.logs().len(), 1);
+        assert_eq!(receipt.logs()[0].data().data, word(n));
+        blocks.push(receipt.block_number.unwrap());
+    }
+
+    // Calls, now and in the past.
+    let get = TransactionRequest::default().with_to(at);
+    assert_eq!(provider.call(get.clone()).await.unwrap(), word(9));
+    let old = provider.call(get.clone()).block(BlockId::number(blocks[0]));
+    assert_eq!(old.await.unwrap(), word(7));
+    let slot = provider.get_storage_at(at, U256::ZERO).await.unwrap();
+    assert_eq!(slot, U256::from(9));
+
+    // A revert carries code 3 and its data, for the call and for the estimate.
+    for error in [provider.call(set(0)).await.unwrap_err(), provider.estimate_gas(set(0)).await.unwrap_err()] {
+        let payload = error.as_error_resp().unwrap();
+        assert_eq!(payload.code, 3);
+        assert_eq!(payload.message, "execution reverted: no!");
+        assert!(payload.as_revert_data().unwrap().starts_with(&[0x08, 0xc3, 0x79, 0xa0]));
+    }
+
+    // Logs by range, address, topic, block hash.
+    let all = Filter::new().from_block(0);
+    let logs = provider.get_logs(&all.clone().address(at)).await.unwrap();
+    assert_eq!(logs.len(), 3);
+    let indexes: Vec<_> = logs.iter().map(|log| log.block_number.unwrap()).collect();
+    assert_eq!(indexes, blocks);
+    let topic = B256::with_last_byte(1);
+    let count = async |filter: Filter| provider.get_logs(&filter).await.unwrap().len();
+    assert_eq!(count(all.clone().event_signature(topic)).await, 3);
+    assert_eq!(count(all.clone().event_signature(B256::ZERO)).await, 0);
+    assert_eq!(count(all.clone().address(Address::ZERO)).await, 0);
+    assert_eq!(count(all.clone().to_block(blocks[1])).await, 2);
+    let hash = logs[0].block_hash.unwrap();
+    assert_eq!(count(Filter::new().at_block_hash(hash)).await, 1);
+
+    // Filters report each change once.
+    let changes = provider.get_filter_changes::<alloy_rpc_types_eth::Log>(log_filter).await;
+    assert_eq!(changes.unwrap().len(), 3);
+    let changes = provider.get_filter_changes::<alloy_rpc_types_eth::Log>(log_filter).await;
+    assert!(changes.unwrap().is_empty());
+    let hashes = provider.get_filter_changes::<B256>(block_filter).await.unwrap();
+    assert!(hashes.contains(&hash));
+    assert!(provider.uninstall_filter(log_filter).await.unwrap());
+
+    // Blocks, by number and hash, with hashes and whole transactions.
+    let block = provider.get_block_by_number(deploy_block.into()).await.unwrap().unwrap();
+    assert!(block.transactions.is_hashes());
+    let by_hash = provider.get_block_by_hash(block.header.hash).full().await.unwrap().unwrap();
+    assert_eq!(by_hash.header, block.header);
+    let tx = by_hash.transactions.txns().next().unwrap();
+    assert_eq!(tx.inner.signer(), accounts()[0].address());
+    assert_eq!(by_hash.header.hash_slow(), block.header.hash);
+    let receipts = provider.get_block_receipts(deploy_block.into()).await.unwrap().unwrap();
+    assert_eq!(receipts, vec![deployed]);
+
+    // A proof is made for the latest state.
+    let proof = provider.get_proof(at, vec![B256::ZERO]).await.unwrap();
+    assert_eq!(proof.storage_proof[0].value, U256::from(9));
+    assert!(!proof.account_proof.is_empty());
+    chain.shutdown().await.unwrap();
+}
+
+/// Sends one raw call and gives `result` or `error`.
+async fn rpc(url: &str, method: &str, params: Value) -> Result<Value, (i64, String)> {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let response = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+    let mut response: Value = response.json().await.unwrap();
+    match response.get("error") {
+        Some(error) => Err((error["code"].as_i64().unwrap(), error["message"].as_str().unwrap().to_owned())),
+        None => Ok(response["result"].take()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_in_the_words_of_ethereum() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = start(config(dir.path(), fresh_chain_id())).await;
+    let url = chain.rpc_url();
+    let provider = wallet(&url, 0);
+    let to = Address::repeat_byte(1);
+    send(&provider, transfer(to, U256::from(1))).await;
+
+    let refused = async |request: TransactionRequest| {
+        let error = provider.send_transaction(request).await.unwrap_err();
+        let payload = error.as_error_resp().unwrap();
+        assert_eq!(payload.code, -32000, "{payload:?}");
+        payload.message.to_string()
+    };
+    let fees = |request: TransactionRequest| {
+        request.with_max_fee_per_gas(5_000_000_000).with_max_priority_fee_per_gas(1_000_000_000).with_gas_limit(21_000)
+    };
+    let low = refused(fees(transfer(to, U256::ONE)).with_nonce(0)).await;
+    assert!(low.starts_with("nonce too low"), "{low}");
+    let poor = refused(fees(transfer(to, coins(5_000)))).await;
+    assert!(poor.starts_with("insufficient funds for gas * price + value"), "{poor}");
+    let intrinsic = refused(fees(transfer(to, U256::ONE)).with_gas_limit(20_000)).await;
+    assert!(intrinsic.starts_with("intrinsic gas too low"), "{intrinsic}");
+
+    // Ahead of a gap a transaction waits, and can be replaced for ten percent more.
+    let gap = fees(transfer(to, U256::ONE)).with_nonce(3);
+    let waiting = provider.send_transaction(gap.clone()).await.unwrap();
+    let again = refused(gap.clone()).await;
+    assert_eq!(again, "already known");
+    let cheap = gap.clone().with_max_fee_per_gas(5_400_000_000);
+    assert_eq!(refused(cheap).await, "replacement transaction underpriced");
+    let better = gap.with_max_fee_per_gas(5_500_000_000).with_max_priority_fee_per_gas(1_100_000_000);
+    let better = provider.send_transaction(better).await.unwrap();
+    let status = rpc(&url, "txpool_status", json!([])).await.unwrap();
+    assert_eq!(status, json!({"pending": "0x0", "queued": "0x1"}));
+    let pending = provider.get_transaction_by_hash(*better.tx_hash()).await.unwrap().unwrap();
+    assert_eq!(pending.block_number, None);
+    // Filling the gap lets it run.
+    let me = accounts()[0].address();
+    for nonce in [1, 2] {
+        send(&provider, fees(transfer(to, U256::ONE)).with_nonce(nonce)).await;
+    }
+    let ran = receipt(&provider, *better.tx_hash()).await;
+    assert!(ran.status());
+    assert_eq!(provider.get_transaction_count(me).await.unwrap(), 4);
+    assert_eq!(provider.get_transaction_by_hash(*waiting.tx_hash()).await.unwrap(), None);
+
+    // Unknown methods, bad parameters, unknown things.
+    let unknown = rpc(&url, "eth_fillTransaction", json!([{}])).await.unwrap_err();
+    assert_eq!(unknown.0, -32601);
+    let bad = rpc(&url, "eth_getBalance", json!(["0x12"])).await.unwrap_err();
+    assert_eq!(bad.0, -32602);
+    assert_eq!(rpc(&url, "eth_getTransactionReceipt", json!([B256::ZERO])).await, Ok(Value::Null));
+    assert_eq!(rpc(&url, "eth_getBlockByNumber", json!(["0xffffff", false])).await, Ok(Value::Null));
+    let future = rpc(&url, "eth_getBalance", json!([me, "0xffffff"])).await.unwrap_err();
+    assert!(future.1.starts_with("header not found"), "{future:?}");
+    let garbage = rpc(&url, "eth_sendRawTransaction", json!(["0x02c0"])).await.unwrap_err();
+    assert_eq!(garbage.0, -32000);
+    assert_eq!(rpc(&url, "eth_accounts", json!([])).await, Ok(json!([])));
+    assert_eq!(rpc(&url, "eth_syncing", json!([])).await, Ok(json!(false)));
+    let version = rpc(&url, "net_version", json!([])).await.unwrap();
+    assert_eq!(version, json!(chain.chain_id().to_string()));
+    let history = rpc(&url, "eth_feeHistory", json!(["0x4", "latest", [10.0, 50.0]])).await.unwrap();
+    let fees = history["baseFeePerGas"].as_array().unwrap().len();
+    assert_eq!(history["reward"].as_array().unwrap().len() + 1, fees);
+    chain.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_are_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path(), fresh_chain_id());
+    config.rpc_limits.max_batch = 5;
+    config.rpc_limits.max_request_bytes = 20_000;
+    config.rpc_limits.max_log_blocks = 2;
+    config.rpc_limits.max_filters = 1;
+    let chain = start(config).await;
+    let url = chain.rpc_url();
+    let provider = wallet(&url, 0);
+    for _ in 0..3 {
+        send(&provider, transfer(Address::repeat_byte(1), U256::ONE)).await;
+    }
+    let client = reqwest::Client::new();
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []});
+
+    let batch = |n| Value::Array(vec![call.clone(); n]);
+    let answers: Value = client.post(&url).json(&batch(5)).send().await.unwrap().json().await.unwrap();
+    assert_eq!(answers.as_array().unwrap().len(), 5);
+    let refused: Value = client.post(&url).json(&batch(6)).send().await.unwrap().json().await.unwrap();
+    assert!(refused["error"]["code"].is_i64(), "{refused}");
+
+    let long = rpc(&url, "web3_sha3", json!([format!("0x{}", "00".repeat(9_000))])).await;
+    assert!(long.is_ok());
+    let body =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "web3_sha3", "params": [format!("0x{}", "00".repeat(10_000))]});
+    let response = client.post(&url).json(&body).send().await.unwrap();
+    assert_eq!(response.status(), 413);
+
+    let range = rpc(&url, "eth_getLogs", json!([{"fromBlock": "0x0", "toBlock": "latest"}])).await;
+    assert_eq!(range.unwrap_err().0, -32005);
+    assert!(rpc(&url, "eth_getLogs", json!([{"fromBlock": "0x0", "toBlock": "0x1"}])).await.is_ok());
+    assert!(rpc(&url, "eth_newBlockFilter", json!([])).await.is_ok());
+    assert_eq!(rpc(&url, "eth_newBlockFilter", json!([])).await.unwrap_err().0, -32005);
+
+    // A call burns no more than its cap: an endless loop (JUMPDEST PUSH0 JUMP) ends.
+    let overrides = json!({Address::repeat_byte(9).to_string(): {"code": "0x5b5f56"}});
+    let looping = json!([{"to": Address::repeat_byte(9), "gas": "0xffffffffffff"}, "latest", overrides]);
+    assert_eq!(rpc(&url, "eth_call", looping).await.unwrap_err().0, -32000);
+
+    // A web page from elsewhere may not call; one on this machine may.
+    for (origin, status) in [("https://example.org", 403), ("http://localhost:3000", 200)] {
+        let response = client.post(&url).header("origin", origin).json(&call).send().await.unwrap();
+        assert_eq!(response.status(), status, "{origin}");
+    }
+    chain.shutdown().await.unwrap();
+}
+
+/// A WebSocket session that speaks JSON-RPC.
+struct Ws {
+    sender: soketto::Sender<Socket>,
+    receiver: soketto::Receiver<Socket>,
+}
+
+type Socket = tokio_util::compat::Compat<tokio::net::TcpStream>;
+
+impl Ws {
+    async fn connect(chain: &fonte_chain::ChainHandle) -> Self {
+        use tokio_util::compat::TokioAsyncReadCompatExt as _;
+        let address = chain.rpc_addr();
+        let socket = tokio::net::TcpStream::connect(address).await.unwrap();
+        let host = address.to_string();
+        let mut client = soketto::handshake::Client::new(socket.compat(), &host, "/");
+        let response = client.handshake().await.unwrap();
+        assert!(matches!(response, soketto::handshake::ServerResponse::Accepted { .. }));
+        let (sender, receiver) = client.into_builder().finish();
+        Self { sender, receiver }
+    }
+
+    async fn call(&mut self, method: &str, params: Value) -> Value {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        self.sender.send_text(body.to_string()).await.unwrap();
+        self.sender.flush().await.unwrap();
+        self.next().await
+    }
+
+    async fn next(&mut self) -> Value {
+        let mut data = Vec::new();
+        tokio::time::timeout(PATIENCE, self.receiver.receive_data(&mut data)).await.unwrap().unwrap();
+        serde_json::from_slice(&data).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subscriptions() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = start(config(dir.path(), fresh_chain_id())).await;
+    let provider = wallet(&chain.rpc_url(), 0);
+    let deploy = TransactionRequest::default().with_deploy_code(contract());
+    let at = send(&provider, deploy).await.contract_address.unwrap();
+
+    let mut heads = Ws::connect(&chain).await;
+    let mut logs = Ws::connect(&chain).await;
+    let heads_id = heads.call("eth_subscribe", json!(["newHeads"])).await["result"].clone();
+    let logs_id = logs.call("eth_subscribe", json!(["logs", {"address": at}])).await["result"].clone();
+    assert!(heads_id.as_str().unwrap().starts_with("0x"));
+    let refused = heads.call("eth_subscribe", json!(["nonsense"])).await;
+    assert_eq!(refused["error"]["code"], -32602);
+
+    let set = TransactionRequest::default().with_to(at).with_input(word(5));
+    let receipt = send(&provider, set).await;
+    let head = heads.next().await;
+    assert_eq!(head["method"], "eth_subscription");
+    assert_eq!(head["params"]["subscription"], heads_id);
+    assert_eq!(head["params"]["result"]["hash"], json!(receipt.block_hash));
+    let log = logs.next().await;
+    assert_eq!(log["params"]["subscription"], logs_id);
+    assert_eq!(log["params"]["result"]["data"], json!(word(5)));
+    assert_eq!(logs.call("eth_unsubscribe", json!([logs_id])).await["result"], true);
+    chain.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_chain_makes_a_block_per_heartbeat() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path(), fresh_chain_id());
+    config.heartbeat = Duration::from_millis(500);
+    let chain = start(config).await;
+    let mut blocks = chain.subscribe();
+    let first = blocks.next().await.unwrap();
+    let started = Instant::now();
+    for n in 1..=4 {
+        assert_eq!(blocks.next().await.unwrap().number, first.number + n);
+    }
+    let elapsed = started.elapsed();
+    assert!(elapsed >= Duration::from_millis(4 * 450), "{elapsed:?}");
+    chain.shutdown().await.unwrap();
+    assert!(blocks.next().await.is_none());
+}
