@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IChallenges} from "../src/interfaces/IChallenges.sol";
+import {IDatanets} from "../src/interfaces/IDatanets.sol";
+import {ISettlement} from "../src/interfaces/ISettlement.sol";
+import {Openings} from "./lib/Openings.sol";
+import {World} from "./lib/World.sol";
+
+/// @notice Random texts that share many windows, attributed by brute force (docs/spec/receipt.md, section 2): the honest
+/// receipt survives every challenge there is, and hiding or shifting one run of it is caught.
+contract HonestTest is World {
+    using Openings for Openings.Text;
+
+    uint256 private constant SOURCES = 4; // the prompt, two named contributions, one in a datanet that is not named
+    uint256 private constant NONE = type(uint256).max;
+
+    struct Found {
+        uint256 owner; // index of the source, NONE for nobody
+        uint256 place; // of this byte in the source
+    }
+
+    uint64[SOURCES] private ids;
+    bytes[SOURCES] private sources;
+    uint256 private attempts;
+
+    /// @dev 16-byte blocks of a small alphabet, so that 32-byte windows repeat across texts, cut at odd places.
+    function randomText(uint256 seed, uint256 blocks) private pure returns (bytes memory text) {
+        for (uint256 i; i < blocks; ++i) {
+            uint256 draw = uint256(keccak256(abi.encode(seed, i)));
+            bytes16 part = bytes16(keccak256(abi.encode("block", draw % 4)));
+            text = bytes.concat(text, part);
+            if (draw >> 8 & 7 == 0) text = bytes.concat(text, bytes1(uint8(draw >> 16)));
+        }
+    }
+
+    function window(bytes memory text, uint256 position) private pure returns (bytes32 word) {
+        assembly ("memory-safe") {
+            word := mload(add(add(text, 32), position))
+        }
+    }
+
+    /// @dev The earliest source with a window over each byte.
+    function attribute(bytes memory answer, uint256 named_) private view returns (Found[] memory found) {
+        found = new Found[](answer.length);
+        for (uint256 i; i < found.length; ++i) {
+            found[i].owner = NONE;
+        }
+        for (uint256 s; s < named_; ++s) {
+            bytes memory text = sources[s];
+            for (uint256 w; w + 32 <= answer.length; ++w) {
+                for (uint256 o; o + 32 <= text.length; ++o) {
+                    if (window(answer, w) != window(text, o)) continue;
+                    for (uint256 i; i < 32; ++i) {
+                        if (found[w + i].owner == NONE) found[w + i] = Found(s, o + i);
+                    }
+                    break;
+                }
+            }
+        }
+    }
+
+    /// @dev Runs of one owner and one witness, each with its match extended as far as it goes.
+    function runsOf(bytes memory answer, Found[] memory found) private view returns (IChallenges.Run[] memory runs) {
+        IChallenges.Run[] memory all = new IChallenges.Run[](answer.length);
+        uint256 count;
+        for (uint256 i; i < answer.length;) {
+            uint256 start = i;
+            Found memory f = found[i++];
+            while (
+                i < answer.length && found[i].owner == f.owner
+                    && (f.owner == NONE || found[i].place == f.place + i - start)
+            ) ++i;
+            IChallenges.Run memory r = all[count++];
+            (r.start, r.end) = (uint32(start), uint32(i));
+            if (f.owner == NONE) continue;
+            bytes memory text = sources[f.owner];
+            (uint256 low, uint256 high, uint256 place) = (start, start + 1, f.place);
+            while (low > 0 && place > 0 && answer[low - 1] == text[place - 1]) (--low, --place);
+            while (high < answer.length && place + high - low < text.length && answer[high] == text[place + high - low]) {
+                ++high;
+            }
+            r.contribution = f.owner == 0 ? PROMPT : ids[f.owner];
+            (r.matchStart, r.matchEnd, r.offset) = (uint32(low), uint32(high), uint64(place));
+        }
+        runs = new IChallenges.Run[](count);
+        for (uint256 i; i < count; ++i) {
+            runs[i] = all[i];
+        }
+    }
+
+    function tell(uint256 seed) private returns (Story memory story) {
+        uint32 other = createDatanet(IDatanets.ReviewRule.Open);
+        sources[0] = randomText(seed ^ 0xA, 3);
+        for (uint256 s = 1; s < SOURCES; ++s) {
+            sources[s] = randomText(seed ^ s, 6);
+            ids[s] = contribute(s == 3 ? other : net, address(uint160(0x1000 + s)), one(sources[s]));
+        }
+        // The unnamed datanet's contribution could be older than all: swap its place half of the time.
+        story.nonce = 1;
+        story.fee = 1 ether;
+        story.versions = named(net);
+        story.prompt = sources[0];
+        story.answer = randomText(seed ^ 0xB, 7);
+        Found[] memory found = attribute(story.answer, 3);
+        story.runs = runsOf(story.answer, found);
+        uint256[3] memory owned;
+        for (uint256 i; i < found.length; ++i) {
+            if (found[i].owner != NONE) ++owned[found[i].owner];
+        }
+        story.shares = new IChallenges.Share[](2);
+        for (uint256 s = 1; s < 3; ++s) {
+            story.shares[s - 1] = IChallenges.Share(ids[s], uint32(1e6 * owned[s] / story.answer.length));
+        }
+    }
+
+    function open(uint256 s, Story memory story, uint256 position, uint256 size)
+        private
+        view
+        returns (IChallenges.SourceOpening memory from)
+    {
+        from.contribution = s == 0 ? PROMPT : ids[s];
+        if (position + size > sources[s].length) position = 0;
+        from.text =
+            s == 0 ? promptText(story).open(position, size) : documentText(sources[s], 0).open(position, size);
+    }
+
+    function attackNotThere(uint64 batch, Story memory story, uint32 index, uint32 position)
+        private
+        returns (bool caught)
+    {
+        IChallenges.Run memory r = story.runs[index];
+        uint256 s;
+        while (s < SOURCES - 1 && r.contribution != (s == 0 ? PROMPT : ids[s])) ++s;
+        IChallenges.RowOpening memory row = openRow(batch, rowOf(story));
+        IChallenges.RunOpening memory run = Openings.openRun(receiptOf(story), story.runs, index);
+        IChallenges.TextOpening memory answer = answerText(story).open(0, 1);
+        IChallenges.SourceOpening memory from = open(s, story, 0, 1);
+        ++attempts;
+        try challenges.challengeNotThere(row, run, position, answer, from) {
+            caught = true;
+        } catch {}
+    }
+
+    function attackEarlier(uint64 batch, Story memory story, uint32 index, uint32 position, uint256 s, uint64 offset)
+        private
+        returns (bool caught)
+    {
+        IChallenges.RowOpening memory row = openRow(batch, rowOf(story));
+        IChallenges.RunOpening memory run = Openings.openRun(receiptOf(story), story.runs, index);
+        IChallenges.TextOpening memory answer = answerText(story).open(0, 1);
+        IChallenges.SourceOpening memory from = open(s, story, 0, 1);
+        ++attempts;
+        try challenges.challengeEarlier(row, run, position, offset, answer, from) {
+            caught = true;
+        } catch {}
+    }
+
+    /// forge-config: default.fuzz.runs = 24
+    function testFuzzHonestReceiptsSurvive(uint256 seed) public {
+        fund(10 ether, 100 ether);
+        Story memory story = tell(seed);
+        uint64 batch = settle(rowOf(story));
+        uint256 size = story.answer.length;
+
+        for (uint32 i; i < story.runs.length; ++i) {
+            IChallenges.Run memory r = story.runs[i];
+            // Every end of run and match, and a draw between.
+            vm.assertFalse(attackNotThere(batch, story, i, r.matchStart), "not there, start");
+            vm.assertFalse(attackNotThere(batch, story, i, r.matchEnd == 0 ? 0 : r.matchEnd - 1), "not there, end");
+            vm.assertFalse(attackNotThere(batch, story, i, uint32(bound(seed >> i, 0, size))), "not there");
+        }
+        // Every equal window of every source, against the runs it touches, up to a bound; and draws.
+        uint256 tries;
+        for (uint256 s; s < SOURCES; ++s) {
+            for (uint32 w = uint32(seed % 5); w + 32 <= size && tries < 40; w += 5) {
+                for (uint64 o; o + 32 <= sources[s].length && tries < 40; ++o) {
+                    if (window(story.answer, w) != window(sources[s], o)) continue;
+                    for (uint32 i; i < story.runs.length; ++i) {
+                        if (story.runs[i].end <= w || story.runs[i].start >= w + 32) continue;
+                        ++tries;
+                        vm.assertFalse(attackEarlier(batch, story, i, w, s, o), "earlier");
+                    }
+                }
+            }
+            uint256 draw = uint256(keccak256(abi.encode(seed, s)));
+            uint32 index = uint32(draw % story.runs.length);
+            vm.assertFalse(
+                attackEarlier(batch, story, index, uint32((draw >> 32) % size), s, uint64((draw >> 64) % 80)), "draw"
+            );
+        }
+        vm.assertEq(settlement.bondOf(gateway), 100 ether);
+        vm.assertGe(attempts, 3);
+    }
+
+    /// forge-config: default.fuzz.runs = 48
+    function testFuzzHidingASourceIsCaught(uint256 seed) public {
+        fund(10 ether, 100 ether);
+        Story memory story = tell(seed);
+        uint256 s;
+        uint32 index;
+        for (; index < story.runs.length; ++index) {
+            if (story.runs[index].contribution != 0) break;
+        }
+        vm.assume(index < story.runs.length);
+        IChallenges.Run memory r = story.runs[index];
+        while (r.contribution != (s == 0 ? PROMPT : ids[s])) ++s;
+        (uint32 from, uint64 offset) = (r.matchStart, r.offset);
+        // A window of the match that touches the run.
+        if (r.start > from) {
+            uint32 shift = r.start - from;
+            if (from + shift + 32 > r.matchEnd) shift = r.matchEnd - 32 - from;
+            (from, offset) = (from + shift, offset + shift);
+        }
+        story.runs[index] = IChallenges.Run(r.start, r.end, 0, 0, 0, 0, 0);
+        uint64 batch = settle(rowOf(story));
+        vm.assertTrue(attackEarlier(batch, story, index, from, s, offset), "hidden, not caught");
+        vm.assertLt(settlement.bondOf(gateway), 100 ether);
+    }
+
+    /// forge-config: default.fuzz.runs = 48
+    function testFuzzAShiftedMatchIsCaught(uint256 seed) public {
+        fund(10 ether, 100 ether);
+        Story memory story = tell(seed);
+        uint32 index;
+        for (; index < story.runs.length; ++index) {
+            if (story.runs[index].contribution != 0) break;
+        }
+        vm.assume(index < story.runs.length);
+        IChallenges.Run memory r = story.runs[index];
+        r.offset += 1;
+        bytes memory text = r.contribution == PROMPT ? sources[0] : r.contribution == ids[1] ? sources[1] : sources[2];
+        // Some byte of the shifted match must differ, or lie beyond the end.
+        uint32 position = r.matchStart;
+        while (position < r.matchEnd) {
+            uint256 place = r.offset + position - r.matchStart;
+            if (place >= text.length || text[place] != story.answer[position]) break;
+            ++position;
+        }
+        vm.assume(position < r.matchEnd);
+        uint64 batch = settle(rowOf(story));
+        vm.assertTrue(attackNotThere(batch, story, index, position), "shifted, not caught");
+    }
+}

@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IChallenges} from "../src/interfaces/IChallenges.sol";
+import {IDatanets} from "../src/interfaces/IDatanets.sol";
+import {ISettlement} from "../src/interfaces/ISettlement.sol";
+import {Refuser} from "./lib/Doubles.sol";
+import {Openings} from "./lib/Openings.sol";
+import {Test} from "./lib/Vm.sol";
+import {World} from "./lib/World.sol";
+
+/// @notice Random payers, gateways, contributors and challengers, one step at a time.
+contract Handler is World {
+    uint256[3] private payerKeys = [uint256(0xA1), 0xA2, 0xA3];
+    address[2] private gateways = [address(0x6001), address(0x6002)];
+    uint64[4] private ids;
+    address[] public people;
+    uint256 public burnt;
+    uint256 public given;
+    mapping(bytes32 step => uint256) public done;
+
+    struct Past {
+        uint64 batch;
+        address payer;
+        bytes rows; // encoded, because the compiler cannot copy them to storage
+        bytes receipts;
+    }
+
+    Past[] private pasts;
+
+    function start() external {
+        World.setUp();
+        for (uint256 i; i < 4; ++i) {
+            address who = i == 3 ? address(new Refuser()) : address(uint160(0x9000 + i));
+            ids[i] = contribute(who, bytes(vm.toString(i)));
+            people.push(who);
+        }
+        people.push(treasury);
+        people.push(developer);
+        people.push(worker);
+        people.push(challenger);
+        for (uint256 i; i < 3; ++i) {
+            people.push(vm.addr(payerKeys[i]));
+        }
+        people.push(gateways[0]);
+        people.push(gateways[1]);
+    }
+
+    function peopleCount() external view returns (uint256) {
+        return people.length;
+    }
+
+    modifier counted(bytes32 step) {
+        _;
+        ++done[step];
+    }
+
+    function give(address who, uint256 amount) private {
+        vm.deal(who, who.balance + amount);
+        given += amount;
+    }
+
+    // ---------------------------------------------------------------- steps
+
+    function deposit(uint256 who, uint256 amount) external counted("deposit") {
+        amount = bound(amount, 1, 5 ether);
+        give(address(this), amount);
+        settlement.depositFor{value: amount}(vm.addr(payerKeys[who % 3]));
+    }
+
+    function requestWithdrawal(uint256 who, uint256 amount) external counted("request") {
+        address from = vm.addr(payerKeys[who % 3]);
+        uint128 most = settlement.depositOf(from);
+        vm.prank(from);
+        settlement.requestWithdrawal(uint128(bound(amount, 1, most)));
+    }
+
+    function withdraw(uint256 who) external counted("withdraw") {
+        vm.prank(vm.addr(payerKeys[who % 3]));
+        settlement.withdraw();
+    }
+
+    function bond(uint256 who, uint256 amount) external counted("bond") {
+        amount = bound(amount, 1 ether, 40 ether);
+        give(gateways[who % 2], amount);
+        vm.prank(gateways[who % 2]);
+        settlement.bond{value: amount}();
+    }
+
+    function unbond(uint256 who, uint256 amount) external counted("unbond") {
+        address from = gateways[who % 2];
+        uint128 free = settlement.bondOf(from) - settlement.lockedOf(from);
+        vm.prank(from);
+        settlement.unbond(uint128(bound(amount, 1, free)));
+    }
+
+    function setPayee(uint256 which, uint256 to) external counted("setPayee") {
+        uint64 id = ids[which % 4];
+        address owner = datanets.contribution(id).contributor;
+        vm.prank(owner);
+        datanets.setPayee(id, people[to % people.length]);
+    }
+
+    function setTerms(uint32 work, uint32 data) external counted("setTerms") {
+        work = uint32(bound(work, 0, 1e6));
+        data = uint32(bound(data, 0, 1e6 - work));
+        uint32 develop = (1e6 - work - data) / 2;
+        vm.prank(developer);
+        models.setTerms(model, termsOf(1e6 - work - data - develop, work, develop, data));
+    }
+
+    function settleSome(uint256 seed, uint256 count, uint128 fee) external counted("settle") {
+        count = bound(count, 1, 3);
+        uint256 key = payerKeys[seed % 3];
+        address to = gateways[seed >> 8 & 1];
+        ISettlement.Tab[] memory tabs = new ISettlement.Tab[](1);
+        IChallenges.AnswerReceipt[] memory receipts = new IChallenges.AnswerReceipt[](count);
+        tabs[0].payer = vm.addr(key);
+        tabs[0].rows = new ISettlement.Row[](count);
+        tabs[0].total = settlement.spent(tabs[0].payer, to);
+        for (uint256 i; i < count; ++i) {
+            uint256 draw = uint256(keccak256(abi.encode(seed, i)));
+            receipts[i] = lie(draw, tabs[0].payer, to);
+            tabs[0].rows[i] = rowFor(draw, receipts[i], uint128(bound(fee >> i, 0, 1 ether)));
+            tabs[0].total += tabs[0].rows[i].fee;
+        }
+        tabs[0].signature = sign(key, settlement.voucherDigest(tabs[0].payer, to, tabs[0].total, 0));
+        vm.prank(to);
+        uint64 batch = settlement.settle(tabs);
+        pasts.push(Past(batch, tabs[0].payer, abi.encode(tabs[0].rows), abi.encode(receipts)));
+    }
+
+    function rowFor(uint256 draw, IChallenges.AnswerReceipt memory receipt, uint128 fee)
+        private
+        view
+        returns (ISettlement.Row memory)
+    {
+        uint256[] memory shares = new uint256[](3);
+        for (uint256 j; j < 3; ++j) {
+            shares[j] = uint256(ids[draw >> 40 + 8 * j & 3]) << 32 | (draw >> 96 + 32 * j & 0x3ffff);
+        }
+        return ISettlement.Row(challenges.receiptId(receipt), model, worker, fee, named(net), shares);
+    }
+
+    /// @dev Few nonces, so that requests are settled twice; two runs that no text can make true.
+    function lie(uint256 draw, address from, address to) private view returns (IChallenges.AnswerReceipt memory r) {
+        (r.payer, r.gateway, r.nonce) = (from, to, uint64(draw % 4));
+        r.answerBytes = 1000;
+        r.evidenceHash = Openings.evidenceHash(lies(draw));
+        r.seed = uint64(draw >> 8 & 3);
+    }
+
+    function lies(uint256 draw) private view returns (IChallenges.Run[] memory runs) {
+        runs = new IChallenges.Run[](2);
+        runs[0] = IChallenges.Run(0, uint32(100 + 300 * (draw >> 8 & 3)), ids[draw >> 8 & 3], 9, 0, 1000, 0);
+        runs[1] = IChallenges.Run(0, 700, ids[3 - (draw >> 8 & 3)], 9, 0, 1000, 0);
+    }
+
+    function openPast(Past storage past, uint256 i)
+        private
+        view
+        returns (IChallenges.RowOpening memory, IChallenges.AnswerReceipt memory)
+    {
+        ISettlement.Row[] memory rows = abi.decode(past.rows, (ISettlement.Row[]));
+        bytes32[] memory leaves = new bytes32[](rows.length);
+        for (uint256 j; j < leaves.length; ++j) {
+            leaves[j] = Openings.rowLeaf(past.payer, rows[j]);
+        }
+        i %= rows.length;
+        return (
+            IChallenges.RowOpening(past.batch, uint32(i), past.payer, rows[i], Openings.path(leaves, i)),
+            abi.decode(past.receipts, (IChallenges.AnswerReceipt[]))[i]
+        );
+    }
+
+    function challengeRun(uint256 which, uint256 run) external counted("challenge") {
+        Past storage past = pasts[pasts.length - 1 - which % (pasts.length < 4 ? pasts.length : 4)];
+        (IChallenges.RowOpening memory row, IChallenges.AnswerReceipt memory receipt) = openPast(past, which >> 16);
+        IChallenges.RunOpening memory opened =
+            Openings.openRun(receipt, lies(uint256(receipt.seed) << 8), uint32(run % 2));
+        IChallenges.TextOpening memory nothing;
+        IChallenges.SourceOpening memory nowhere;
+        uint256 before = address(0).balance;
+        vm.prank(challenger);
+        challenges.challengeNotThere(row, opened, 0, nothing, nowhere);
+        burnt += address(0).balance - before;
+    }
+
+    function challengeDouble(uint256 which) external counted("double") {
+        uint256 last = pasts.length - 1 - which % (pasts.length < 10 ? pasts.length : 10);
+        for (uint256 back; back <= last; ++back) {
+            for (uint256 pair; pair < 9; ++pair) {
+                if (tryDouble(pasts[last - back], pair / 3, pasts[last], pair % 3)) return;
+            }
+        }
+        revert("no double settlement");
+    }
+
+    function tryDouble(Past storage a, uint256 j, Past storage b, uint256 i) private returns (bool) {
+        (IChallenges.RowOpening memory first, IChallenges.AnswerReceipt memory one_) = openPast(a, j);
+        (IChallenges.RowOpening memory second, IChallenges.AnswerReceipt memory two) = openPast(b, i);
+        if (one_.nonce != two.nonce || a.payer != b.payer) return false;
+        uint256 before = address(0).balance;
+        vm.prank(challenger);
+        try challenges.challengeDoubleSettle(first, one_, second, two) {
+            burnt += address(0).balance - before;
+            return true;
+        } catch (bytes memory reason) {
+            // Refusals are expected, failures are not: an underflow here would be a bug in the accounts.
+            bytes4 error_ = bytes4(reason);
+            require(
+                error_ == IChallenges.DifferentRequests.selector || error_ == IChallenges.RowReversed.selector
+                    || error_ == IChallenges.WindowOver.selector,
+                "unexpected failure"
+            );
+            return false;
+        }
+    }
+
+    function push(uint256 which, uint256 from) external counted("push") {
+        address[] memory payees = new address[](6);
+        for (uint256 i; i < 6; ++i) {
+            payees[i] = people[(from + i) % people.length];
+        }
+        settlement.push(uint64(bound(which, 1, settlement.batchCount())), payees);
+    }
+
+    function claim(uint256 who) external counted("claim") {
+        settlement.claimFor(people[who % people.length]);
+    }
+
+    function openRefuser() external {
+        if (done["settle"] > 20) Refuser(payable(people[3])).accept();
+    }
+
+    function pass(uint256 blocks, uint256 secs) external counted("pass") {
+        // Now and then long enough for a notice to end.
+        skip(bound(blocks, 0, 5), secs % 4 == 0 ? NOTICE : bound(secs, 0, 90));
+    }
+
+    // ---------------------------------------------------------------- sums
+
+    function owed() external view returns (uint256 sum) {
+        uint64 batches = settlement.batchCount();
+        for (uint256 i; i < people.length; ++i) {
+            address who = people[i];
+            sum += settlement.claimable(who) + settlement.depositOf(who) + settlement.bondOf(who);
+            for (uint64 b = 1; b <= batches; ++b) {
+                sum += settlement.pendingOf(b, who);
+            }
+        }
+    }
+
+    function held() external view returns (uint256) {
+        return address(settlement).balance;
+    }
+
+    /// @dev Everything ever given is with somebody, held, or burnt.
+    function accounted() external view returns (uint256 sum) {
+        sum = address(settlement).balance + burnt;
+        for (uint256 i; i < people.length; ++i) {
+            sum += people[i].balance;
+        }
+    }
+
+    function exposures(uint256 who) external view returns (uint256 sum, uint256 locked, uint256 bonded) {
+        address gateway_ = gateways[who];
+        for (uint64 b = 1; b <= settlement.batchCount(); ++b) {
+            ISettlement.Batch memory batch = settlement.batch(b);
+            if (batch.submitter == gateway_) sum += batch.exposure;
+        }
+        (locked, bonded) = (settlement.lockedOf(gateway_), settlement.bondOf(gateway_));
+    }
+}
+
+contract InvariantTest is Test {
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    Handler private handler;
+
+    function setUp() public {
+        handler = new Handler();
+        handler.start();
+        // A fair start, so that most steps find something to do.
+        for (uint256 i; i < 3; ++i) {
+            handler.deposit(i, 3 ether);
+            handler.bond(i, 30 ether);
+        }
+    }
+
+    function targetContracts() public view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(handler);
+    }
+
+    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
+        bytes4[] memory selectors = new bytes4[](16);
+        selectors[0] = Handler.deposit.selector;
+        selectors[1] = Handler.requestWithdrawal.selector;
+        selectors[2] = Handler.withdraw.selector;
+        selectors[3] = Handler.bond.selector;
+        selectors[4] = Handler.unbond.selector;
+        selectors[5] = Handler.setPayee.selector;
+        selectors[6] = Handler.setTerms.selector;
+        selectors[7] = Handler.settleSome.selector;
+        selectors[8] = Handler.settleSome.selector;
+        selectors[9] = Handler.challengeRun.selector;
+        selectors[10] = Handler.challengeDouble.selector;
+        selectors[11] = Handler.push.selector;
+        selectors[12] = Handler.push.selector;
+        selectors[13] = Handler.claim.selector;
+        selectors[14] = Handler.openRefuser.selector;
+        selectors[15] = Handler.pass.selector;
+        targets = new FuzzSelector[](1);
+        targets[0] = FuzzSelector(address(handler), selectors);
+    }
+
+    function invariant_solvent() public view {
+        vm.assertEq(handler.held(), handler.owed());
+    }
+
+    function invariant_nothingIsLost() public view {
+        vm.assertEq(handler.accounted(), handler.given());
+    }
+
+    function invariant_bondsCoverExposures() public view {
+        for (uint256 i; i < 2; ++i) {
+            (uint256 sum, uint256 locked, uint256 bonded) = handler.exposures(i);
+            vm.assertEq(sum, locked);
+            vm.assertLe(locked, bonded);
+        }
+    }
+
+    /// @dev The handler's steps do work: without this the invariants could hold because nothing happens.
+    function testTheStepsHappen() public {
+        for (uint256 i; i < 12; ++i) {
+            uint256 draw = uint256(keccak256(abi.encode(i)));
+            handler.settleSome(draw, draw, uint128(draw));
+        }
+        handler.challengeRun(0, 0);
+        handler.challengeRun(1, 1);
+        uint256 doubles;
+        for (uint256 i; i < 10; ++i) {
+            try handler.challengeDouble(i) {
+                ++doubles;
+            } catch (bytes memory reason) {
+                vm.assertEq(keccak256(reason), keccak256(abi.encodeWithSignature("Error(string)", "no double settlement")));
+            }
+        }
+        vm.assertGe(doubles, 2);
+        handler.setPayee(0, 1);
+        handler.setTerms(1, 1);
+        for (uint256 i; i < 5; ++i) {
+            handler.pass(3, 40);
+        }
+        for (uint256 i; i < 40; ++i) {
+            handler.push(i % 12, i * 6);
+        }
+        handler.openRefuser();
+        invariant_solvent();
+        invariant_nothingIsLost();
+        invariant_bondsCoverExposures();
+        vm.assertGe(handler.burnt(), 1);
+    }
+}
