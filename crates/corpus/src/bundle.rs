@@ -50,11 +50,7 @@ pub struct BundleLimits {
 
 impl Default for BundleLimits {
     fn default() -> Self {
-        Self {
-            bytes: 1 << 30,
-            documents: 1_000_000,
-            text_bytes: 64 << 20,
-        }
+        Self { bytes: 1 << 30, documents: 1_000_000, text_bytes: 64 << 20 }
     }
 }
 
@@ -164,14 +160,8 @@ pub struct SaltedDocument {
 impl Bundle {
     /// Opens a bundle and checks its outer form. What it says is checked by [`Self::verify`].
     pub fn open(path: &Path, limits: BundleLimits) -> Result<Self, BundleError> {
-        let io = |source| BundleError::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let malformed = |what| BundleError::Malformed {
-            path: path.to_owned(),
-            what,
-        };
+        let io = |source| BundleError::Io { path: path.to_owned(), source };
+        let malformed = |what| BundleError::Malformed { path: path.to_owned(), what };
         let file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
         within("bundle", length, limits.bytes)?;
@@ -179,19 +169,14 @@ impl Bundle {
             return Err(malformed("too short"));
         }
         let mut trailer = [0; TRAILER as usize];
-        file.read_exact_at(&mut trailer, length - TRAILER)
-            .map_err(io)?;
+        file.read_exact_at(&mut trailer, length - TRAILER).map_err(io)?;
         if &trailer[44..] != END {
             return Err(malformed("no end mark"));
         }
         let index_at = u64::from_be_bytes(trailer[..8].try_into().expect("8 bytes"));
         let documents = u32::from_be_bytes(trailer[8..12].try_into().expect("4 bytes"));
         let root = B256::from_slice(&trailer[12..44]);
-        within(
-            "number of documents",
-            documents.into(),
-            limits.documents.into(),
-        )?;
+        within("number of documents", documents.into(), limits.documents.into())?;
         if documents == 0 {
             return Err(BundleError::NoDocuments);
         }
@@ -223,13 +208,7 @@ impl Bundle {
             return Err(malformed("no start mark"));
         }
         let contributor = read_string(&mut reader, MAX_FIELD).map_err(|error| error.at(path))?;
-        Ok(Self {
-            path: path.to_owned(),
-            contributor,
-            root,
-            index_at,
-            entries,
-        })
+        Ok(Self { path: path.to_owned(), contributor, root, index_at, entries })
     }
 
     /// Recomputes everything from texts, metadata and salts, and compares it with `expected`, the root on chain.
@@ -245,32 +224,20 @@ impl Bundle {
             }
             let salted = self.document(document)?;
             let text = salted.document.text.as_bytes();
-            let got =
-                CommittedText::document(text, &salted.document.metadata, salted.salt)?.commitment();
+            let got = CommittedText::document(text, &salted.document.metadata, salted.salt)?.commitment();
             if got != entry.commitment {
                 let path = salted.document.path;
-                return Err(BundleError::Document {
-                    document,
-                    path,
-                    got,
-                    expected: entry.commitment,
-                });
+                return Err(BundleError::Document { document, path, got, expected: entry.commitment });
             }
             at = entry.text + u64::from(entry.text_bytes);
         }
         if at != self.index_at {
-            return Err(BundleError::Malformed {
-                path: self.path.clone(),
-                what: "bytes after the last document",
-            });
+            return Err(BundleError::Malformed { path: self.path.clone(), what: "bytes after the last document" });
         }
         let got = contribution_root(&self.tree());
         for stated in [self.root, expected] {
             if got != stated {
-                return Err(BundleError::Root {
-                    got,
-                    expected: stated,
-                });
+                return Err(BundleError::Root { got, expected: stated });
             }
         }
         Ok(())
@@ -293,10 +260,7 @@ impl Bundle {
 
     /// Bytes of all texts.
     pub fn text_bytes(&self) -> u64 {
-        self.entries
-            .iter()
-            .map(|entry| u64::from(entry.text_bytes))
-            .sum()
+        self.entries.iter().map(|entry| u64::from(entry.text_bytes)).sum()
     }
 
     /// Where the bundle lies: these bytes are what is sent to other machines.
@@ -313,14 +277,7 @@ impl Bundle {
     pub fn document(&self, document: u32) -> Result<SaltedDocument, BundleError> {
         let (salt, path, metadata) = self.head(document)?;
         let text = self.text(document)?;
-        Ok(SaltedDocument {
-            document: Document {
-                path,
-                metadata,
-                text,
-            },
-            salt,
-        })
+        Ok(SaltedDocument { document: Document { path, metadata, text }, salt })
     }
 
     /// Path and metadata of one document.
@@ -333,11 +290,7 @@ impl Bundle {
     fn head(&self, document: u32) -> Result<(B256, String, Metadata), BundleError> {
         let entry = self.entry(document)?;
         let length = entry.text - entry.record;
-        within(
-            "description of a document",
-            length,
-            32 + 7 * (4 + MAX_FIELD as u64) + 4,
-        )?;
+        within("description of a document", length, 32 + 7 * (4 + MAX_FIELD as u64) + 4)?;
         let bytes = self.read(entry.record, length)?;
         let parse = |mut bytes: &[u8]| -> Result<_, FormatError> {
             let reader = &mut bytes;
@@ -363,18 +316,11 @@ impl Bundle {
     /// Reads bytes of one text. The range must lie within the text and on character boundaries.
     pub fn text_range(&self, document: u32, range: Range<usize>) -> Result<String, BundleError> {
         let entry = self.entry(document)?;
-        let no_such = || BundleError::NoSuchRange {
-            document,
-            start: range.start,
-            end: range.end,
-        };
+        let no_such = || BundleError::NoSuchRange { document, start: range.start, end: range.end };
         if range.start > range.end || range.end > entry.text_bytes as usize {
             return Err(no_such());
         }
-        let bytes = self.read(
-            entry.text + range.start as u64,
-            (range.end - range.start) as u64,
-        )?;
+        let bytes = self.read(entry.text + range.start as u64, (range.end - range.start) as u64)?;
         String::from_utf8(bytes).map_err(|_| no_such())
     }
 
@@ -390,11 +336,7 @@ impl Bundle {
     }
 
     /// Opens the one or two chunks that hold bytes `range` of a document, up to the contribution's root.
-    pub fn open_range(
-        &self,
-        document: u32,
-        range: Range<usize>,
-    ) -> Result<DocumentOpening, BundleError> {
+    pub fn open_range(&self, document: u32, range: Range<usize>) -> Result<DocumentOpening, BundleError> {
         let salted = self.document(document)?;
         let text = salted.document.text.as_bytes();
         let committed = CommittedText::document(text, &salted.document.metadata, salted.salt)?;
@@ -411,21 +353,12 @@ impl Bundle {
     }
 
     fn entry(&self, document: u32) -> Result<Entry, BundleError> {
-        let none = || BundleError::NoSuchDocument {
-            document,
-            documents: self.documents(),
-        };
-        self.entries
-            .get(document as usize)
-            .copied()
-            .ok_or_else(none)
+        let none = || BundleError::NoSuchDocument { document, documents: self.documents() };
+        self.entries.get(document as usize).copied().ok_or_else(none)
     }
 
     fn read(&self, at: u64, length: u64) -> Result<Vec<u8>, BundleError> {
-        let io = |source| BundleError::Io {
-            path: self.path.clone(),
-            source,
-        };
+        let io = |source| BundleError::Io { path: self.path.clone(), source };
         let file = File::open(&self.path).map_err(io)?;
         let mut bytes = vec![0; usize::try_from(length).expect("bounded by the limits of open")];
         file.read_exact_at(&mut bytes, at).map_err(io)?;
@@ -460,10 +393,7 @@ pub struct Sealed {
 impl BundleWriter {
     /// Begins a bundle at `path`, replacing what is there.
     pub fn create(path: &Path, contributor: &str) -> Result<Self, BundleError> {
-        let io = |source| BundleError::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let io = |source| BundleError::Io { path: path.to_owned(), source };
         let contributor = &contributor[..contributor.floor_char_boundary(MAX_FIELD)];
         let mut writer = Self {
             path: path.to_owned(),
@@ -497,8 +427,7 @@ impl BundleWriter {
         for field in fields {
             within("metadata field", field.len() as u64, MAX_FIELD as u64)?;
         }
-        let commitment =
-            CommittedText::document(document.text.as_bytes(), metadata, salt)?.commitment();
+        let commitment = CommittedText::document(document.text.as_bytes(), metadata, salt)?.commitment();
         let record = self.at;
         self.put(salt.as_slice())?;
         for field in fields {
@@ -508,12 +437,7 @@ impl BundleWriter {
         self.put_string(&document.text)?;
         self.content.update(metadata.hash());
         self.content.update(keccak256(document.text.as_bytes()));
-        self.entries.push(Entry {
-            record,
-            text,
-            text_bytes,
-            commitment,
-        });
+        self.entries.push(Entry { record, text, text_bytes, commitment });
         Ok(commitment)
     }
 
@@ -540,38 +464,20 @@ impl BundleWriter {
             self.put(&entry.text_bytes.to_be_bytes())?;
             self.put(entry.commitment.as_slice())?;
         }
-        let root = contribution_root(&Tree::new(
-            entries.iter().map(|entry| entry.commitment).collect(),
-        ));
+        let root = contribution_root(&Tree::new(entries.iter().map(|entry| entry.commitment).collect()));
         self.put(&index_at.to_be_bytes())?;
         self.put(&documents.to_be_bytes())?;
         self.put(root.as_slice())?;
         self.put(END)?;
-        let io = |source| BundleError::Io {
-            path: self.path.clone(),
-            source,
-        };
+        let io = |source| BundleError::Io { path: self.path.clone(), source };
         self.out.flush().map_err(io)?;
         self.out.get_ref().sync_all().map_err(io)?;
-        let text_bytes = entries
-            .iter()
-            .map(|entry| u64::from(entry.text_bytes))
-            .sum();
-        Ok(Sealed {
-            root,
-            documents,
-            text_bytes,
-            content: self.content.finalize(),
-        })
+        let text_bytes = entries.iter().map(|entry| u64::from(entry.text_bytes)).sum();
+        Ok(Sealed { root, documents, text_bytes, content: self.content.finalize() })
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), BundleError> {
-        self.out
-            .write_all(bytes)
-            .map_err(|source| BundleError::Io {
-                path: self.path.clone(),
-                source,
-            })?;
+        self.out.write_all(bytes).map_err(|source| BundleError::Io { path: self.path.clone(), source })?;
         self.at += bytes.len() as u64;
         Ok(())
     }
@@ -600,14 +506,8 @@ impl From<std::io::Error> for FormatError {
 impl FormatError {
     fn at(self, path: &Path) -> BundleError {
         match self {
-            Self::Io(source) => BundleError::Io {
-                path: path.to_owned(),
-                source,
-            },
-            Self::Form(what) => BundleError::Malformed {
-                path: path.to_owned(),
-                what,
-            },
+            Self::Io(source) => BundleError::Io { path: path.to_owned(), source },
+            Self::Form(what) => BundleError::Malformed { path: path.to_owned(), what },
         }
     }
 }
@@ -625,9 +525,5 @@ fn read_string(reader: &mut impl Read, limit: usize) -> Result<String, FormatErr
 }
 
 fn within(what: &'static str, got: u64, limit: u64) -> Result<(), BundleError> {
-    if got > limit {
-        Err(BundleError::TooLarge { what, got, limit })
-    } else {
-        Ok(())
-    }
+    if got > limit { Err(BundleError::TooLarge { what, got, limit }) } else { Ok(()) }
 }

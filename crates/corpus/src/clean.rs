@@ -42,14 +42,8 @@ fn clean_once(text: &str) -> String {
     let lines: Vec<&str> = text.split('\n').collect();
     let fence_close = fence_ends(&lines);
     let comment_close = last_line_with(&lines, "*/");
-    let mut out = Output {
-        text: String::with_capacity(text.len()),
-        gap: Gap::Paragraph,
-    };
-    let mut fields = Fields {
-        debian: is_debian_copyright(&lines),
-        after_licence: false,
-    };
+    let mut out = Output { text: String::with_capacity(text.len()), gap: Gap::Paragraph, number: 0 };
+    let mut fields = Fields { debian: is_debian_copyright(&lines), after_licence: false };
     let mut in_comment = false;
     let mut at = 0;
     while at < lines.len() {
@@ -62,11 +56,7 @@ fn clean_once(text: &str) -> String {
             continue;
         }
         let indented = lines[at].starts_with([' ', '\t']);
-        let line = strip_marks(
-            lines[at],
-            &mut in_comment,
-            comment_close.is_some_and(|last| last >= at),
-        );
+        let line = strip_marks(lines[at], &mut in_comment, comment_close.is_some_and(|last| last >= at));
         at += 1;
         if !has_words(line) {
             // A blank line, a Debian " .", an underline, a ruler or a lone brace: nothing to read, a break at most.
@@ -80,7 +70,7 @@ fn clean_once(text: &str) -> String {
             out.end_line();
             continue;
         }
-        if fields.starts(line, indented, &mut out) || is_list_item(line, &out) {
+        if fields.starts(line, indented, &mut out) || is_list_item(line, &mut out) {
             out.own_line(line);
         } else {
             out.continue_line(line);
@@ -100,11 +90,14 @@ enum Gap {
 struct Output {
     text: String,
     gap: Gap,
+    /// Number of the last numbered item of this paragraph.
+    number: u16,
 }
 
 impl Output {
     fn end_paragraph(&mut self) {
         self.gap = Gap::Paragraph;
+        self.number = 0;
     }
 
     fn end_line(&mut self) {
@@ -149,15 +142,7 @@ impl Output {
     }
 
     fn last_char(&self) -> Option<char> {
-        if self.gap == Gap::Paragraph {
-            None
-        } else {
-            self.text.chars().next_back()
-        }
-    }
-
-    fn last_word(&self) -> &str {
-        self.text.rsplit([' ', '\n']).next().unwrap_or("")
+        if self.gap == Gap::Paragraph { None } else { self.text.chars().next_back() }
     }
 }
 
@@ -204,10 +189,7 @@ fn is_field(line: &str) -> bool {
 /// Drops what cannot be read, and settles on `\n` and the plain space: byte order marks, control characters, invisible
 /// and direction-changing marks (which would also let a copy escape the trace index), overstrikes of old manual pages.
 fn readable(text: &str) -> Cow<'_, str> {
-    if text
-        .bytes()
-        .all(|byte| byte == b'\n' || byte == b'\t' || (0x20..0x7f).contains(&byte))
-    {
+    if text.bytes().all(|byte| byte == b'\n' || byte == b'\t' || (0x20..0x7f).contains(&byte)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
@@ -225,14 +207,9 @@ fn readable(text: &str) -> Cow<'_, str> {
                     out.pop();
                 }
             }
-            '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => {
-                out.push(' ')
-            }
+            '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}' => out.push(' '),
             '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' => {}
-            '\u{2060}'..='\u{2064}'
-            | '\u{2066}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' => {}
+            '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' => {}
             c if c.is_control() => {}
             c => out.push(c),
         }
@@ -242,10 +219,7 @@ fn readable(text: &str) -> Cow<'_, str> {
 
 fn push_words(out: &mut String, line: &str) {
     let mut first = true;
-    for word in line
-        .split([' ', '\t', '\n'])
-        .filter(|word| !word.is_empty())
-    {
+    for word in line.split([' ', '\t', '\n']).filter(|word| !word.is_empty()) {
         if !first {
             out.push(' ');
         }
@@ -256,8 +230,7 @@ fn push_words(out: &mut String, line: &str) {
 
 /// A line of nothing but ASCII punctuation carries no words.
 fn has_words(line: &str) -> bool {
-    line.chars()
-        .any(|c| !(c.is_ascii_punctuation() || c == ' ' || c == '\t'))
+    line.chars().any(|c| !(c.is_ascii_punctuation() || c == ' ' || c == '\t'))
 }
 
 /// Trims a line and the comment or quotation marks in front of it.
@@ -278,11 +251,8 @@ fn strip_marks<'a>(line: &'a str, in_comment: &mut bool, comment_ends: bool) -> 
         }
         for mark in ["//", "#", ">", ";", "dnl"] {
             if let Some(rest) = line.strip_prefix(mark) {
-                let rest = if mark == "//" {
-                    rest.trim_start_matches(['/', '!'])
-                } else {
-                    rest.trim_start_matches(mark)
-                };
+                let rest =
+                    if mark == "//" { rest.trim_start_matches(['/', '!']) } else { rest.trim_start_matches(mark) };
                 if rest.is_empty() || rest.starts_with([' ', '\t']) {
                     line = trim(rest);
                 }
@@ -302,41 +272,31 @@ fn last_line_with(lines: &[&str], mark: &str) -> Option<usize> {
     lines.iter().rposition(|line| trim(line).ends_with(mark))
 }
 
-/// A list item begins with a bullet, or with a number or letter where the line above has come to an end.
-fn is_list_item(line: &str, out: &Output) -> bool {
-    let Some((mark, _)) = line.split_once([' ', '\t']) else {
-        return false;
-    };
+/// A list item begins with a bullet, or with a number that follows the one before it or a line that has come to an end.
+///
+/// Letters and numbers in parentheses are not taken for items: enumerations run on inside sentences ("or (b) above"),
+/// and licences are full of them, so where a line was wrapped would decide.
+fn is_list_item(line: &str, out: &mut Output) -> bool {
+    let Some((mark, _)) = line.split_once([' ', '\t']) else { return false };
     if matches!(mark, "-" | "*" | "+" | "•" | "◦" | "▪" | "‣" | "·") {
         return true;
     }
-    // Wrapped prose may put "2. " or "(b) " at the start of a line ("subject to section\n2. above"): such a mark counts
-    // only after a line that ended something.
-    let ended = out
-        .last_char()
-        .is_none_or(|c| matches!(c, '.' | ':' | ';' | ',' | '!' | '?' | ')'))
-        || matches!(out.last_word(), "and" | "or" | "e" | "ou");
-    ended && is_enumerator(mark)
+    let Some(number) = enumerator(mark) else { return false };
+    let ended = out.last_char().is_none_or(|c| matches!(c, '.' | ':' | ';' | '!' | '?'));
+    let item = ended || number == out.number + 1;
+    if item {
+        out.number = number;
+    }
+    item
 }
 
-fn is_enumerator(mark: &str) -> bool {
-    let (inner, letters) = if let Some(inner) = mark
-        .strip_prefix('(')
-        .and_then(|mark| mark.strip_suffix(')'))
-    {
-        (inner, true)
-    } else if let Some(inner) = mark.strip_suffix(')') {
-        (inner, true)
-    } else if let Some(inner) = mark.strip_suffix('.') {
-        (inner, false)
-    } else {
-        return false;
-    };
-    let digits = (1..=3).contains(&inner.len()) && inner.bytes().all(|b| b.is_ascii_digit());
-    let roman =
-        (1..=4).contains(&inner.len()) && inner.bytes().all(|b| matches!(b, b'i' | b'v' | b'x'));
-    let letter = inner.len() == 1 && inner.bytes().all(|b| b.is_ascii_alphabetic());
-    digits || (letters && (roman || letter))
+/// `1.` or `1)`.
+fn enumerator(mark: &str) -> Option<u16> {
+    let digits = mark.strip_suffix(['.', ')'])?;
+    if digits.len() > 3 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok()
 }
 
 /// For every line that opens a fence: the line that closes it. A fence that is never closed is none.
@@ -359,14 +319,11 @@ fn fence_ends(lines: &[&str]) -> Vec<Option<usize>> {
 
 /// The fence mark that begins a line (at its very start), if any.
 pub(crate) fn fence(line: &str) -> Option<&str> {
-    ["```", "~~~"]
-        .into_iter()
-        .find(|mark| line.starts_with(mark))
-        .map(|mark| {
-            let byte = mark.as_bytes()[0];
-            let length = line.bytes().take_while(|b| *b == byte).count();
-            &line[..length]
-        })
+    ["```", "~~~"].into_iter().find(|mark| line.starts_with(mark)).map(|mark| {
+        let byte = mark.as_bytes()[0];
+        let length = line.bytes().take_while(|b| *b == byte).count();
+        &line[..length]
+    })
 }
 
 #[cfg(test)]

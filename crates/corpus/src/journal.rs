@@ -135,9 +135,7 @@ impl Journal {
     /// Opens the journal in a folder, creating it if need be.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         std::fs::create_dir_all(folder).map_err(|source| io("create", folder, source))?;
-        Ok(Self {
-            folder: folder.to_owned(),
-        })
+        Ok(Self { folder: folder.to_owned() })
     }
 
     /// The publication of a sealed bundle: the one that was begun before with the same content, or a new one.
@@ -168,24 +166,14 @@ impl Journal {
     }
 
     /// Writes down that a step was done; durable when it returns. Saying the same again changes nothing.
-    pub fn advance(
-        &self,
-        publication: &mut Publication,
-        to: PublishState,
-    ) -> Result<(), JournalError> {
+    pub fn advance(&self, publication: &mut Publication, to: PublishState) -> Result<(), JournalError> {
         let from = publication.state;
         if from == to {
             return Ok(());
         }
-        let same = from
-            .contribution()
-            .is_none_or(|contribution| to.contribution() == Some(contribution));
+        let same = from.contribution().is_none_or(|contribution| to.contribution() == Some(contribution));
         if to.step() != from.step() + 1 || !same {
-            return Err(JournalError::Step {
-                key: publication.key,
-                from,
-                to,
-            });
+            return Err(JournalError::Step { key: publication.key, from, to });
         }
         self.replace(publication, to)
     }
@@ -194,11 +182,7 @@ impl Journal {
     pub fn restart(&self, publication: &mut Publication) -> Result<(), JournalError> {
         let from = publication.state;
         if from.step() >= 3 {
-            return Err(JournalError::Step {
-                key: publication.key,
-                from,
-                to: PublishState::Prepared,
-            });
+            return Err(JournalError::Step { key: publication.key, from, to: PublishState::Prepared });
         }
         self.replace(publication, PublishState::Prepared)
     }
@@ -214,25 +198,16 @@ impl Journal {
         let mut paths = Vec::new();
         for entry in std::fs::read_dir(&self.folder).map_err(list)? {
             let path = entry.map_err(list)?.path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
+            if path.extension().is_some_and(|extension| extension == "json") {
                 paths.push(path);
             }
         }
         paths.sort();
-        paths
-            .iter()
-            .filter_map(|path| self.read(path).transpose())
-            .collect()
+        paths.iter().filter_map(|path| self.read(path).transpose()).collect()
     }
 
     fn replace(&self, publication: &mut Publication, to: PublishState) -> Result<(), JournalError> {
-        let next = Publication {
-            state: to,
-            ..publication.clone()
-        };
+        let next = Publication { state: to, ..publication.clone() };
         self.write(&next)?;
         *publication = next;
         Ok(())
@@ -240,14 +215,9 @@ impl Journal {
 
     fn read(&self, path: &Path) -> Result<Option<Publication>, JournalError> {
         match std::fs::read(path) {
-            Ok(bytes) => {
-                serde_json::from_slice(&bytes)
-                    .map(Some)
-                    .map_err(|source| JournalError::Damaged {
-                        path: path.to_owned(),
-                        source,
-                    })
-            }
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|source| JournalError::Damaged { path: path.to_owned(), source }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(io("read", path, source).into()),
         }

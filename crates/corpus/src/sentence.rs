@@ -7,13 +7,11 @@ use unicode_segmentation::UnicodeSegmentation;
 /// Abbreviations (lower case, without their last full stop) after which a sentence goes on.
 const ABBREVIATIONS: &[&str] = &[
     // English
-    "mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "e.g", "i.e", "cf", "al", "approx",
-    "inc", "ltd", "co", "corp", "no", "nos", "fig", "figs", "vol", "pp", "ch", "sec", "eq", "ca",
-    "u.s", "u.k", "a.m", "p.m", "rev", "gen", "col", "lt", "sgt", "dept", "est", "ed", "eds",
-    "viz", "op", "ph.d", // Portuguese
-    "sra", "srta", "dra", "profa", "av", "ex", "p.ex", "pág", "págs", "séc", "nº", "n.º", "art",
-    "arts", "inc", "eng", "exmo", "exma", "ltda", "s.a", "tel", "obs", "cap", "caps", "núm", "vol",
-    "máx", "mín", "aprox", "pe", "d", "v.s",
+    "mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "e.g", "i.e", "cf", "al", "approx", "inc", "ltd", "co",
+    "corp", "no", "nos", "fig", "figs", "vol", "pp", "ch", "sec", "eq", "ca", "u.s", "u.k", "a.m", "p.m", "rev", "gen",
+    "col", "lt", "sgt", "dept", "est", "ed", "eds", "viz", "op", "ph.d", // Portuguese
+    "sra", "srta", "dra", "profa", "av", "ex", "p.ex", "pág", "págs", "séc", "nº", "n.º", "art", "arts", "inc", "eng",
+    "exmo", "exma", "ltda", "s.a", "tel", "obs", "cap", "caps", "núm", "vol", "máx", "mín", "aprox", "pe", "d", "v.s",
 ];
 
 /// The sentences of a clean text, in order. A sentence never crosses a line end; ranges hold no white space at either
@@ -58,21 +56,19 @@ fn push_trimmed(line: &str, range: Range<usize>, at: usize, out: &mut Vec<Range<
 /// Whether what looks like an end is none: an abbreviation, an initial, a list number.
 fn goes_on(so_far: &str, next: &str) -> bool {
     let so_far = so_far.trim_end();
+    // "Really?" she asked.
+    if so_far.ends_with(['"', '”', '’', '\'', '»', ')']) && next.trim_start().starts_with(char::is_lowercase) {
+        return true;
+    }
     let Some(without_stop) = so_far.strip_suffix('.') else {
         return false;
     };
-    let word = without_stop
-        .rsplit([' ', '(', '"', '“', '\'', '['])
-        .next()
-        .unwrap_or("");
+    let word = without_stop.rsplit([' ', '(', '"', '“', '\'', '[']).next().unwrap_or("");
     if word.is_empty() {
         return false;
     }
     // "1. Take the beans": the number belongs to what follows.
-    if word.len() == without_stop.len()
-        && word.len() <= 3
-        && word.bytes().all(|b| b.is_ascii_digit())
-    {
+    if word.len() == without_stop.len() && word.len() <= 3 && word.bytes().all(|b| b.is_ascii_digit()) {
         return true;
     }
     let mut letters = word.chars();
@@ -82,13 +78,9 @@ fn goes_on(so_far: &str, next: &str) -> bool {
         }
     }
     let lower = word.to_lowercase();
-    if matches!(
-        lower.as_str(),
-        "no" | "co" | "ex" | "st" | "fig" | "ch" | "art" | "ca" | "d" | "ed" | "est" | "op"
-    ) {
+    if matches!(lower.as_str(), "no" | "co" | "ex" | "st" | "fig" | "ch" | "art" | "ca" | "d" | "ed" | "est" | "op") {
         // Words of their own as well ("I said no. Then ..."): an abbreviation only before a number or a name.
-        return next.trim_start().starts_with(|c: char| c.is_ascii_digit())
-            || word.starts_with(char::is_uppercase);
+        return next.trim_start().starts_with(|c: char| c.is_ascii_digit()) || word.starts_with(char::is_uppercase);
     }
     ABBREVIATIONS.contains(&lower.as_str())
 }
@@ -149,10 +141,7 @@ fn cut(piece: &str, at: usize, out: &mut Vec<(Range<usize>, usize)>) {
         end += word.len();
         words += 1;
         if words == MOST_WORDS || end == piece.len() {
-            out.push((
-                at + start..at + start + piece[start..end].trim_end().len(),
-                words,
-            ));
+            out.push((at + start..at + start + piece[start..end].trim_end().len(), words));
             (start, words) = (end, 0);
         }
     }
@@ -182,26 +171,14 @@ mod tests {
                 "O Sr. Lima e a Dra. Ana moram na Av. Paulista. É longe.",
                 &["O Sr. Lima e a Dra. Ana moram na Av. Paulista.", "É longe."],
             ),
-            (
-                "J. K. Rowling wrote. We read.",
-                &["J. K. Rowling wrote.", "We read."],
-            ),
-            (
-                "1. Grind the beans.\n2. Pour water.",
-                &["1. Grind the beans.", "2. Pour water."],
-            ),
-            (
-                "Version 3.5 is out. \"Really?\" she asked.",
-                &["Version 3.5 is out.", "\"Really?\" she asked."],
-            ),
+            ("J. K. Rowling wrote. We read.", &["J. K. Rowling wrote.", "We read."]),
+            ("1. Grind the beans.\n2. Pour water.", &["1. Grind the beans.", "2. Pour water."]),
+            ("Version 3.5 is out. \"Really?\" she asked.", &["Version 3.5 is out.", "\"Really?\" she asked."]),
             ("No full stop\n\nNext", &["No full stop", "Next"]),
             ("Ends with Dr.", &["Ends with Dr."]),
         ];
         for (text, expected) in cases {
-            let got: Vec<&str> = sentences(text)
-                .into_iter()
-                .map(|range| &text[range])
-                .collect();
+            let got: Vec<&str> = sentences(text).into_iter().map(|range| &text[range]).collect();
             assert_eq!(&got, expected, "of {text:?}");
         }
     }

@@ -131,18 +131,8 @@ impl Store {
             .truncate(false)
             .open(&path)
             .map_err(|source| io("open", &path, source))?;
-        let state = State {
-            log,
-            read: 0,
-            lines: 0,
-            records: BTreeMap::new(),
-            bundles: HashMap::new(),
-        };
-        let store = Self {
-            root: root.to_owned(),
-            limits,
-            state: Mutex::new(state),
-        };
+        let state = State { log, read: 0, lines: 0, records: BTreeMap::new(), bundles: HashMap::new() };
+        let store = Self { root: root.to_owned(), limits, state: Mutex::new(state) };
         store.sweep()?;
         store.locked(|_| Ok(()))?;
         Ok(store)
@@ -152,20 +142,12 @@ impl Store {
     pub fn begin(&self, contributor: &str) -> Result<Draft, StoreError> {
         let path = self.unfinished();
         let writer = BundleWriter::create(&path, contributor)?;
-        Ok(Draft {
-            writer,
-            _file: Unfinished(path.clone()),
-            path,
-        })
+        Ok(Draft { writer, _file: Unfinished(path.clone()), path })
     }
 
     /// Finishes a bundle and puts it in its place.
     pub fn seal(&self, draft: Draft) -> Result<Sealed, StoreError> {
-        let Draft {
-            writer,
-            _file,
-            path,
-        } = draft;
+        let Draft { writer, _file, path } = draft;
         let sealed = writer.finish()?;
         self.place(&path, sealed.root)?;
         Ok(sealed)
@@ -179,8 +161,7 @@ impl Store {
         // One byte more than allowed, so that Bundle::open sees and names the excess.
         let mut bytes = bytes.take(self.limits.bytes.saturating_add(1));
         std::io::copy(&mut bytes, &mut file).map_err(|source| io("write", &path, source))?;
-        file.sync_all()
-            .map_err(|source| io("write", &path, source))?;
+        file.sync_all().map_err(|source| io("write", &path, source))?;
         Bundle::open(&path, self.limits)?.verify(root)?;
         self.place(&path, root)?;
         self.bundle(root)
@@ -208,10 +189,7 @@ impl Store {
 
     /// The bundle of a recorded contribution.
     pub fn bundle_of(&self, id: ContributionId) -> Result<Arc<Bundle>, StoreError> {
-        let root = self
-            .record(id)
-            .ok_or(StoreError::UnknownContribution(id))?
-            .root;
+        let root = self.record(id).ok_or(StoreError::UnknownContribution(id))?.root;
         self.bundle(root)
     }
 
@@ -221,11 +199,7 @@ impl Store {
     }
 
     /// Path and metadata of one document.
-    pub fn describe(
-        &self,
-        id: ContributionId,
-        document: u32,
-    ) -> Result<(String, Metadata), StoreError> {
+    pub fn describe(&self, id: ContributionId, document: u32) -> Result<(String, Metadata), StoreError> {
         Ok(self.bundle_of(id)?.describe(document)?)
     }
 
@@ -235,17 +209,10 @@ impl Store {
             let mut lines = Vec::new();
             let mut changed: BTreeMap<ContributionId, &ContributionRecord> = BTreeMap::new();
             for record in records {
-                let known = changed
-                    .get(&record.id)
-                    .copied()
-                    .or_else(|| state.records.get(&record.id));
+                let known = changed.get(&record.id).copied().or_else(|| state.records.get(&record.id));
                 match known {
                     Some(known) if known.root != record.root => {
-                        return Err(StoreError::Conflict {
-                            id: record.id,
-                            known: known.root,
-                            got: record.root,
-                        });
+                        return Err(StoreError::Conflict { id: record.id, known: known.root, got: record.root });
                     }
                     Some(known) if known == record => continue,
                     _ => {}
@@ -266,19 +233,13 @@ impl Store {
             write().map_err(|source| io("write", &path, source))?;
             state.read += lines.len() as u64;
             state.lines += lines.iter().filter(|byte| **byte == b'\n').count();
-            state
-                .records
-                .extend(changed.into_iter().map(|(id, record)| (id, record.clone())));
+            state.records.extend(changed.into_iter().map(|(id, record)| (id, record.clone())));
             Ok(())
         })
     }
 
     /// Marks a contribution as withdrawn from a version on.
-    pub fn withdraw(
-        &self,
-        id: ContributionId,
-        from: fonte_types::Version,
-    ) -> Result<(), StoreError> {
+    pub fn withdraw(&self, id: ContributionId, from: fonte_types::Version) -> Result<(), StoreError> {
         let mut record = self.record(id).ok_or(StoreError::UnknownContribution(id))?;
         record.membership.withdrawn = Some(from);
         self.put_records(&[record])
@@ -311,21 +272,12 @@ impl Store {
     }
 
     /// Runs under the log's lock, after reading what others wrote.
-    fn locked<T>(
-        &self,
-        act: impl FnOnce(&mut State) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn locked<T>(&self, act: impl FnOnce(&mut State) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut state = self.state();
         let path = self.log_path();
-        state
-            .log
-            .lock()
-            .map_err(|source| io("lock", &path, source))?;
+        state.log.lock().map_err(|source| io("lock", &path, source))?;
         let result = state.catch_up(&path).and_then(|()| act(&mut state));
-        let unlocked = state
-            .log
-            .unlock()
-            .map_err(|source| io("unlock", &path, source));
+        let unlocked = state.log.unlock().map_err(|source| io("unlock", &path, source));
         result.and_then(|value| unlocked.map(|()| value))
     }
 
@@ -341,11 +293,7 @@ impl Store {
         let folder = self.root.join("unfinished");
         let entries = std::fs::read_dir(&folder).map_err(|source| io("list", &folder, source))?;
         for entry in entries.flatten() {
-            let age = entry
-                .metadata()
-                .and_then(|metadata| metadata.modified())
-                .ok()
-                .and_then(|at| at.elapsed().ok());
+            let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
             if age.is_some_and(|age| age > ABANDONED) {
                 // A draft that cannot be removed only costs space.
                 let _ = std::fs::remove_file(entry.path());
@@ -368,9 +316,7 @@ impl Store {
     }
 
     fn unfinished(&self) -> PathBuf {
-        self.root
-            .join("unfinished")
-            .join(hex::encode(rand::random::<[u8; 16]>()))
+        self.root.join("unfinished").join(hex::encode(rand::random::<[u8; 16]>()))
     }
 }
 
@@ -381,25 +327,19 @@ impl State {
         let mut bytes = Vec::new();
         self.log.seek(SeekFrom::Start(self.read)).map_err(read)?;
         self.log.read_to_end(&mut bytes).map_err(read)?;
-        let complete = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
+        let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         for line in bytes[..complete].split_inclusive(|byte| *byte == b'\n') {
-            let record: ContributionRecord =
-                serde_json::from_slice(line).map_err(|source| StoreError::Log {
-                    path: path.to_owned(),
-                    line: self.lines + 1,
-                    source,
-                })?;
+            let record: ContributionRecord = serde_json::from_slice(line).map_err(|source| StoreError::Log {
+                path: path.to_owned(),
+                line: self.lines + 1,
+                source,
+            })?;
             self.records.insert(record.id, record);
             self.lines += 1;
             self.read += line.len() as u64;
         }
         if complete < bytes.len() {
-            self.log
-                .set_len(self.read)
-                .map_err(|source| io("repair", path, source))?;
+            self.log.set_len(self.read).map_err(|source| io("repair", path, source))?;
         }
         Ok(())
     }
@@ -447,15 +387,9 @@ impl Drop for Unfinished {
 }
 
 pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> StoreError {
-    StoreError::Io {
-        doing,
-        path: path.to_owned(),
-        source,
-    }
+    StoreError::Io { doing, path: path.to_owned(), source }
 }
 
 pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
-    File::open(path)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|source| io("sync", path, source))
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| io("sync", path, source))
 }

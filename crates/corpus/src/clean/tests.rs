@@ -11,39 +11,22 @@ fn what_becomes_of_what() {
         ("one\ntwo\n\n\n\nthree", "one two\n\nthree"),
         (" First\n line\n .\n Second", "First line\n\nSecond"),
         ("Title\n=====\nText", "Title\n\nText"),
-        (
-            "# a comment\n# in a file\n#\n# of two paragraphs",
-            "a comment in a file\n\nof two paragraphs",
-        ),
+        ("# a comment\n# in a file\n#\n# of two paragraphs", "a comment in a file\n\nof two paragraphs"),
         ("// one\n// two", "one two"),
         ("> > quoted\n> > twice", "quoted twice"),
-        (
-            "/*\n * In a comment\n * of C.\n */\nafter",
-            "In a comment of C.\n\nafter",
-        ),
+        ("/*\n * In a comment\n * of C.\n */\nafter", "In a comment of C.\n\nafter"),
         ("/* never closed\n * bullet", "/* never closed\n* bullet"),
         ("- one\n  goes on\n- two", "- one goes on\n- two"),
-        (
-            "To do:\n1. one\n2. two\n  more",
-            "To do:\n1. one\n2. two more",
-        ),
-        (
-            "subject to section\n2. of this",
-            "subject to section 2. of this",
-        ),
-        ("clauses (a) or\n(b) above", "clauses (a) or\n(b) above"),
+        ("To do:\n1. one\n2. two\n  more", "To do:\n1. one\n2. two more"),
+        ("subject to section\n2. of this", "subject to section 2. of this"),
+        ("clauses (a) or\n(b) above", "clauses (a) or (b) above"),
+        ("3) three\n4) four\n9) nine", "3) three\n4) four 9) nine"),
         ("the clause\n(b) above", "the clause (b) above"),
         ("| a | b |\n|---|---|\n| 1 | 2 |", "| a | b |\n| 1 | 2 |"),
-        (
-            "text\n```sh\n  ls  \n\n\n  cd\n```\nmore",
-            "text\n\n```sh\n  ls\n\n  cd\n```\n\nmore",
-        ),
+        ("text\n```sh\n  ls  \n\n\n  cd\n```\nmore", "text\n\n```sh\n  ls\n\n  cd\n```\n\nmore"),
         ("``` not closed\nhere", "``` not closed here"),
         ("b\u{8}bo\u{8}ol\u{8}ld and _\u{8}u", "bold and u"),
-        (
-            "zero\u{200b}width\u{ad} and\u{a0}no-break",
-            "zerowidth and no-break",
-        ),
+        ("zero\u{200b}width\u{ad} and\u{a0}no-break", "zerowidth and no-break"),
         ("bell\u{7} and escape\u{1b}[0m", "bell and escape[0m"),
         ("page one\u{c}page two", "page one page two"),
         (
@@ -69,18 +52,10 @@ fn a_licence_is_the_same_bytes_however_it_is_wrapped() {
                 if prefix == " * " {
                     wrapped = format!("/*\n{wrapped} */\n");
                 }
-                assert_eq!(
-                    clean(&wrapped),
-                    licence,
-                    "{id} at {width} behind {prefix:?}"
-                );
+                assert_eq!(clean(&wrapped), licence, "{id} at {width} behind {prefix:?}");
             }
             let debian = wrap(&licence, width, " ").replace("\n \n", "\n .\n");
-            assert_eq!(
-                clean(&debian),
-                licence,
-                "{id} at {width} as in a Debian copyright file"
-            );
+            assert_eq!(clean(&debian), licence, "{id} at {width} as in a Debian copyright file");
         }
     }
 }

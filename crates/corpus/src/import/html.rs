@@ -23,8 +23,8 @@ pub(crate) enum PageLicence {
 }
 
 const DROPPED: &[&str] = &[
-    "script", "style", "nav", "header", "footer", "form", "noscript", "template", "svg", "iframe",
-    "object", "canvas", "button", "select", "textarea", "audio", "video",
+    "script", "style", "nav", "header", "footer", "form", "noscript", "template", "svg", "iframe", "object", "canvas",
+    "button", "select", "textarea", "audio", "video",
 ];
 
 const BLOCKS: &[&str] = &[
@@ -72,24 +72,12 @@ pub(crate) fn page(source: &str) -> Page {
     loop {
         let skipped = match node.value() {
             Node::Element(element) => {
-                let attribute = |name: &str| {
-                    element
-                        .attr(name)
-                        .map(str::trim)
-                        .filter(|value| !value.is_empty())
-                };
+                let attribute = |name: &str| element.attr(name).map(str::trim).filter(|value| !value.is_empty());
                 match element.name() {
                     "html" => page.language = attribute("lang").map(str::to_owned),
-                    "meta" => page.meta(
-                        attribute("name").or(attribute("property")),
-                        attribute("content"),
-                    ),
+                    "meta" => page.meta(attribute("name").or(attribute("property")), attribute("content")),
                     "link" | "a" => {
-                        page.link(
-                            element.name(),
-                            attribute("rel").unwrap_or(""),
-                            attribute("href"),
-                        );
+                        page.link(element.name(), attribute("rel").unwrap_or(""), attribute("href"));
                     }
                     _ => {}
                 }
@@ -147,11 +135,8 @@ impl Page {
                 self.date.get_or_insert(content);
             }
             "license" | "licence" | "spdx-license-identifier" | "dcterms.license" => {
-                let licence = if content.contains("://") {
-                    PageLicence::Address(content)
-                } else {
-                    PageLicence::Id(content)
-                };
+                let licence =
+                    if content.contains("://") { PageLicence::Address(content) } else { PageLicence::Id(content) };
                 self.licence.get_or_insert(licence);
             }
             _ => {}
@@ -160,16 +145,12 @@ impl Page {
 
     fn link(&mut self, element: &str, rel: &str, href: Option<&str>) {
         let Some(href) = href else { return };
-        let rel = |wanted: &str| {
-            rel.split_ascii_whitespace()
-                .any(|word| word.eq_ignore_ascii_case(wanted))
-        };
+        let rel = |wanted: &str| rel.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case(wanted));
         if element == "link" && rel("canonical") {
             self.url.get_or_insert_with(|| href.to_owned());
         }
         if rel("license") {
-            self.licence
-                .get_or_insert_with(|| PageLicence::Address(href.to_owned()));
+            self.licence.get_or_insert_with(|| PageLicence::Address(href.to_owned()));
         }
     }
 }
@@ -183,7 +164,10 @@ struct Walk {
     pre: u32,
     /// Next number of each open list; 0 for bullets.
     lists: Vec<u32>,
+    /// Inside a table cell; its separator is still to be written; the row has one already.
     cell: bool,
+    cell_begins: bool,
+    row_begun: bool,
 }
 
 impl Walk {
@@ -222,10 +206,11 @@ impl Walk {
             "tr" => {
                 self.break_line();
                 self.cell = false;
+                self.row_begun = false;
             }
             "td" | "th" => {
-                self.out.push_str(if self.cell { " | " } else { "| " });
                 self.cell = true;
+                self.cell_begins = true;
             }
             "br" => self.out.push('\n'),
             name if BLOCKS.contains(&name) && !self.cell => self.break_paragraph(),
@@ -244,8 +229,7 @@ impl Walk {
             }
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
                 if let Some(at) = self.heading_at.take() {
-                    page.heading
-                        .get_or_insert_with(|| self.out.get(at..).unwrap_or("").to_owned());
+                    page.heading.get_or_insert_with(|| self.out.get(at..).unwrap_or("").to_owned());
                 }
                 self.break_paragraph();
             }
@@ -266,7 +250,7 @@ impl Walk {
             }
             "li" => self.break_line(),
             "tr" => {
-                if self.cell {
+                if self.row_begun {
                     self.out.push_str(" |");
                 }
                 self.cell = false;
@@ -282,6 +266,11 @@ impl Walk {
             self.out.push_str(text);
             return;
         }
+        if self.cell_begins && !text.trim().is_empty() {
+            // Only cells that say something: pages of the past lay out their menus with empty ones.
+            self.out.push_str(if self.row_begun { " | " } else { "| " });
+            (self.row_begun, self.cell_begins) = (true, false);
+        }
         let mut space = text.starts_with(char::is_whitespace);
         for word in text.split_whitespace() {
             if space && !self.out.is_empty() && !self.out.ends_with([' ', '\n']) {
@@ -290,10 +279,7 @@ impl Walk {
             self.out.push_str(word);
             space = true;
         }
-        if text.ends_with(char::is_whitespace)
-            && !self.out.is_empty()
-            && !self.out.ends_with([' ', '\n'])
-        {
+        if text.ends_with(char::is_whitespace) && !self.out.is_empty() && !self.out.ends_with([' ', '\n']) {
             self.out.push(' ');
         }
     }
@@ -306,11 +292,7 @@ impl Walk {
 
     fn break_paragraph(&mut self) {
         // Inside a list item a paragraph must not part the item from its mark.
-        if self.pre == 0
-            && !self.out.is_empty()
-            && !self.out.ends_with("\n\n")
-            && !self.ends_with_mark()
-        {
+        if self.pre == 0 && !self.out.is_empty() && !self.out.ends_with("\n\n") && !self.ends_with_mark() {
             self.out.push_str("\n\n");
         }
     }
@@ -319,11 +301,7 @@ impl Walk {
         let line = self.out.rsplit('\n').next().unwrap_or("");
         !self.lists.is_empty()
             && line.ends_with(' ')
-            && (line == "- "
-                || line
-                    .trim_end_matches(". ")
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit()))
+            && (line == "- " || line.trim_end_matches(". ").bytes().all(|byte| byte.is_ascii_digit()))
     }
 }
 

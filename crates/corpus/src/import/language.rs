@@ -2,17 +2,17 @@
 
 /// Words that are frequent in English and rare elsewhere.
 const ENGLISH: &[&str] = &[
-    "the", "of", "and", "to", "is", "that", "for", "it", "with", "as", "are", "this", "be", "by",
-    "from", "or", "have", "not", "which", "you", "what", "how", "when", "where", "who", "why",
-    "does", "should", "can", "was", "were", "their",
+    "the", "of", "and", "to", "is", "that", "for", "it", "with", "as", "are", "this", "be", "by", "from", "or", "have",
+    "not", "which", "you", "what", "how", "when", "where", "who", "why", "does", "should", "can", "was", "were",
+    "their",
 ];
 
 /// Words that are frequent in Portuguese and rare in English and in its sister languages.
 const PORTUGUESE: &[&str] = &[
-    "não", "é", "uma", "um", "do", "da", "dos", "das", "em", "ao", "à", "na", "os", "são", "mais",
-    "ou", "pelo", "pela", "também", "você", "isso", "seu", "sua", "com", "até", "há", "já", "qual",
-    "quais", "quem", "quando", "onde", "porque", "foi", "ser", "ter", "muito", "nos", "nas", "o",
-    "e", "que", "como", "às", "aos", "num", "numa", "está", "por",
+    "não", "é", "uma", "um", "do", "da", "dos", "das", "em", "ao", "à", "na", "os", "são", "mais", "ou", "pelo",
+    "pela", "também", "você", "isso", "seu", "sua", "com", "até", "há", "já", "qual", "quais", "quem", "quando",
+    "onde", "porque", "foi", "ser", "ter", "muito", "nos", "nas", "o", "e", "que", "como", "às", "aos", "num", "numa",
+    "está", "por",
 ];
 
 /// The language of a text as a BCP 47 tag: `en`, `pt`, or `und`.
@@ -25,11 +25,7 @@ const PORTUGUESE: &[&str] = &[
 /// ```
 pub fn detect_language(text: &str) -> &'static str {
     let (mut words, mut english, mut portuguese) = (0u32, 0u32, 0u32);
-    for word in text
-        .split(|c: char| !c.is_alphabetic())
-        .filter(|word| !word.is_empty())
-        .take(2000)
-    {
+    for word in text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).take(2000) {
         words += 1;
         let word = word.to_lowercase();
         english += u32::from(ENGLISH.contains(&word.as_str()));
@@ -60,11 +56,7 @@ pub(crate) fn language_tag(raw: &str) -> Option<String> {
             return None;
         }
         tag.push('-');
-        tag.push_str(&if part.len() == 2 {
-            part.to_ascii_uppercase()
-        } else {
-            part.to_owned()
-        });
+        tag.push_str(&if part.len() == 2 { part.to_ascii_uppercase() } else { part.to_owned() });
     }
     Some(tag)
 }

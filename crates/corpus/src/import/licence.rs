@@ -16,26 +16,18 @@ pub fn check_licence(expression: &str) -> Result<String, UnknownLicence> {
     match spdx::Expression::parse(expression) {
         Ok(_) => Ok(expression.to_owned()),
         Err(error) => {
-            let wrong = expression
-                .get(error.span.clone())
-                .filter(|wrong| !wrong.is_empty())
-                .unwrap_or(expression);
-            let suggestion = closest(wrong).map(|known| expression.replacen(wrong, known, 1));
-            Err(UnknownLicence {
-                id: expression.chars().take(80).collect(),
-                suggestion,
-            })
+            let wrong = expression.get(error.span.clone()).filter(|wrong| !wrong.is_empty()).unwrap_or(expression);
+            let suggestion = closest(wrong)
+                .map(|known| expression.replacen(wrong, known, 1))
+                .filter(|suggestion| spdx::Expression::parse(suggestion).is_ok());
+            Err(UnknownLicence { id: expression.chars().take(80).collect(), suggestion })
         }
     }
 }
 
 /// The SPDX id that a licence's well-known address stands for.
 pub(crate) fn licence_of_url(url: &str) -> Option<String> {
-    let address = url
-        .trim()
-        .trim_start_matches("https://")
-        .trim_start_matches("http://")
-        .trim_start_matches("www.");
+    let address = url.trim().trim_start_matches("https://").trim_start_matches("http://").trim_start_matches("www.");
     let (host, path) = address.split_once('/')?;
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     let id = match (host, parts.as_slice()) {
@@ -48,26 +40,19 @@ pub(crate) fn licence_of_url(url: &str) -> Option<String> {
             let id = id.trim_end_matches(".html").trim_end_matches(".php");
             closest_ignoring_case(id)?.to_owned()
         }
-        ("gnu.org", ["licenses", page, ..]) => {
-            match page.trim_end_matches(".en.html").trim_end_matches(".html") {
-                "gpl" | "gpl-3.0" => "GPL-3.0-or-later".to_owned(),
-                "fdl" | "fdl-1.3" => "GFDL-1.3-or-later".to_owned(),
-                _ => return None,
-            }
-        }
-        ("apache.org", ["licenses", page, ..]) if page.starts_with("LICENSE-2.0") => {
-            "Apache-2.0".to_owned()
-        }
+        ("gnu.org", ["licenses", page, ..]) => match page.trim_end_matches(".en.html").trim_end_matches(".html") {
+            "gpl" | "gpl-3.0" => "GPL-3.0-or-later".to_owned(),
+            "fdl" | "fdl-1.3" => "GFDL-1.3-or-later".to_owned(),
+            _ => return None,
+        },
+        ("apache.org", ["licenses", page, ..]) if page.starts_with("LICENSE-2.0") => "Apache-2.0".to_owned(),
         _ => return None,
     };
     check_licence(&id).ok()
 }
 
 fn closest_ignoring_case(id: &str) -> Option<&'static str> {
-    spdx::identifiers::LICENSES
-        .iter()
-        .map(|licence| licence.name)
-        .find(|name| name.eq_ignore_ascii_case(id))
+    spdx::identifiers::LICENSES.iter().map(|licence| licence.name).find(|name| name.eq_ignore_ascii_case(id))
 }
 
 fn closest(wrong: &str) -> Option<&'static str> {
@@ -84,12 +69,7 @@ fn closest(wrong: &str) -> Option<&'static str> {
     spdx::identifiers::LICENSES
         .iter()
         .filter(|licence| licence.flags & spdx::flags::IS_DEPRECATED == 0)
-        .map(|licence| {
-            (
-                distance(&wanted, &licence.name.to_ascii_lowercase()),
-                licence.name,
-            )
-        })
+        .map(|licence| (distance(&wanted, &licence.name.to_ascii_lowercase()), licence.name))
         .min()
         .filter(|(distance, _)| *distance <= wanted.len().div_ceil(2))
         .map(|(_, name)| name)

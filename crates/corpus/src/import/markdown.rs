@@ -24,9 +24,7 @@ pub(crate) fn plain(source: &str) -> (String, Option<String>) {
                 out.push_str(if closes {
                     mark
                 } else {
-                    code.get(indent..)
-                        .filter(|_| code[..indent.min(code.len())].trim().is_empty())
-                        .unwrap_or(code)
+                    code.get(indent..).filter(|_| code[..indent.min(code.len())].trim().is_empty()).unwrap_or(code)
                 });
                 out.push('\n');
                 if closes {
@@ -101,11 +99,7 @@ fn atx_heading(line: &str) -> Option<&str> {
     }
     let rest = rest.trim();
     let closed = rest.trim_end_matches('#');
-    Some(if closed.is_empty() || closed.ends_with(' ') {
-        closed.trim_end()
-    } else {
-        rest
-    })
+    Some(if closed.is_empty() || closed.ends_with(' ') { closed.trim_end() } else { rest })
 }
 
 fn is_setext_underline(line: &str) -> bool {
@@ -120,9 +114,7 @@ fn is_reference_definition(line: &str) -> bool {
             !name[1..].contains(']')
                 && !rest.trim().is_empty()
                 && rest.split_whitespace().count() <= 8
-                && rest
-                    .trim_start()
-                    .starts_with(['<', '/', '#', '.', 'h', 'm', 'f'])
+                && rest.trim_start().starts_with(['<', '/', '#', '.', 'h', 'm', 'f'])
         })
 }
 
@@ -183,12 +175,7 @@ fn links(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(at) = rest.find(['[', '`', '\\', '<']) {
-        out.push_str(
-            rest[..at]
-                .strip_suffix('!')
-                .filter(|_| rest[at..].starts_with('['))
-                .unwrap_or(&rest[..at]),
-        );
+        out.push_str(rest[..at].strip_suffix('!').filter(|_| rest[at..].starts_with('[')).unwrap_or(&rest[..at]));
         let bang = rest[..at].ends_with('!');
         rest = &rest[at..];
         let taken = match rest.as_bytes()[0] {
@@ -196,15 +183,11 @@ fn links(line: &str) -> String {
                 out.push_str(&rest[..length]);
                 length
             }),
-            b'\\' => rest
-                .chars()
-                .nth(1)
-                .filter(char::is_ascii_punctuation)
-                .map(|c| {
-                    out.push('\\');
-                    out.push(c);
-                    2
-                }),
+            b'\\' => rest.chars().nth(1).filter(char::is_ascii_punctuation).map(|c| {
+                out.push('\\');
+                out.push(c);
+                2
+            }),
             b'<' => tag(rest).map(|(length, text)| {
                 out.push_str(text);
                 length
@@ -288,33 +271,18 @@ fn link(rest: &str) -> Option<(usize, &str)> {
 fn tag(rest: &str) -> Option<(usize, &str)> {
     let end = head(rest, LOOK_AHEAD).find('>')?;
     let inner = &rest[1..end];
-    if inner.starts_with("http://")
-        || inner.starts_with("https://")
-        || (inner.contains('@') && !inner.contains(' '))
-    {
+    if inner.starts_with("http://") || inner.starts_with("https://") || (inner.contains('@') && !inner.contains(' ')) {
         return Some((end + 1, inner));
     }
-    let name = inner
-        .trim_start_matches('/')
-        .split([' ', '/'])
-        .next()
-        .unwrap_or("")
-        .to_ascii_lowercase();
+    let name = inner.trim_start_matches('/').split([' ', '/']).next().unwrap_or("").to_ascii_lowercase();
     const LAYOUT: &[&str] = &[
-        "a", "b", "br", "center", "code", "details", "div", "em", "h1", "h2", "h3", "h4", "hr",
-        "i", "img", "kbd", "li", "ol", "p", "picture", "pre", "source", "span", "strong", "sub",
-        "summary", "sup", "table", "tbody", "td", "th", "thead", "tr", "ul",
+        "a", "b", "br", "center", "code", "details", "div", "em", "h1", "h2", "h3", "h4", "hr", "i", "img", "kbd",
+        "li", "ol", "p", "picture", "pre", "source", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td",
+        "th", "thead", "tr", "ul",
     ];
-    LAYOUT.contains(&name.as_str()).then(|| {
-        (
-            end + 1,
-            if matches!(name.as_str(), "br" | "td" | "th") {
-                " "
-            } else {
-                ""
-            },
-        )
-    })
+    LAYOUT
+        .contains(&name.as_str())
+        .then(|| (end + 1, if matches!(name.as_str(), "br" | "td" | "th") { " " } else { "" }))
 }
 
 /// Removes `*`, `_` and `~~` that open or close emphasis, and the backslash of escapes; code spans are skipped.
@@ -343,11 +311,7 @@ fn emphasis(line: &str) -> String {
                 let after = rest[length..].chars().next().unwrap_or(' ');
                 let opens = !after.is_whitespace() && (c == '*' || !before.is_alphanumeric());
                 let closes = !before.is_whitespace() && (c == '*' || !after.is_alphanumeric());
-                let paired = if opens {
-                    head(&rest[length..], LOOK_AHEAD).contains(c)
-                } else {
-                    closes && opened
-                };
+                let paired = if opens { head(&rest[length..], LOOK_AHEAD).contains(c) } else { closes && opened };
                 opened |= opens;
                 let is_mark = match c {
                     '~' => length == 2 && (opens || closes),
@@ -375,40 +339,19 @@ mod tests {
         let cases = [
             ("# Title #\nText", "Title\n\nText"),
             ("Title\n---\nText", "Title\n\nText"),
-            (
-                "a **bold** and *leaning* __word__ and _one_ more",
-                "a bold and leaning word and one more",
-            ),
-            (
-                "snake_case_name and 2 * 3 * 4",
-                "snake_case_name and 2 * 3 * 4",
-            ),
-            (
-                "see [the page](https://e.org/a_(b)) now",
-                "see the page now",
-            ),
+            ("a **bold** and *leaning* __word__ and _one_ more", "a bold and leaning word and one more"),
+            ("snake_case_name and 2 * 3 * 4", "snake_case_name and 2 * 3 * 4"),
+            ("see [the page](https://e.org/a_(b)) now", "see the page now"),
             ("[![badge](x.svg)](https://e.org)", "badge"),
-            (
-                "see [here][1] and [there][]\n\n[1]: https://e.org",
-                "see here and there",
-            ),
+            ("see [here][1] and [there][]\n\n[1]: https://e.org", "see here and there"),
             ("an array [0] stays", "an array [0] stays"),
             ("`*code*` stays", "`*code*` stays"),
-            (
-                "<https://e.org> and <b>bold</b> and <year>",
-                "https://e.org and bold and <year>",
-            ),
+            ("<https://e.org> and <b>bold</b> and <year>", "https://e.org and bold and <year>"),
             ("before <!-- hidden\nstill --> after", "before after"),
             ("\\*not emphasis\\*", "*not emphasis*"),
             ("- one\n  more\n- **two**", "- one more\n- two"),
-            (
-                "text\n\n    code_here *x*\n    more\n\ntext",
-                "text\n\n```\ncode_here *x*\nmore\n```\n\ntext",
-            ),
-            (
-                "  ```rust\n  let x = 1;\n  ```\nafter",
-                "```rust\nlet x = 1;\n```\n\nafter",
-            ),
+            ("text\n\n    code_here *x*\n    more\n\ntext", "text\n\n```\ncode_here *x*\nmore\n```\n\ntext"),
+            ("  ```rust\n  let x = 1;\n  ```\nafter", "```rust\nlet x = 1;\n```\n\nafter"),
             ("~~gone~~ ~5 minutes", "gone ~5 minutes"),
         ];
         for (source, expected) in cases {

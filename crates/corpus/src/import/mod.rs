@@ -135,10 +135,7 @@ impl Import {
             check_licence(licence)?;
         }
         // The root itself may be a link; below it none is followed.
-        let folder = |source| ImportError::Folder {
-            path: root.to_owned(),
-            source,
-        };
+        let folder = |source| ImportError::Folder { path: root.to_owned(), source };
         let root_path = root.canonicalize().map_err(folder)?;
         std::fs::read_dir(&root_path).map_err(folder)?;
         let mut files = Vec::new();
@@ -153,25 +150,13 @@ impl Import {
                 files.push(found);
             }
             if files.len() > options.max_files {
-                return Err(ImportError::TooManyFiles {
-                    path: root.to_owned(),
-                    limit: options.max_files,
-                });
+                return Err(ImportError::TooManyFiles { path: root.to_owned(), limit: options.max_files });
             }
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let bytes_total = files.iter().map(|file| file.bytes).sum();
-        let progress = Progress {
-            files_total: files.len(),
-            bytes_total,
-            ..Progress::default()
-        };
-        Ok(Self {
-            root: root_path,
-            options,
-            files: files.into_iter(),
-            progress,
-        })
+        let progress = Progress { files_total: files.len(), bytes_total, ..Progress::default() };
+        Ok(Self { root: root_path, options, files: files.into_iter(), progress })
     }
 
     /// How far it has come.
@@ -193,26 +178,16 @@ impl Iterator for Import {
         };
         Some(match result {
             Ok(document) => Imported::Document(document),
-            Err(reason) => Imported::Skipped(Skipped {
-                path: found.path,
-                reason,
-            }),
+            Err(reason) => Imported::Skipped(Skipped { path: found.path, reason }),
         })
     }
 }
 
 impl Found {
-    fn from_entry(
-        root: &Path,
-        entry: Result<walkdir::DirEntry, walkdir::Error>,
-        max_depth: usize,
-    ) -> Option<Self> {
+    fn from_entry(root: &Path, entry: Result<walkdir::DirEntry, walkdir::Error>, max_depth: usize) -> Option<Self> {
         let relative = |path: &Path| {
             let path = path.strip_prefix(root).unwrap_or(path);
-            path.components()
-                .map(|part| part.as_os_str().to_string_lossy())
-                .collect::<Vec<_>>()
-                .join("/")
+            path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
         };
         match entry {
             Ok(entry) => {
@@ -223,31 +198,19 @@ impl Found {
                     }
                     Some(SkipReason::TooDeep { limit: max_depth })
                 } else if entry.path().to_str().is_none() {
-                    Some(SkipReason::Unreadable {
-                        error: "its name is not UTF-8".into(),
-                    })
+                    Some(SkipReason::Unreadable { error: "its name is not UTF-8".into() })
                 } else if kind.is_file() {
                     None
                 } else {
                     Some(SkipReason::NotAFile)
                 };
-                let bytes = if refused.is_none() {
-                    entry.metadata().map_or(0, |metadata| metadata.len())
-                } else {
-                    0
-                };
-                Some(Self {
-                    path: relative(entry.path()),
-                    bytes,
-                    refused,
-                })
+                let bytes = if refused.is_none() { entry.metadata().map_or(0, |metadata| metadata.len()) } else { 0 };
+                Some(Self { path: relative(entry.path()), bytes, refused })
             }
             Err(error) => Some(Self {
                 path: error.path().map(relative).unwrap_or_default(),
                 bytes: 0,
-                refused: Some(SkipReason::Unreadable {
-                    error: error.to_string(),
-                }),
+                refused: Some(SkipReason::Unreadable { error: error.to_string() }),
             }),
         }
     }
@@ -288,11 +251,7 @@ pub enum OnBadFile {
 }
 
 /// Imports a whole folder into memory. For large folders, iterate over [`Import`].
-pub fn import_folder(
-    root: &Path,
-    options: ImportOptions,
-    on_bad: OnBadFile,
-) -> Result<ImportReport, ImportError> {
+pub fn import_folder(root: &Path, options: ImportOptions, on_bad: OnBadFile) -> Result<ImportReport, ImportError> {
     let mut report = ImportReport::default();
     for imported in Import::open(root, options)? {
         match imported {

@@ -28,34 +28,19 @@ enum Kind {
 }
 
 /// Reads one file into a document.
-pub(super) fn read(
-    file: &Path,
-    path: &str,
-    options: &ImportOptions,
-) -> Result<Document, SkipReason> {
+pub(super) fn read(file: &Path, path: &str, options: &ImportOptions) -> Result<Document, SkipReason> {
     let (kind, compressed, stem) = classify(path)?;
     let limit = options.max_text_bytes;
-    let bytes = read_bounded(
-        file,
-        compressed,
-        if kind == Kind::Html {
-            limit.saturating_mul(MARKUP)
-        } else {
-            limit
-        },
-    )
-    .map_err(|error| match error {
+    let bytes = read_bounded(file, compressed, if kind == Kind::Html { limit.saturating_mul(MARKUP) } else { limit })
+        .map_err(|error| match error {
         ReadError::TooLong => SkipReason::TooLarge { limit },
-        ReadError::Io(error) => SkipReason::Unreadable {
-            error: error.to_string(),
-        },
+        ReadError::Io(error) => SkipReason::Unreadable { error: error.to_string() },
     })?;
     if bytes.contains(&0) {
         return Err(SkipReason::Binary);
     }
-    let source = String::from_utf8(bytes).map_err(|error| SkipReason::NotUtf8 {
-        at: error.utf8_error().valid_up_to(),
-    })?;
+    let source =
+        String::from_utf8(bytes).map_err(|error| SkipReason::NotUtf8 { at: error.utf8_error().valid_up_to() })?;
     let parsed = match kind {
         Kind::Html => parse_html(&source)?,
         Kind::Markdown | Kind::Plain => parse_text(&source, kind),
@@ -84,9 +69,7 @@ fn classify(path: &str) -> Result<(Kind, bool, &str), SkipReason> {
         {
             Ok((Kind::Plain, compressed, name))
         }
-        _ => Err(SkipReason::Unsupported {
-            extension: extension.chars().take(20).collect(),
-        }),
+        _ => Err(SkipReason::Unsupported { extension: extension.chars().take(20).collect() }),
     }
 }
 
@@ -100,18 +83,12 @@ fn read_bounded(file: &Path, compressed: bool, limit: usize) -> Result<Vec<u8>, 
     let mut bytes = Vec::new();
     let most = limit as u64 + 1;
     let result = if compressed {
-        MultiGzDecoder::new(std::io::BufReader::new(file))
-            .take(most)
-            .read_to_end(&mut bytes)
+        MultiGzDecoder::new(std::io::BufReader::new(file)).take(most).read_to_end(&mut bytes)
     } else {
         file.take(most).read_to_end(&mut bytes)
     };
     result.map_err(ReadError::Io)?;
-    if bytes.len() > limit {
-        Err(ReadError::TooLong)
-    } else {
-        Ok(bytes)
-    }
+    if bytes.len() > limit { Err(ReadError::TooLong) } else { Ok(bytes) }
 }
 
 /// What a file says, before defaults.
@@ -129,11 +106,7 @@ fn parse_text(source: &str, kind: Kind) -> Parsed {
         Kind::Markdown => markdown::plain(body),
         _ => (body.to_owned(), underlined_heading(body)),
     };
-    Parsed {
-        text: clean(&text),
-        stated,
-        heading,
-    }
+    Parsed { text: clean(&text), stated, heading }
 }
 
 fn parse_html(source: &str) -> Result<Parsed, SkipReason> {
@@ -141,12 +114,8 @@ fn parse_html(source: &str) -> Result<Parsed, SkipReason> {
     let licence = match page.licence {
         None => String::new(),
         Some(PageLicence::Id(id)) => id,
-        Some(PageLicence::Address(address)) => {
-            licence_of_url(&address).ok_or_else(|| SkipReason::UnknownLicence {
-                id: address.chars().take(200).collect(),
-                suggestion: None,
-            })?
-        }
+        Some(PageLicence::Address(address)) => licence_of_url(&address)
+            .ok_or_else(|| SkipReason::UnknownLicence { id: address.chars().take(200).collect(), suggestion: None })?,
     };
     let stated = Metadata {
         title: page.title.unwrap_or_default(),
@@ -156,26 +125,16 @@ fn parse_html(source: &str) -> Result<Parsed, SkipReason> {
         language: page.language.unwrap_or_default(),
         licence,
     };
-    Ok(Parsed {
-        text: clean(&page.text),
-        stated,
-        heading: page.heading,
-    })
+    Ok(Parsed { text: clean(&page.text), stated, heading: page.heading })
 }
 
 /// A first line that is underlined with `=` or `-`.
 fn underlined_heading(body: &str) -> Option<String> {
-    let mut lines = body
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .take(4);
+    let mut lines = body.lines().map(str::trim).filter(|line| !line.is_empty()).take(4);
     let mut previous = "";
     lines.find_map(|line| {
-        let underline =
-            line.len() >= 3 && (line.bytes().all(|b| b == b'=') || line.bytes().all(|b| b == b'-'));
-        let heading =
-            (underline && previous.chars().any(char::is_alphanumeric)).then(|| previous.to_owned());
+        let underline = line.len() >= 3 && (line.bytes().all(|b| b == b'=') || line.bytes().all(|b| b == b'-'));
+        let heading = (underline && previous.chars().any(char::is_alphanumeric)).then(|| previous.to_owned());
         previous = line;
         heading
     })
@@ -222,42 +181,26 @@ fn front_matter(source: &str) -> (Metadata, &str) {
 
 fn unquote(value: &str) -> String {
     for quote in ['"', '\''] {
-        if let Some(inner) = value
-            .strip_prefix(quote)
-            .and_then(|value| value.strip_suffix(quote))
-        {
+        if let Some(inner) = value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote)) {
             return inner.replace(&format!("\\{quote}"), &quote.to_string());
         }
     }
     value.to_owned()
 }
 
-fn finish(
-    parsed: Parsed,
-    path: &str,
-    stem: &str,
-    options: &ImportOptions,
-) -> Result<Document, SkipReason> {
-    let Parsed {
-        text,
-        stated,
-        heading,
-    } = parsed;
+fn finish(parsed: Parsed, path: &str, stem: &str, options: &ImportOptions) -> Result<Document, SkipReason> {
+    let Parsed { text, stated, heading } = parsed;
     if text.is_empty() {
         return Err(SkipReason::Empty);
     }
     if text.len() > options.max_text_bytes {
-        return Err(SkipReason::TooLarge {
-            limit: options.max_text_bytes,
-        });
+        return Err(SkipReason::TooLarge { limit: options.max_text_bytes });
     }
     let licence = if stated.licence.trim().is_empty() {
         options.default_licence.clone().unwrap_or_default()
     } else {
-        check_licence(&stated.licence).map_err(|unknown| SkipReason::UnknownLicence {
-            id: unknown.id,
-            suggestion: unknown.suggestion,
-        })?
+        check_licence(&stated.licence)
+            .map_err(|unknown| SkipReason::UnknownLicence { id: unknown.id, suggestion: unknown.suggestion })?
     };
     let title = [Some(stated.title), heading, Some(stem.to_owned())]
         .into_iter()
@@ -276,39 +219,26 @@ fn finish(
         language,
         licence,
     };
-    Ok(Document {
-        path: path.to_owned(),
-        metadata,
-        text,
-    })
+    Ok(Document { path: path.to_owned(), metadata, text })
 }
 
 fn field(value: &str) -> String {
     let line = clean_line(value);
-    line[..line.floor_char_boundary(MAX_FIELD)]
-        .trim_end()
-        .to_owned()
+    line[..line.floor_char_boundary(MAX_FIELD)].trim_end().to_owned()
 }
 
 /// Only web addresses are kept: what stands there becomes a link for readers.
 fn web_address(value: &str) -> String {
     let value = field(value);
     let is_web = value.starts_with("https://") || value.starts_with("http://");
-    if is_web && !value.contains([' ', '"', '<', '>']) {
-        value
-    } else {
-        String::new()
-    }
+    if is_web && !value.contains([' ', '"', '<', '>']) { value } else { String::new() }
 }
 
 /// `YYYY-MM-DD`, also out of a longer timestamp; other dates are dropped rather than guessed.
 fn date(value: &str) -> String {
     let format = time::macros::format_description!("[year]-[month]-[day]");
     let value = value.trim();
-    match value
-        .get(..10)
-        .and_then(|day| time::Date::parse(day, format).ok())
-    {
+    match value.get(..10).and_then(|day| time::Date::parse(day, format).ok()) {
         Some(_) => value[..10].to_owned(),
         None => String::new(),
     }

@@ -21,8 +21,8 @@ use std::{
 
 use fonte_types::ids::ContributionId;
 use tantivy::{
-    DocId, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Score, Searcher,
-    SegmentReader, TantivyDocument, Term,
+    DocId, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Score, Searcher, SegmentReader,
+    TantivyDocument, Term,
     columnar::Column,
     directory::MmapDirectory,
     query::{BooleanQuery, BoostQuery, EnableScoring, Occur, Query as _, TermQuery},
@@ -137,23 +137,15 @@ struct Fields {
 
 impl std::fmt::Debug for SearchIndex {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SearchIndex")
-            .field("passages", &self.reader.searcher().num_docs())
-            .finish_non_exhaustive()
+        f.debug_struct("SearchIndex").field("passages", &self.reader.searcher().num_docs()).finish_non_exhaustive()
     }
 }
 
 impl SearchIndex {
     /// Opens the index in a folder, creating it if need be.
     pub fn open(folder: &Path) -> Result<Self, SearchError> {
-        let open = |source| SearchError::Open {
-            path: folder.to_owned(),
-            source,
-        };
-        std::fs::create_dir_all(folder).map_err(|source| SearchError::Folder {
-            path: folder.to_owned(),
-            source,
-        })?;
+        let open = |source| SearchError::Open { path: folder.to_owned(), source };
+        std::fs::create_dir_all(folder).map_err(|source| SearchError::Folder { path: folder.to_owned(), source })?;
         let (schema, fields) = schema();
         let directory = MmapDirectory::open(folder).map_err(|error| open(error.into()))?;
         let index = Index::builder()
@@ -162,22 +154,11 @@ impl SearchIndex {
             .open_or_create(directory)
             .map_err(open)?;
         for language in Language::ALL {
-            index
-                .tokenizers()
-                .register(language.analyzer_name(), language.analyzer());
+            index.tokenizers().register(language.analyzer_name(), language.analyzer());
         }
         // Commits of this process reload it at once; other processes call `refresh`.
-        let reader = index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .try_into()
-            .map_err(open)?;
-        Ok(Self {
-            index,
-            reader,
-            writer: Mutex::new(None),
-            fields,
-        })
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(open)?;
+        Ok(Self { index, reader, writer: Mutex::new(None), fields })
     }
 
     /// Adds a contribution, replacing what is indexed of it. It is found after [`Self::commit`].
@@ -234,11 +215,7 @@ impl SearchIndex {
     pub fn contains(&self, id: ContributionId) -> Result<bool, SearchError> {
         let term = Term::from_field_u64(self.fields.marker, id.0);
         let query = TermQuery::new(term, IndexRecordOption::Basic);
-        Ok(self
-            .reader
-            .searcher()
-            .search(&query, &tantivy::collector::Count)?
-            > 0)
+        Ok(self.reader.searcher().search(&query, &tantivy::collector::Count)? > 0)
     }
 
     /// The best passages for a query, best first, among those that `allowed` lets through by contribution and document.
@@ -270,10 +247,7 @@ impl SearchIndex {
                 continue;
             };
             let mut matched = BTreeSet::new();
-            for found in terms(&text, hit.language)
-                .into_iter()
-                .chain(terms(&metadata.title, hit.language))
-            {
+            for found in terms(&text, hit.language).into_iter().chain(terms(&metadata.title, hit.language)) {
                 if wanted[hit.language as usize].contains(&found.stem) {
                     matched.insert(found.stem);
                 }
@@ -294,49 +268,29 @@ impl SearchIndex {
 
     /// Number of indexed passages that hold a stem, in documents of a language.
     pub fn document_frequency(&self, language: Language, stem: &str) -> Result<u64, SearchError> {
-        Ok(self.reader.searcher().doc_freq(&Term::from_field_text(
-            self.fields.body[language as usize],
-            stem,
-        ))?)
+        Ok(self.reader.searcher().doc_freq(&Term::from_field_text(self.fields.body[language as usize], stem))?)
     }
 
     /// Number of indexed passages in documents of a language.
     pub fn total_passages(&self, language: Language) -> Result<u64, SearchError> {
-        Ok(self
-            .reader
-            .searcher()
-            .doc_freq(&Term::from_field_u64(self.fields.language, language as u64))?)
+        Ok(self.reader.searcher().doc_freq(&Term::from_field_u64(self.fields.language, language as u64))?)
     }
 
     /// The query in every language's fields, and the stems asked for in each.
-    fn build(
-        &self,
-        text: &str,
-        asked_in: Language,
-    ) -> Option<(BooleanQuery, [BTreeSet<String>; 3])> {
+    fn build(&self, text: &str, asked_in: Language) -> Option<(BooleanQuery, [BTreeSet<String>; 3])> {
         let mut clauses: Vec<(Occur, Box<dyn tantivy::query::Query>)> = Vec::new();
         let mut wanted = [BTreeSet::new(), BTreeSet::new(), BTreeSet::new()];
         for language in Language::ALL {
-            let own = if language == asked_in || asked_in == Language::Other {
-                1.0
-            } else {
-                OTHER_LANGUAGE
-            };
+            let own = if language == asked_in || asked_in == Language::Other { 1.0 } else { OTHER_LANGUAGE };
             for term in query_terms(text, language) {
                 let stems = &mut wanted[language as usize];
                 if stems.len() == MAX_QUERY_TERMS || !stems.insert(term.stem.clone()) {
                     continue;
                 }
-                for (field, boost) in [
-                    (self.fields.body, own),
-                    (self.fields.title, own * TITLE_BOOST),
-                ] {
+                for (field, boost) in [(self.fields.body, own), (self.fields.title, own * TITLE_BOOST)] {
                     let term = Term::from_field_text(field[language as usize], &term.stem);
                     let query = TermQuery::new(term, IndexRecordOption::WithFreqs);
-                    clauses.push((
-                        Occur::Should,
-                        Box::new(BoostQuery::new(Box::new(query), boost)),
-                    ));
+                    clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(query), boost))));
                 }
             }
         }
@@ -358,11 +312,7 @@ impl SearchIndex {
             // Passages of one document follow one another: ask once per document.
             let mut last: Option<(u64, u32, bool)> = None;
             weight.for_each(segment, &mut |doc, score| {
-                if limit == 0
-                    || segment
-                        .alive_bitset()
-                        .is_some_and(|alive| !alive.is_alive(doc))
-                {
+                if limit == 0 || segment.alive_bitset().is_some_and(|alive| !alive.is_alive(doc)) {
                     return;
                 }
                 if best.len() == limit && best.peek().is_some_and(|worst| score < worst.score) {
@@ -397,10 +347,7 @@ impl SearchIndex {
     }
 
     /// The writer is opened at the first change: it holds the index's lock and its memory.
-    fn ready<'a>(
-        &self,
-        guard: &'a mut Option<IndexWriter>,
-    ) -> Result<&'a mut IndexWriter, SearchError> {
+    fn ready<'a>(&self, guard: &'a mut Option<IndexWriter>) -> Result<&'a mut IndexWriter, SearchError> {
         match guard {
             Some(writer) => Ok(writer),
             None => Ok(guard.insert(self.index.writer_with_num_threads(1, WRITER_BYTES)?)),
@@ -427,19 +374,7 @@ fn schema() -> (Schema, Fields) {
     };
     let body = Language::ALL.map(|language| text("body", language));
     let title = Language::ALL.map(|language| text("title", language));
-    (
-        builder.build(),
-        Fields {
-            contribution,
-            document,
-            start,
-            end,
-            language,
-            marker,
-            body,
-            title,
-        },
-    )
+    (builder.build(), Fields { contribution, document, start, end, language, marker, body, title })
 }
 
 struct Columns {
@@ -467,8 +402,7 @@ impl Columns {
             score,
             contribution: self.contribution.first(doc)?,
             document: u32::try_from(self.document.first(doc)?).ok()?,
-            range: usize::try_from(self.start.first(doc)?).ok()?
-                ..usize::try_from(self.end.first(doc)?).ok()?,
+            range: usize::try_from(self.start.first(doc)?).ok()?..usize::try_from(self.end.first(doc)?).ok()?,
             language: Language::of_index(self.language.first(doc)?),
         })
     }
@@ -492,10 +426,7 @@ impl Hit {
 
 impl Ord for Hit {
     fn cmp(&self, other: &Self) -> Ordering {
-        other
-            .score
-            .total_cmp(&self.score)
-            .then_with(|| self.place().cmp(&other.place()))
+        other.score.total_cmp(&self.score).then_with(|| self.place().cmp(&other.place()))
     }
 }
 

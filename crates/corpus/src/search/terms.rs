@@ -3,16 +3,14 @@
 use std::{cell::RefCell, ops::Range};
 
 use tantivy::tokenizer::{
-    AsciiFoldingFilter, Language as Stemming, LowerCaser, RemoveLongFilter, SimpleTokenizer,
-    Stemmer, StopWordFilter, TextAnalyzer,
+    AsciiFoldingFilter, Language as Stemming, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter,
+    TextAnalyzer,
 };
 
 use crate::import::detect_language;
 
 /// A language as the index treats it.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
     /// Stemmed as English.
@@ -70,24 +68,18 @@ impl Language {
     }
 
     pub(super) fn analyzer(self) -> TextAnalyzer {
-        let words = TextAnalyzer::builder(SimpleTokenizer::default())
-            .filter(RemoveLongFilter::limit(40))
-            .filter(LowerCaser);
+        let words =
+            TextAnalyzer::builder(SimpleTokenizer::default()).filter(RemoveLongFilter::limit(40)).filter(LowerCaser);
         // Accents are folded last: stemmers and stop words need them.
         match self {
             Self::English => words
-                .filter(
-                    StopWordFilter::new(Stemming::English).expect("tantivy has a list for English"),
-                )
+                .filter(StopWordFilter::new(Stemming::English).expect("tantivy has a list for English"))
                 .filter(own_stop_words(ENGLISH_STOP_WORDS))
                 .filter(Stemmer::new(Stemming::English))
                 .filter(AsciiFoldingFilter)
                 .build(),
             Self::Portuguese => words
-                .filter(
-                    StopWordFilter::new(Stemming::Portuguese)
-                        .expect("tantivy has a list for Portuguese"),
-                )
+                .filter(StopWordFilter::new(Stemming::Portuguese).expect("tantivy has a list for Portuguese"))
                 .filter(own_stop_words(PORTUGUESE_STOP_WORDS))
                 .filter(Stemmer::new(Stemming::Portuguese))
                 .filter(AsciiFoldingFilter)
@@ -125,10 +117,7 @@ pub fn terms(text: &str, language: Language) -> Vec<TermAt> {
         let mut stream = analyzers[language as usize].token_stream(text);
         while stream.advance() {
             let token = stream.token();
-            out.push(TermAt {
-                stem: token.text.clone(),
-                range: token.offset_from..token.offset_to,
-            });
+            out.push(TermAt { stem: token.text.clone(), range: token.offset_from..token.offset_to });
         }
         out
     })
@@ -146,10 +135,7 @@ pub fn query_terms(text: &str, language: Language) -> Vec<TermAt> {
                 .filter_map(|term| {
                     let word = with_accents(&text[term.range.clone()].to_lowercase())?;
                     let stem = terms(&word, language).pop()?.stem;
-                    (stem != term.stem).then(|| TermAt {
-                        stem,
-                        range: term.range.clone(),
-                    })
+                    (stem != term.stem).then(|| TermAt { stem, range: term.range.clone() })
                 })
                 .collect();
             out.extend(accented);
@@ -157,8 +143,7 @@ pub fn query_terms(text: &str, language: Language) -> Vec<TermAt> {
         Language::Other => {
             let content = |range: &Range<usize>| {
                 let word = &text[range.clone()];
-                !terms(word, Language::English).is_empty()
-                    && !terms(word, Language::Portuguese).is_empty()
+                !terms(word, Language::English).is_empty() && !terms(word, Language::Portuguese).is_empty()
             };
             out.retain(|term| content(&term.range));
         }
@@ -188,10 +173,7 @@ fn with_accents(word: &str) -> Option<String> {
     ];
     ENDINGS
         .iter()
-        .find_map(|(bare, accented)| {
-            word.strip_suffix(bare)
-                .map(|stem| format!("{stem}{accented}"))
-        })
+        .find_map(|(bare, accented)| word.strip_suffix(bare).map(|stem| format!("{stem}{accented}")))
         .filter(|accented| accented != word)
 }
 
@@ -201,17 +183,17 @@ fn own_stop_words(words: &[&str]) -> StopWordFilter {
 
 /// Question words and auxiliaries that the common list lacks: they say nothing about what is asked.
 const ENGLISH_STOP_WORDS: &[&str] = &[
-    "am", "any", "been", "being", "can", "could", "did", "do", "does", "doing", "each", "from",
-    "had", "has", "have", "having", "he", "her", "him", "his", "how", "i", "its", "may", "me",
-    "might", "must", "my", "our", "shall", "she", "should", "so", "some", "than", "them", "those",
-    "too", "us", "very", "we", "were", "what", "when", "where", "which", "who", "whom", "whose",
-    "why", "would", "you", "your", "about", "also", "just", "s", "t", "please", "tell",
+    "am", "any", "been", "being", "can", "could", "did", "do", "does", "doing", "each", "from", "had", "has", "have",
+    "having", "he", "her", "him", "his", "how", "i", "its", "may", "me", "might", "must", "my", "our", "shall", "she",
+    "should", "so", "some", "than", "them", "those", "too", "us", "very", "we", "were", "what", "when", "where",
+    "which", "who", "whom", "whose", "why", "would", "you", "your", "about", "also", "just", "s", "t", "please",
+    "tell",
 ];
 
 /// Likewise, and common words as they are typed without accents.
 const PORTUGUESE_STOP_WORDS: &[&str] = &[
-    "cada", "quais", "onde", "porque", "porquê", "quê", "pode", "podem", "deve", "devem", "ser",
-    "ter", "é", "ao", "são", "sao", "nao", "voce", "voces", "ate", "ja", "ha", "tambem", "sobre",
-    "sob", "às", "quanto", "quantos", "quanta", "quantas", "então", "entao", "assim", "ainda",
-    "fazer", "faz", "vai", "vão", "à", "aos", "pra", "cujo", "cuja",
+    "cada", "quais", "onde", "porque", "porquê", "quê", "pode", "podem", "deve", "devem", "ser", "ter", "é", "ao",
+    "são", "sao", "nao", "voce", "voces", "ate", "ja", "ha", "tambem", "sobre", "sob", "às", "quanto", "quantos",
+    "quanta", "quantas", "então", "entao", "assim", "ainda", "fazer", "faz", "vai", "vão", "à", "aos", "pra", "cujo",
+    "cuja",
 ];

@@ -1,0 +1,176 @@
+use std::collections::BTreeSet;
+
+use fonte_corpus::{
+    Store,
+    search::{Language, Passage, Query, SearchIndex, terms},
+};
+use fonte_types::{ContributionId, DatanetId, DatanetVersion, Version};
+
+use crate::{contribute, document};
+
+struct World {
+    folder: tempfile::TempDir,
+    store: Store,
+    index: SearchIndex,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("store")).expect("a store");
+        let index = SearchIndex::open(&folder.path().join("index")).expect("an index");
+        let world = Self { folder, store, index };
+        world.add(
+            1,
+            "Rivers of the state",
+            "en",
+            "The Tietê rises near the coast and flows inland, away from the sea.",
+        );
+        world.add(2, "Water", "en", "Rain that falls on a city runs off into rivers and floods the valleys below.");
+        world.add(3, "Café", "pt", "A torrefação do café muda o sabor. Os grãos verdes são torrados a duzentos graus.");
+        world.add(
+            4,
+            "Saúde",
+            "pt",
+            "Beber água ajuda a saúde. As informações do rótulo mostram a quantidade de açúcar.",
+        );
+        world.add(5, "Wasser", "de", "Der Fluss führt kaltes Wasser durch die Stadt bis an das Meer.");
+        world.index.commit().expect("committed");
+        world
+    }
+
+    fn add(&self, id: u64, title: &str, language: &str, text: &str) {
+        let record = contribute(&self.store, id, &[document(title, language, text)]);
+        let bundle = self.store.bundle(record.root).expect("a bundle");
+        self.index.add_contribution(ContributionId(id), &bundle).expect("indexed");
+    }
+
+    fn search(&self, text: &str) -> Vec<Passage> {
+        let query = Query { text, language: None, limit: 10 };
+        self.index.search(&query, &self.store, &|_, _| true).expect("searched")
+    }
+
+    fn found(&self, text: &str) -> Vec<u64> {
+        self.search(text).into_iter().map(|passage| passage.contribution.0).collect()
+    }
+}
+
+#[test]
+fn questions_find_their_passage_in_both_languages() {
+    let world = World::new();
+    let cases: &[(&str, u64)] = &[
+        ("Where does the Tietê flow?", 1),
+        ("river flooding in cities", 2),
+        ("Como se torra o grão de café?", 3),
+        ("informacao do rotulo", 4),
+        ("acucar", 4),
+        ("saude", 4),
+        ("kaltes Wasser", 5),
+        ("WATER?", 2),
+    ];
+    for (question, expected) in cases {
+        assert_eq!(world.found(question).first(), Some(expected), "{question}");
+    }
+    for nothing in ["", "???", "what is the", "o que é a", "zebra quantum", &"the ".repeat(10_000)] {
+        assert_eq!(world.found(nothing), [0; 0], "{nothing:.20}");
+    }
+}
+
+#[test]
+fn a_passage_is_verbatim_and_says_what_matched() {
+    let world = World::new();
+    let passage = world.search("rivers that flood a valley").remove(0);
+    let text = world.store.text(passage.contribution, passage.document).expect("a text");
+    assert_eq!(passage.text, text[passage.range.clone()]);
+    assert_eq!((passage.title.as_str(), passage.language), ("Water", Language::English));
+    let expected: BTreeSet<String> =
+        terms("rivers flood valley", Language::English).into_iter().map(|t| t.stem).collect();
+    assert_eq!(passage.matched, expected);
+    assert!(passage.score > 0.0);
+}
+
+#[test]
+fn what_is_withdrawn_is_never_returned() {
+    let world = World::new();
+    let question = "water rivers city sea";
+    assert_eq!(world.found(question).into_iter().collect::<BTreeSet<_>>(), [1, 2].into());
+    // Withdrawn on chain at version 2; the index has not heard of it.
+    world.store.withdraw(ContributionId(2), Version(2)).expect("withdrawn");
+    let at = |version| {
+        let versions = [DatanetVersion { datanet: DatanetId(1), version: Version(version) }];
+        let live = |id: ContributionId, _: u32| {
+            world
+                .store
+                .record(id)
+                .is_some_and(|record| record.indexable && record.membership.is_member_of_any(&versions))
+        };
+        let query = Query { text: question, language: None, limit: 10 };
+        let found = world.index.search(&query, &world.store, &live).expect("searched");
+        found.into_iter().map(|passage| passage.contribution.0).collect::<Vec<_>>()
+    };
+    assert!(at(1).contains(&2), "receipts of version 1 may still name it");
+    assert!(!at(2).contains(&2));
+    // Not indexable by its terms.
+    let mut record = world.store.record(ContributionId(1)).expect("a record");
+    record.indexable = false;
+    world.store.put_records(&[record]).expect("recorded");
+    assert!(!at(1).contains(&1));
+    // Removed from the index, and gone after reopening.
+    world.index.remove(ContributionId(2)).expect("removed");
+    world.index.commit().expect("committed");
+    assert!(!world.found(question).contains(&2));
+    assert!(!world.index.contains(ContributionId(2)).expect("asked"));
+    assert!(world.index.contains(ContributionId(1)).expect("asked"));
+    // Erased texts are not returned even where index and filter would.
+    let erased = world.store.record(ContributionId(1)).expect("a record").root;
+    assert!(world.found("Tietê").contains(&1));
+    world.store.erase(erased).expect("erased");
+    assert!(world.found("Tietê").is_empty());
+}
+
+#[test]
+fn the_filter_does_not_cost_others_their_place() {
+    let world = World::new();
+    for id in 100..150 {
+        world.add(id, "copy", "en", "The Tietê Tietê Tietê Tietê.");
+    }
+    world.index.commit().expect("committed");
+    let query = Query { text: "Tietê", language: Some(Language::English), limit: 1 };
+    let found = world.index.search(&query, &world.store, &|id, _| id.0 < 100).expect("searched");
+    assert_eq!(found.iter().map(|p| p.contribution.0).collect::<Vec<_>>(), [1]);
+    let all = Query { limit: 3, ..query };
+    let found = world.index.search(&all, &world.store, &|_, _| true).expect("searched");
+    assert_eq!(found.iter().map(|p| p.contribution.0).collect::<Vec<_>>(), [100, 101, 102], "ties: the earlier first");
+}
+
+#[test]
+fn adding_again_replaces_and_what_was_not_committed_is_not_there() {
+    let world = World::new();
+    let before = world.index.total_passages(Language::English).expect("counted");
+    let bundle = world.store.bundle_of(ContributionId(1)).expect("a bundle");
+    world.index.add_contribution(ContributionId(1), &bundle).expect("indexed");
+    world.index.commit().expect("committed");
+    assert_eq!(world.found("Tietê"), [1]);
+    world.add(9, "Late", "en", "A zebra crosses the river.");
+    assert!(world.found("zebra").is_empty());
+    let World { folder, store, index } = world;
+    drop(index); // as a crash: the writer goes without a commit
+    let index = SearchIndex::open(&folder.path().join("index")).expect("it opens again");
+    let world = World { folder, store, index };
+    assert!(world.found("zebra").is_empty());
+    assert!(!world.index.contains(ContributionId(9)).expect("asked"));
+    assert_eq!(world.found("Tietê"), [1]);
+    assert!(world.index.total_passages(Language::English).expect("counted") >= before);
+}
+
+#[test]
+fn frequencies_are_counted_by_language() {
+    let world = World::new();
+    let stem = |text, language| terms(text, language).remove(0).stem;
+    let river = stem("rivers", Language::English);
+    assert_eq!(world.index.document_frequency(Language::English, &river).expect("counted"), 1);
+    assert_eq!(world.index.document_frequency(Language::Portuguese, &river).expect("counted"), 0);
+    assert_eq!(world.index.total_passages(Language::English).expect("counted"), 2);
+    assert_eq!(world.index.total_passages(Language::Portuguese).expect("counted"), 2);
+    assert_eq!(world.index.total_passages(Language::Other).expect("counted"), 1);
+}
