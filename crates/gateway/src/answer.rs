@@ -1,0 +1,374 @@
+//! One answer from the payer's promise to the journaled row: reserve, ask a worker, check, countersign, keep.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use alloy_primitives::B256;
+use fonte_bindings::ModelRecord;
+use fonte_types::{
+    bundle::{ReceiptBundle, SaltedText},
+    receipt::request_id,
+    wire::{Job, MAX_ANSWER, Refusal, RefusalCode, SignedAnswer},
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::{
+    app::App,
+    chat::Chat,
+    checks::{self, Expected, Rejection},
+    error::ApiError,
+    keys::ApiKey,
+    select::{Selection, select},
+    tabs::{NotReserved, Reservation},
+    workers::{JobEvent, Peer, RunningJob},
+};
+
+/// Most contributions that an answer's evidence may cite: 16 are paid, small ones besides are only shown.
+const MAX_CITED: usize = 1024;
+
+/// How long a request waits for a worker to adopt the latest versions before an older one will do.
+const ADOPTION: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// A request with its price.
+pub(crate) struct Quoted {
+    pub(crate) chat: Chat,
+    pub(crate) model: ModelRecord,
+    pub(crate) selection: Selection,
+    pub(crate) input_tokens: u32,
+    pub(crate) max_fee: u128,
+}
+
+/// A quoted request whose fee is held.
+pub(crate) struct Accepted {
+    pub(crate) quoted: Quoted,
+    pub(crate) key: ApiKey,
+    reservation: Reservation,
+}
+
+/// The token rule of `fonte-quote`: four bytes of UTF-8 are a token, rounded up.
+pub(crate) fn tokens(text: &str) -> u32 {
+    u32::try_from(text.len().div_ceil(4)).unwrap_or(u32::MAX)
+}
+
+pub(crate) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+/// Finds model and datanets, and the most that the answer can cost.
+pub(crate) async fn quote(app: &App, chat: Chat) -> Result<Quoted, ApiError> {
+    let directory = app.chain.directory().await?;
+    let model = directory.models.iter().find(|model| model.name == chat.model).ok_or_else(|| ApiError {
+        param: Some("model".into()),
+        ..ApiError::not_found("model_not_found", format!("there is no model {:?}: see /v1/models", chat.model))
+    })?;
+    let selection = select(&directory, model, &chat)?;
+    let input_tokens = tokens(&chat.prompt);
+    let max_fee = model
+        .terms
+        .prices
+        .fee(input_tokens, chat.max_output_tokens)
+        .ok_or_else(|| ApiError::invalid("model", format!("the prices of {:?} overflow", model.name)))?;
+    Ok(Quoted { model: model.clone(), selection, input_tokens, max_fee, chat })
+}
+
+/// Holds the fee, or says what is missing.
+pub(crate) async fn accept(app: &App, key: ApiKey, quoted: Quoted) -> Result<Accepted, ApiError> {
+    loop {
+        let epoch = app.tabs.epoch();
+        let funds = app.chain.funds(key.payer, key.session.address()).await?;
+        match app.tabs.reserve(key.payer, quoted.max_fee, funds.spendable(), epoch) {
+            Ok(reservation) => return Ok(Accepted { quoted, key, reservation }),
+            // A batch settled between the two: what was read may count its fees twice or not at all.
+            Err(NotReserved::Stale) => continue,
+            Err(NotReserved::Insufficient { available }) => {
+                let (payer, session) = (key.payer, key.session.address());
+                let missing = if funds.cap == 0 {
+                    format!("set a limit for session key {session} of gateway {} on chain", app.chain.gateway())
+                } else if funds.deposit < funds.cap.saturating_sub(funds.spent) {
+                    format!("deposit more for {payer}")
+                } else {
+                    format!("raise the limit of session key {session}, now {} wei in all", funds.cap)
+                };
+                return Err(ApiError::insufficient(format!(
+                    "this answer may cost {} wei and {available} wei are free for it: {missing}, or allow fewer output tokens",
+                    quoted.max_fee
+                )));
+            }
+        }
+    }
+}
+
+/// An answer as it grows. Written by the one who drives the job, who never waits for readers; at most 1 MiB.
+pub(crate) struct Live {
+    text: Mutex<String>,
+    length: watch::Sender<usize>,
+}
+
+impl Live {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { text: Mutex::default(), length: watch::Sender::new(0) })
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<usize> {
+        self.length.subscribe()
+    }
+
+    /// What came since byte `from`.
+    pub(crate) fn since(&self, from: usize) -> String {
+        self.text.lock().get(from..).unwrap_or_default().to_owned()
+    }
+
+    fn push(&self, piece: &str) {
+        let length = {
+            let mut text = self.text.lock();
+            text.push_str(piece);
+            text.len()
+        };
+        self.length.send_replace(length);
+    }
+
+    fn len(&self) -> usize {
+        *self.length.borrow()
+    }
+
+    fn text(&self) -> String {
+        self.text.lock().clone()
+    }
+}
+
+enum Attempt {
+    Finished(Arc<ReceiptBundle>),
+    /// Another worker may do it.
+    Next(Refusal),
+}
+
+/// Gets the answer: when this returns, evidence and row are on disk and the fee is owed; or nothing is owed.
+pub(crate) async fn drive(app: &Arc<App>, accepted: Accepted, live: &Live) -> Result<Arc<ReceiptBundle>, ApiError> {
+    let work = async {
+        let Accepted { quoted, key, reservation } = accepted;
+        wait_for_adoption(app, &quoted).await;
+        let nonce = app.next_nonce();
+        let salts = (B256::from(rand::random::<[u8; 32]>()), B256::from(rand::random::<[u8; 32]>()));
+        let mut reservation = Some(reservation);
+        let mut last = None;
+        let mut peers = app.workers.serving(quoted.model.id);
+        // Stable: the least busy stays first among the current.
+        peers.sort_by_key(|peer| !quoted.selection.is_current(&peer.adopted()));
+        for peer in peers {
+            let Some(attempt) = attempt(app, &quoted, &key, nonce, salts, &peer, live, &mut reservation).await? else {
+                continue;
+            };
+            match attempt {
+                Attempt::Finished(bundle) => return Ok(bundle),
+                Attempt::Next(refusal) => last = Some(refusal),
+            }
+        }
+        Err(no_worker(app, &quoted, last))
+    };
+    tokio::time::timeout(app.config.limits.answer_timeout, work).await.unwrap_or_else(|_| {
+        Err(ApiError::timed_out(format!(
+            "no answer within {} s: nothing is charged",
+            app.config.limits.answer_timeout.as_secs()
+        )))
+    })
+}
+
+async fn wait_for_adoption(app: &App, quoted: &Quoted) {
+    let peers = app.workers.serving(quoted.model.id);
+    if peers.iter().any(|peer| quoted.selection.is_current(&peer.adopted())) {
+        return;
+    }
+    let latest = quoted.selection.latest();
+    // Nothing to do when it takes longer: an older version, or a refusal, follows.
+    let _ = tokio::time::timeout(ADOPTION, app.workers.adopted(&latest)).await;
+}
+
+fn no_worker(app: &App, quoted: &Quoted, last: Option<Refusal>) -> ApiError {
+    match last {
+        Some(refusal) => refused(&refusal),
+        None if app.workers.serving(quoted.model.id).is_empty() => ApiError::unavailable(
+            "no_worker",
+            format!("no worker serves {}: start one, or try later", quoted.model.name),
+        ),
+        None => {
+            let names: Vec<_> = quoted.selection.latest().iter().map(|v| v.datanet.to_string()).collect();
+            ApiError::unavailable(
+                "no_worker",
+                format!(
+                    "no free worker has adopted the datanets that this needs ({}): try again in a moment",
+                    names.join(", ")
+                ),
+            )
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> ApiError {
+    match refusal.code {
+        RefusalCode::Terms => ApiError::forbidden("datanet_terms", &refusal.message),
+        RefusalCode::Invalid => ApiError::invalid("messages", &refusal.message),
+        RefusalCode::Busy | RefusalCode::NotAdopted | RefusalCode::UnknownModel => {
+            ApiError::unavailable("no_worker", &refusal.message)
+        }
+        RefusalCode::Internal => ApiError::bad_answer("the worker failed: nothing is charged, try again"),
+    }
+}
+
+/// Asks one worker. None: it could not be asked.
+#[expect(clippy::too_many_arguments, reason = "one call site; a struct would only name the same things twice")]
+async fn attempt(
+    app: &Arc<App>,
+    quoted: &Quoted,
+    key: &ApiKey,
+    nonce: u64,
+    (prompt_salt, answer_salt): (B256, B256),
+    peer: &Arc<Peer>,
+    live: &Live,
+    reservation: &mut Option<Reservation>,
+) -> Result<Option<Attempt>, ApiError> {
+    let adopted = peer.adopted();
+    let Some(datanets) = quoted.selection.for_worker(&adopted) else {
+        return Ok(None);
+    };
+    let prompt = SaltedText { text: quoted.chat.prompt.clone(), salt: prompt_salt };
+    let gateway = app.chain.gateway();
+    let job = Job {
+        job: 0,
+        request_id: request_id(key.payer, gateway, nonce),
+        payer: key.payer,
+        nonce,
+        model: quoted.model.id,
+        terms: quoted.model.terms,
+        datanets: datanets.clone(),
+        prompt: prompt.clone(),
+        question: quoted.chat.question.clone(),
+        answer_salt,
+        max_output_tokens: quoted.chat.max_output_tokens,
+        seed: quoted.chat.seed,
+        visibility: quoted.chat.visibility,
+    };
+    let Some(mut running) = peer.start(job).await else {
+        return Ok(None);
+    };
+    let answer = match collect(&mut running, live).await? {
+        Ok(answer) => answer,
+        Err(refusal)
+            if live.len() == 0 && refusal.code != RefusalCode::Terms && refusal.code != RefusalCode::Invalid =>
+        {
+            app.metrics.retries.increment();
+            return Ok(Some(Attempt::Next(refusal)));
+        }
+        Err(refusal) => return Err(refused(&refusal)),
+    };
+    // The worker may have adopted more while it answered.
+    let mut versions = peer.adopted();
+    versions.extend(adopted);
+    let expected = Expected {
+        payer: key.payer,
+        gateway,
+        nonce,
+        worker: running.worker(),
+        model: quoted.model.id,
+        model_hash: quoted.model.artifact,
+        adapter_hash: quoted.model.adapter,
+        terms: quoted.model.terms,
+        datanets,
+        adopted: versions,
+        visibility: quoted.chat.visibility,
+        seed: quoted.chat.seed,
+        input_tokens: quoted.input_tokens,
+        max_output_tokens: quoted.chat.max_output_tokens,
+        max_fee: quoted.max_fee,
+        now: unix_now(),
+    };
+    let text = SaltedText { text: live.text(), salt: answer_salt };
+    let held = reservation.take().expect("only a finished attempt takes it, and then no other follows");
+    let bundle = keep(app, &quoted.model, expected, (prompt, text), *answer, held).await?;
+    Ok(Some(Attempt::Finished(bundle)))
+}
+
+/// Reads a job to its end.
+async fn collect(running: &mut RunningJob, live: &Live) -> Result<Result<Box<SignedAnswer>, Refusal>, ApiError> {
+    loop {
+        match running.next().await {
+            Some(JobEvent::Delta(piece)) => {
+                if live.len() + piece.len() > MAX_ANSWER {
+                    return Err(ApiError::bad_answer(format!(
+                        "the worker's answer is over {MAX_ANSWER} bytes: nothing is charged"
+                    )));
+                }
+                live.push(&piece);
+            }
+            Some(JobEvent::Done(answer)) => return Ok(Ok(answer)),
+            Some(JobEvent::Refused(refusal)) => return Ok(Err(refusal)),
+            None => {
+                return Ok(Err(Refusal {
+                    code: RefusalCode::Internal,
+                    message: "the worker went away".into(),
+                    datanet: None,
+                }));
+            }
+        }
+    }
+}
+
+/// Checks an answer, countersigns it, and makes evidence, row and debt durable.
+async fn keep(
+    app: &Arc<App>,
+    model: &ModelRecord,
+    expected: Expected,
+    texts: (SaltedText, SaltedText),
+    mut answer: SignedAnswer,
+    reservation: Reservation,
+) -> Result<Arc<ReceiptBundle>, ApiError> {
+    let worker = expected.worker;
+    let refuse = |rejection: Rejection| {
+        tracing::warn!(%worker, %rejection, "answer refused");
+        app.metrics.rejected.increment();
+        ApiError::bad_answer(format!("the worker's answer failed a check and is not charged: {rejection}"))
+    };
+    checks::check_request(&expected, &answer.receipt).map_err(refuse)?;
+    if answer.cited.len() > MAX_CITED {
+        return Err(refuse(Rejection::Bundle {
+            differs: "cited".into(),
+            why: format!("{} contributions are over the limit of {MAX_CITED}", answer.cited.len()),
+        }));
+    }
+    let ids: BTreeSet<_> = answer.cited.iter().map(|cited| cited.contribution).collect();
+    let mut facts = BTreeMap::new();
+    for id in ids {
+        facts.extend(app.chain.contribution(id).await?.map(|fact| (id, fact)));
+    }
+    checks::check_cited(&answer.cited, &facts).map_err(refuse)?;
+    for cited in &mut answer.cited {
+        // Payee and withdrawal can change at any time and are bound by no signature: what the chain says counts.
+        if let Some(fact) = facts.get(&cited.contribution) {
+            cited.payee = fact.payee;
+            cited.membership = fact.membership;
+        }
+    }
+    // Hashing and the synced write would block the executor. Once begun, it ends, whoever stops listening.
+    let (task, name, network) = (app.clone(), model.name.clone(), *app.chain.network());
+    let kept = tokio::task::spawn_blocking(move || {
+        let bundle =
+            checks::countersign(&task.config.key, &network, &name, expected.terms, texts, answer, expected.now)
+                .map_err(|error| ApiError::internal(&error))?;
+        if let Err(rejection) = checks::check_bundle(&bundle) {
+            return Ok(Err(rejection));
+        }
+        task.store.put_receipt(&bundle)?;
+        reservation.settle(bundle.receipt.fee);
+        task.settlement.row_added();
+        Ok::<_, ApiError>(Ok(Arc::new(bundle)))
+    })
+    .await
+    .map_err(|error| ApiError::internal(&error))??;
+    let bundle = kept.map_err(refuse)?;
+    app.metrics.answers.increment();
+    app.metrics.fees.add(bundle.receipt.fee);
+    Ok(bundle)
+}

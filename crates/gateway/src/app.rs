@@ -1,0 +1,384 @@
+//! What all parts of a running gateway share, and how they are started and stopped.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use alloy_primitives::{Address, B256};
+use fonte_types::{
+    DatanetVersion, Network,
+    bundle::{ReceiptBundle, SaltedText, Terms},
+    wire::SignedAnswer,
+};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    answer::unix_now,
+    chain::{Chain, ChainError},
+    checks,
+    config::GatewayConfig,
+    contributions::Hosted,
+    http,
+    keys::{KeyError, Keys},
+    metrics::Metrics,
+    settlement::{self, PushedBatch, SettledBatch, Settlement, SettlementError},
+    store::{Store, StoreError},
+    tabs::Tabs,
+    workers::Workers,
+};
+
+/// A gateway did not start, or a call on its handle failed.
+#[derive(Debug, thiserror::Error)]
+pub enum GatewayError {
+    /// The chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The texts.
+    #[error(transparent)]
+    Texts(#[from] fonte_corpus::store::StoreError),
+    /// The data directory cannot be used.
+    #[error("cannot use {}: choose another data directory or repair its permissions", path.display())]
+    DataDir {
+        /// Which part of it.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: choose another address or stop what listens there")]
+    Listen {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No API key was made.
+    #[error("no API key was made: {0}")]
+    Key(String),
+    /// The gateway's key did not sign.
+    #[error("the gateway's key did not sign")]
+    Signer(#[from] alloy_signer::Error),
+}
+
+/// Shared by every task of one gateway.
+pub(crate) struct App {
+    pub(crate) config: GatewayConfig,
+    pub(crate) chain: Chain,
+    pub(crate) store: Store,
+    pub(crate) keys: Keys,
+    pub(crate) tabs: Tabs,
+    pub(crate) workers: Workers,
+    pub(crate) hosted: Hosted,
+    pub(crate) settlement: Settlement,
+    pub(crate) metrics: Metrics,
+    pub(crate) limits: http::Limiters,
+    /// Answers in progress.
+    pub(crate) slots: Arc<Semaphore>,
+    /// Under which clients reach this gateway.
+    pub(crate) url: String,
+    starts: u32,
+    requests: AtomicU32,
+}
+
+impl App {
+    /// A number that no request of this gateway had before: starts in the upper half, requests in the lower.
+    pub(crate) fn next_nonce(&self) -> u64 {
+        u64::from(self.starts) << 32 | u64::from(self.requests.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Starts gateways.
+#[derive(Debug)]
+pub struct Gateway;
+
+/// A running gateway. [`Self::shutdown`] ends it in order; dropping it aborts its tasks.
+pub struct GatewayHandle {
+    app: Arc<App>,
+    address: SocketAddr,
+    worker_address: Option<SocketAddr>,
+    stop: CancellationToken,
+    server: axum_server::Handle<SocketAddr>,
+    tasks: Arc<Mutex<JoinSet<()>>>,
+}
+
+/// An answer that the caller vouches for: nothing of it is checked. It is stored, countersigned and settled like any
+/// other, and its submitter answers for it with the bond.
+#[derive(Clone, Debug)]
+pub struct UncheckedAnswer {
+    /// The model's public name.
+    pub model_name: String,
+    /// The model's terms.
+    pub terms: Terms,
+    /// The prompt.
+    pub prompt: SaltedText,
+    /// The answer.
+    pub answer: SaltedText,
+    /// What the worker signed.
+    pub signed: SignedAnswer,
+}
+
+impl Gateway {
+    /// Connects to the chain, opens the data directory, goes on with what a crash interrupted, and serves.
+    pub async fn start(config: GatewayConfig) -> Result<GatewayHandle, GatewayError> {
+        let folder = |name: &str| {
+            let path = config.data_dir.join(name);
+            std::fs::create_dir_all(&path)
+                .and_then(|()| private(&config.data_dir))
+                .map_err(|source| GatewayError::DataDir { path: path.clone(), source })?;
+            Ok::<_, GatewayError>(path)
+        };
+        let store = Store::open(&folder("store")?)?;
+        let texts = match &config.texts {
+            Some(texts) => texts.clone(),
+            None => Arc::new(fonte_corpus::Store::open(&folder("texts")?)?),
+        };
+        let hosted = Hosted::open(texts, config.data_dir.join("incoming"), &store)?;
+        let chain = Chain::connect(&config.rpc_url, config.key.clone(), config.settlement.inclusion_timeout).await?;
+        let keys = Keys::load(&store, config.limits.keys, config.limits.keys_per_payer)?;
+        let tabs = Tabs::default();
+        for row in store.pending(usize::MAX)? {
+            tabs.owe(row.payer, row.fee);
+        }
+        for batch in store.open_batches()?.iter().filter(|batch| batch.is_on_its_way()) {
+            batch.rows().for_each(|row| tabs.owe(row.payer, row.fee));
+        }
+        let starts = store.count_start()?;
+        let bind = |address| async move {
+            let listener = TcpListener::bind(address).await;
+            let listener = listener.map_err(|source| GatewayError::Listen { address, source })?;
+            let bound = listener.local_addr().map_err(|source| GatewayError::Listen { address, source })?;
+            Ok::<_, GatewayError>((listener, bound))
+        };
+        let (listener, address) = bind(config.listen).await?;
+        let for_workers = match config.worker_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let worker_address = for_workers.as_ref().map(|(_, address)| *address);
+        let url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let app = Arc::new(App {
+            workers: Workers::new(*chain.network(), chain.gateway(), config.limits.workers, config.workers.clone()),
+            limits: http::Limiters::new(&config.limits),
+            slots: Arc::new(Semaphore::new(config.limits.answers)),
+            settlement: Settlement::new(),
+            metrics: Metrics::default(),
+            requests: AtomicU32::new(0),
+            config,
+            chain,
+            store,
+            keys,
+            tabs,
+            hosted,
+            url: url.trim_end_matches('/').to_owned(),
+            starts,
+        });
+        let stop = CancellationToken::new();
+        let server = axum_server::Handle::new();
+        let tasks = Arc::new(Mutex::new(JoinSet::new()));
+        {
+            let mut tasks = tasks.lock();
+            tasks.spawn(http::serve(app.clone(), listener, server.clone()));
+            tasks.spawn(settlement::run_settler(app.clone(), stop.clone()));
+            tasks.spawn(settlement::run_keeper(app.clone(), stop.clone()));
+        }
+        let handle = GatewayHandle { app, address, worker_address, stop, server, tasks };
+        if let Some((listener, _)) = for_workers {
+            handle.accept_workers(listener);
+        }
+        tracing::info!(%address, gateway = %handle.gateway(), "gateway serves");
+        Ok(handle)
+    }
+}
+
+impl GatewayHandle {
+    /// Where HTTP listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL under which clients reach it, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.app.url
+    }
+
+    /// The gateway's account.
+    pub fn gateway(&self) -> Address {
+        self.app.chain.gateway()
+    }
+
+    /// The network it serves.
+    pub fn network(&self) -> &Network {
+        self.app.chain.network()
+    }
+
+    /// Where workers dial in, if they may.
+    pub fn worker_addr(&self) -> Option<SocketAddr> {
+        self.worker_address
+    }
+
+    /// The texts that it hosts.
+    pub fn texts(&self) -> &Arc<fonte_corpus::Store> {
+        &self.app.hosted.texts
+    }
+
+    /// Serves a worker at the other end of a stream, such as one half of [`tokio::io::duplex`].
+    pub fn attach_worker<S>(&self, stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let task = serve_worker(self.app.clone(), stream, self.stop.clone());
+        let mut tasks = self.tasks.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    fn accept_workers(&self, listener: TcpListener) {
+        let (app, stop) = (self.app.clone(), self.stop.clone());
+        self.tasks.lock().spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                // Twice as many as may be registered: the rest is told so after its greeting.
+                let full = connections.len() >= app.config.limits.workers.saturating_mul(2).max(1);
+                tokio::select! {
+                    accepted = listener.accept(), if !full => match accepted {
+                        Ok((stream, _)) => {
+                            connections.spawn(serve_worker(app.clone(), stream, stop.clone()));
+                        }
+                        Err(error) => {
+                            tracing::warn!(%error, "a worker's connection could not be accepted");
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
+                    },
+                    Some(_) = connections.join_next() => {}
+                    () = stop.cancelled() => break,
+                }
+            }
+            while connections.join_next().await.is_some() {}
+        });
+    }
+
+    /// Waits until a worker has adopted all of these versions or later ones.
+    pub async fn adopted(&self, versions: &[DatanetVersion]) {
+        self.app.workers.adopted(versions).await;
+    }
+
+    /// Connected workers.
+    pub fn workers(&self) -> usize {
+        self.app.workers.count()
+    }
+
+    /// Makes an API key for a payer: the token, shown this once, and the session key that the payer must give a limit.
+    pub fn create_api_key(&self, payer: Address) -> Result<(String, Address), GatewayError> {
+        let made = self.app.keys.create(&self.app.store, payer, unix_now());
+        match made {
+            Ok((token, key)) => Ok((token, key.session.address())),
+            Err(KeyError::Store(error)) => Err(error.into()),
+            Err(other) => Err(GatewayError::Key(other.to_string())),
+        }
+    }
+
+    /// Settles every receipt that waits; returns the batches that were accepted.
+    pub async fn flush_settlement(&self) -> Result<Vec<SettledBatch>, SettlementError> {
+        settlement::flush(&self.app).await
+    }
+
+    /// Pays out every batch whose window is over.
+    pub async fn push_due(&self) -> Result<Vec<PushedBatch>, SettlementError> {
+        settlement::push_due(&self.app).await
+    }
+
+    /// Pays out as windows close, until no settled batch is unpaid; returns what was paid out.
+    pub async fn push_all(&self) -> Result<Vec<PushedBatch>, SettlementError> {
+        let mut pushed = Vec::new();
+        loop {
+            pushed.extend(self.push_due().await?);
+            let open = self.app.store.open_batches()?;
+            if !open.iter().any(|batch| !batch.is_on_its_way()) {
+                return Ok(pushed);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// A stored receipt with its evidence.
+    pub fn receipt(&self, id: B256) -> Result<Option<ReceiptBundle>, StoreError> {
+        self.app.store.receipt(id)
+    }
+
+    /// The next request number of this gateway, for a receipt that is made outside of it.
+    pub fn next_nonce(&self) -> u64 {
+        self.app.next_nonce()
+    }
+
+    /// Countersigns an answer unseen, stores it and puts its row into the next batch. Whoever calls this answers for
+    /// the receipt with the gateway's bond: answers that came over the wire are checked instead.
+    pub fn countersign_and_store(&self, unchecked: UncheckedAnswer) -> Result<ReceiptBundle, GatewayError> {
+        let UncheckedAnswer { model_name, terms, prompt, answer, signed } = unchecked;
+        let bundle = checks::countersign(
+            &self.app.config.key,
+            self.network(),
+            &model_name,
+            terms,
+            (prompt, answer),
+            signed,
+            unix_now(),
+        )?;
+        let row = self.app.store.put_receipt(&bundle)?;
+        self.app.tabs.owe(row.payer, row.fee);
+        self.app.settlement.row_added();
+        Ok(bundle)
+    }
+
+    /// Ends connections and tasks; what is journaled is settled after the next start.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.server.graceful_shutdown(Some(Duration::from_secs(2)));
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Drop for GatewayHandle {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.server.shutdown();
+    }
+}
+
+async fn serve_worker<S>(app: Arc<App>, stream: S, stop: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    tokio::select! {
+        ended = app.workers.serve(stream, app.clone()) => {
+            if let Err(error) = ended {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a worker's connection ended");
+            }
+        }
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Session keys lie in there: nobody else may read it.
+fn private(folder: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+}

@@ -1,0 +1,176 @@
+//! What a gateway checks before it countersigns (`docs/spec/wire.md`), without asking anyone.
+//!
+//! Two halves: that the receipt answers *this* request, which only the gateway knows; and everything that anybody can
+//! check on the finished bundle ([`fonte_types::bundle::verify`]), run here before it leaves the house. What the chain
+//! says about the cited contributions is compared by the caller, through [`check_cited`].
+
+use std::collections::BTreeMap;
+
+use alloy_primitives::{Address, B256};
+use fonte_types::{
+    AnswerReceipt, ContributionId, DatanetId, DatanetVersion, ModelId, Network, Visibility,
+    bundle::{self, BUNDLE_VERSION, CitedContribution, ReceiptBundle, SaltedText, Terms},
+    receipt::{self, Countersignature},
+    wire::SignedAnswer,
+};
+
+use crate::chain::ContributionFacts;
+
+/// Most seconds by which a worker's clock may be off.
+const CLOCK_SKEW: u64 = 600;
+
+/// The request that an answer must answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Expected {
+    pub(crate) payer: Address,
+    pub(crate) gateway: Address,
+    pub(crate) nonce: u64,
+    pub(crate) worker: Address,
+    pub(crate) model: ModelId,
+    pub(crate) model_hash: B256,
+    pub(crate) adapter_hash: B256,
+    pub(crate) terms: Terms,
+    /// Datanets that may be named.
+    pub(crate) datanets: Vec<DatanetId>,
+    /// The versions that the worker said it adopted.
+    pub(crate) adopted: Vec<DatanetVersion>,
+    pub(crate) visibility: Visibility,
+    pub(crate) seed: u64,
+    pub(crate) input_tokens: u32,
+    pub(crate) max_output_tokens: u32,
+    /// What was reserved.
+    pub(crate) max_fee: u128,
+    pub(crate) now: u64,
+}
+
+/// Why an answer was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Rejection {
+    #[error("{field} of the receipt is not this request's: {why}")]
+    Request { field: &'static str, why: String },
+    #[error("{differs}: {why}")]
+    Bundle { differs: String, why: String },
+    #[error("contribution {contribution} is cited with another {field} than the chain's")]
+    Cited { contribution: ContributionId, field: &'static str },
+}
+
+/// Checks that a receipt answers this request, and under its terms.
+pub(crate) fn check_request(expected: &Expected, receipt: &AnswerReceipt) -> Result<(), Rejection> {
+    let other = |field, why: String| Err(Rejection::Request { field, why });
+    macro_rules! same {
+        ($field:ident, $value:expr) => {
+            if receipt.$field != $value {
+                return other(stringify!($field), format!("{:?} where {:?} was asked", receipt.$field, $value));
+            }
+        };
+    }
+    same!(payer, expected.payer);
+    same!(gateway, expected.gateway);
+    same!(nonce, expected.nonce);
+    same!(worker, expected.worker);
+    same!(model, expected.model);
+    same!(model_hash, expected.model_hash);
+    same!(adapter_hash, expected.adapter_hash);
+    same!(visibility, expected.visibility);
+    same!(seed, expected.seed);
+    same!(input_tokens, expected.input_tokens);
+    if receipt.output_tokens > expected.max_output_tokens {
+        return other("output_tokens", format!("{} are over {}", receipt.output_tokens, expected.max_output_tokens));
+    }
+    if receipt.fee > expected.max_fee {
+        return other("fee", format!("{} is over the reserved {}", receipt.fee, expected.max_fee));
+    }
+    if receipt.issued_at.abs_diff(expected.now) > CLOCK_SKEW {
+        return other("issued_at", format!("{} is more than {CLOCK_SKEW} s away", receipt.issued_at));
+    }
+    if !receipt.versions.is_sorted_by(|a, b| a.datanet < b.datanet) {
+        return other("versions", "they do not ascend by datanet".into());
+    }
+    for version in &receipt.versions {
+        if !expected.datanets.contains(&version.datanet) {
+            return other("versions", format!("datanet {} was not asked for", version.datanet));
+        }
+        if !expected.adopted.contains(version) {
+            return other(
+                "versions",
+                format!("version {} of datanet {} was not adopted", version.version, version.datanet),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Puts the bundle together and signs it.
+pub(crate) fn countersign(
+    signer: &impl alloy_signer::SignerSync,
+    network: &Network,
+    model_name: &str,
+    terms: Terms,
+    texts: (SaltedText, SaltedText),
+    answer: SignedAnswer,
+    now: u64,
+) -> Result<ReceiptBundle, alloy_signer::Error> {
+    let id = answer.receipt.id(network);
+    let countersignature = Countersignature {
+        receipt: id,
+        answer_root: answer.receipt.answer_root,
+        fee: answer.receipt.fee,
+        countersigned_at: now,
+    };
+    let (prompt, text) = texts;
+    Ok(ReceiptBundle {
+        format: BUNDLE_VERSION,
+        id,
+        network: *network,
+        model_name: model_name.to_owned(),
+        terms,
+        signed_words: answer.receipt.words(),
+        worker_signature: answer.signature,
+        gateway_signature: receipt::sign(signer, countersignature.digest(network))?,
+        countersignature,
+        prompt,
+        answer: text,
+        run_leaves: bundle::run_leaves(&answer.runs),
+        runs: answer.runs,
+        other_channels: answer.other_channels,
+        cited: answer.cited,
+        receipt: answer.receipt,
+    })
+}
+
+/// Everything that anyone can check on a bundle.
+pub(crate) fn check_bundle(bundle: &ReceiptBundle) -> Result<(), Rejection> {
+    let verification = bundle::verify(bundle);
+    for check in verification.checks {
+        if let bundle::Outcome::Failed { differs, why } = check.outcome {
+            return Err(Rejection::Bundle { differs, why });
+        }
+    }
+    Ok(())
+}
+
+/// Compares what the worker says about the contributions with what the chain says.
+pub(crate) fn check_cited(
+    cited: &[CitedContribution],
+    facts: &BTreeMap<ContributionId, ContributionFacts>,
+) -> Result<(), Rejection> {
+    for contribution in cited {
+        let id = contribution.contribution;
+        let other = |field| Err(Rejection::Cited { contribution: id, field });
+        let Some(fact) = facts.get(&id) else {
+            return other("id");
+        };
+        if contribution.root != fact.root {
+            return other("root");
+        }
+        if contribution.contributor != fact.contributor {
+            return other("contributor");
+        }
+        if contribution.membership.datanet != fact.membership.datanet
+            || contribution.membership.added != fact.membership.added
+        {
+            return other("membership");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! The HTTP server: routes, bounds and what every response has in common.
+
+mod network;
+mod openai;
+mod receipts;
+mod relay;
+mod sse;
+
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post, put},
+};
+use futures::StreamExt;
+use serde::de::DeserializeOwned;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tower_http::{
+    cors::{Any, CorsLayer},
+    timeout::TimeoutLayer,
+};
+
+use crate::{app::App, config::Limits, error::ApiError, keys::ApiKey, limits::RateLimit};
+
+/// Requests other than answers and uploads end within this.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Buckets per kind of request.
+pub(crate) struct Limiters {
+    answers: RateLimit<alloy_primitives::B256>,
+    keys: RateLimit<IpAddr>,
+    relays: RateLimit<IpAddr>,
+    reads: RateLimit<IpAddr>,
+}
+
+impl Limiters {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            answers: RateLimit::new(limits.answers_per_minute),
+            keys: RateLimit::new(limits.keys_per_minute),
+            relays: RateLimit::new(limits.relays_per_minute),
+            reads: RateLimit::new(limits.reads_per_minute),
+        }
+    }
+}
+
+fn take<K: std::hash::Hash + Eq>(limit: &RateLimit<K>, caller: K, units: u32) -> Result<(), ApiError> {
+    limit.take(caller, units, Instant::now()).map_err(|wait| {
+        ApiError::too_many(wait, format!("too many requests: try again in {} s", wait.as_secs().max(1)))
+    })
+}
+
+/// Serves until the handle says stop.
+pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, handle: axum_server::Handle<SocketAddr>) {
+    let limits = app.config.limits.clone();
+    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let mut server = axum_server::Server::<SocketAddr>::from_listener(listener)
+        .acceptor(Bounded(Arc::new(Semaphore::new(limits.connections))))
+        .first_request_timeout(limits.header_timeout)
+        .http1_only()
+        .handle(handle);
+    server.http_builder().http1().header_read_timeout(limits.header_timeout);
+    if let Err(error) = server.serve(service).await {
+        tracing::error!(%error, "the HTTP server ended");
+    }
+}
+
+fn router(app: Arc<App>) -> Router {
+    let quick = Router::new()
+        .route("/v1/models", get(openai::models))
+        .route("/v1/models/{model}", get(openai::model))
+        .route("/fonte/v1/quote", post(openai::quote))
+        .route("/fonte/v1/api-keys", post(openai::create_key))
+        .route("/fonte/v1/network", get(network::network))
+        .route("/fonte/v1/receipts", get(receipts::recent))
+        .route("/fonte/v1/receipts/{id}", get(receipts::bundle))
+        .route("/fonte/v1/receipts/{id}/settlement", get(receipts::settlement))
+        .route("/fonte/v1/earnings/{address}", get(receipts::earnings))
+        .route("/fonte/v1/contributions/commit", post(relay::commit))
+        .route("/fonte/v1/contributions/reveal", post(relay::reveal))
+        .route("/fonte/v1/contributions/{id}", get(relay::show))
+        .route("/fonte/v1/contributions/{id}/withdraw", post(relay::withdraw))
+        .route("/livez", get(network::livez))
+        .route("/readyz", get(network::readyz))
+        .route("/metrics", get(network::metrics))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT));
+    // These have their own bounds on time: an answer's, and one per piece of a body.
+    let slow = Router::new()
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/fonte/v1/contributions/{id}/bundle", put(relay::upload).get(relay::download));
+    let cors =
+        CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers([REQUEST_ID.clone()]);
+    Router::new()
+        .merge(quick)
+        .merge(slow)
+        .fallback(|| async {
+            ApiError::not_found("unknown_url", "there is nothing at this URL: see /fonte/v1/network for what there is")
+        })
+        .method_not_allowed_fallback(|| async {
+            ApiError { status: StatusCode::METHOD_NOT_ALLOWED, ..ApiError::malformed("this URL takes another method") }
+        })
+        .layer(middleware::from_fn_with_state(app.clone(), common))
+        .layer(cors)
+        .with_state(app)
+}
+
+/// What every request gets: a number, a place in the counts, and a bucket for its caller.
+async fn common(
+    State(app): State<Arc<App>>,
+    ConnectInfo(caller): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = request
+        .headers()
+        .get(&REQUEST_ID)
+        .filter(|id| id.len() <= 64 && id.to_str().is_ok_and(|id| id.chars().all(|c| c.is_ascii_graphic())))
+        .cloned()
+        .unwrap_or_else(|| {
+            let id = format!("req_{}", hex::encode(rand::random::<[u8; 12]>()));
+            HeaderValue::from_str(&id).expect("hex is a header value")
+        });
+    app.metrics.requests.increment();
+    let mut response = match take(&app.limits.reads, caller.ip(), 1) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    };
+    if response.status().is_client_error() || response.status().is_server_error() {
+        app.metrics.errors.increment();
+        tracing::debug!(id = ?id, status = %response.status(), "request refused");
+    }
+    response.headers_mut().insert(REQUEST_ID.clone(), id);
+    response
+}
+
+/// Reads a JSON body within the limits of size and time.
+async fn read_json<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, ApiError> {
+    let limit = app.config.limits.body;
+    let mut bytes = Vec::new();
+    let mut stream = body.into_data_stream();
+    loop {
+        let piece =
+            tokio::time::timeout(app.config.limits.body_timeout, stream.next()).await.map_err(|_| ApiError {
+                status: StatusCode::REQUEST_TIMEOUT,
+                ..ApiError::malformed("the request's body stalled: send it again")
+            })?;
+        let Some(piece) = piece else { break };
+        let piece = piece.map_err(|error| ApiError::malformed(format!("the request's body broke off: {error}")))?;
+        if bytes.len() + piece.len() > limit {
+            return Err(ApiError::too_large(limit as u64));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::malformed(format!("the body is not the JSON that is expected here: {error}")))
+}
+
+/// The API key of a request.
+fn authenticate(app: &App, headers: &HeaderMap) -> Result<ApiKey, ApiError> {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")))
+        .and_then(|token| app.keys.find(token.trim()))
+        .ok_or_else(ApiError::bad_key)
+}
+
+/// Accepts at most so many connections; the next one waits until one ends.
+#[derive(Clone)]
+struct Bounded(Arc<Semaphore>);
+
+impl<S: Send + 'static> axum_server::accept::Accept<TcpStream, S> for Bounded {
+    type Stream = Counted;
+    type Service = S;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(Counted, S)>> + Send>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let permits = self.0.clone();
+        Box::pin(async move {
+            // A connection that finds no place soon is closed, not kept: the queue itself must stay bounded.
+            let permit = tokio::time::timeout(Duration::from_secs(5), permits.acquire_owned())
+                .await
+                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+                .map_err(|_| io::Error::from(io::ErrorKind::NotConnected))?;
+            stream.set_nodelay(true)?;
+            Ok((Counted { stream, _permit: permit }, service))
+        })
+    }
+}
+
+/// A connection with its place.
+struct Counted {
+    stream: TcpStream,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

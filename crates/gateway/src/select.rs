@@ -1,0 +1,288 @@
+//! Which datanets a request may use: the terms, enforced before anything is generated.
+
+use fonte_bindings::{DatanetRecord, ModelRecord, client::ReviewRule, genesis::COMMONS_NAME};
+use fonte_types::{DatanetId, DatanetVersion, Version, Visibility};
+
+use crate::{
+    chain::Directory,
+    chat::{Chat, DatanetRef},
+    error::ApiError,
+};
+
+/// Most versions that a settled row may name.
+pub(crate) const MAX_DATANETS: usize = 16;
+
+/// The datanets of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// A worker must have adopted every one of these: what the request names, and the commons.
+    pub(crate) required: Vec<DatanetVersion>,
+    /// A worker uses those of these that it has adopted, at least one: the default where nothing is named.
+    pub(crate) offered: Vec<DatanetVersion>,
+}
+
+impl Selection {
+    /// What a worker may use, ascending; none where it lacks something.
+    pub(crate) fn for_worker(&self, adopted: &[DatanetVersion]) -> Option<Vec<DatanetId>> {
+        let has = |wanted: &&DatanetVersion| adopted.iter().any(|a| a.datanet == wanted.datanet && a.version.0 > 0);
+        if !self.required.iter().all(|wanted| has(&wanted)) {
+            return None;
+        }
+        let offered: Vec<_> = self.offered.iter().filter(has).collect();
+        if !self.offered.is_empty() && offered.is_empty() {
+            return None;
+        }
+        let mut datanets: Vec<_> = self.required.iter().chain(offered).map(|version| version.datanet).collect();
+        datanets.sort();
+        Some(datanets)
+    }
+
+    /// Whether a worker has the latest version of everything.
+    pub(crate) fn is_current(&self, adopted: &[DatanetVersion]) -> bool {
+        let current = |wanted: &DatanetVersion| crate::workers::at_least(adopted, wanted.datanet, wanted.version);
+        self.required.iter().chain(&self.offered).all(current)
+    }
+
+    /// All versions that a current worker has.
+    pub(crate) fn latest(&self) -> Vec<DatanetVersion> {
+        self.required.iter().chain(&self.offered).copied().collect()
+    }
+}
+
+/// Chooses the datanets of a request, or says which terms forbid it.
+pub(crate) fn select(directory: &Directory, model: &ModelRecord, chat: &Chat) -> Result<Selection, ApiError> {
+    let commons = directory.datanets.iter().find(|datanet| datanet.name == COMMONS_NAME);
+    let of_model = |datanet: &DatanetRecord| model.datanets.is_empty() || model.datanets.contains(&datanet.id);
+    let is_commons = |datanet: &DatanetRecord| commons.is_some_and(|commons| commons.id == datanet.id);
+    let mut selection = Selection { required: Vec::new(), offered: Vec::new() };
+    if chat.datanets.is_empty() {
+        // An open datanet admits anything, so it answers only who names it.
+        selection.offered = directory
+            .datanets
+            .iter()
+            .filter(|datanet| datanet.policy.review != ReviewRule::Open)
+            .filter(|datanet| of_model(datanet) && !is_commons(datanet) && datanet.version > Version(0))
+            .filter(|datanet| forbids(datanet, model, chat.visibility).is_none())
+            .map(latest)
+            .collect();
+        if selection.offered.is_empty() {
+            return Err(ApiError::invalid(
+                "model",
+                format!(
+                    "no reviewed datanet may answer this request: name one, such as {}:NAME (see /fonte/v1/network)",
+                    model.name
+                ),
+            ));
+        }
+    }
+    for (index, named) in chat.datanets.iter().enumerate() {
+        let datanet = find(directory, named).ok_or_else(|| {
+            let shown = match named {
+                DatanetRef::Id(id) => id.to_string(),
+                DatanetRef::Name(name) => format!("{name:?}"),
+            };
+            ApiError {
+                param: Some(format!("fonte.datanets[{index}]")),
+                ..ApiError::not_found(
+                    "datanet_not_found",
+                    format!("there is no datanet {shown}: see /fonte/v1/network"),
+                )
+            }
+        })?;
+        if is_commons(datanet) {
+            continue;
+        }
+        if !of_model(datanet) {
+            return Err(ApiError::invalid(
+                format!("fonte.datanets[{index}]"),
+                format!("model {} does not answer from datanet {:?}", model.name, datanet.name),
+            ));
+        }
+        if let Some(clause) = forbids(datanet, model, chat.visibility) {
+            return Err(ApiError {
+                param: Some(format!("fonte.datanets[{index}]")),
+                ..ApiError::forbidden(
+                    "datanet_terms",
+                    format!("the terms of datanet {:?} forbid this request: {clause}", datanet.name),
+                )
+            });
+        }
+        if datanet.version == Version(0) {
+            return Err(ApiError::invalid(
+                format!("fonte.datanets[{index}]"),
+                format!("datanet {:?} holds nothing yet: publish to it first", datanet.name),
+            ));
+        }
+        if !selection.required.iter().any(|version| version.datanet == datanet.id) {
+            selection.required.push(latest(datanet));
+        }
+    }
+    if chat.datanets.len() > 0 && selection.required.is_empty() {
+        return Err(ApiError::invalid("fonte.datanets", "the commons are never quoted: name another datanet"));
+    }
+    // The commons precede everyone in every answer, so that boilerplate earns nobody anything.
+    selection.required.extend(commons.filter(|commons| commons.version > Version(0)).map(latest));
+    let all = selection.required.len() + selection.offered.len();
+    if all > MAX_DATANETS {
+        return Err(ApiError::invalid(
+            "fonte.datanets",
+            format!("{all} datanets are over the limit of {MAX_DATANETS} per answer: name those that matter"),
+        ));
+    }
+    Ok(selection)
+}
+
+fn find<'a>(directory: &'a Directory, named: &DatanetRef) -> Option<&'a DatanetRecord> {
+    directory.datanets.iter().find(|datanet| match named {
+        DatanetRef::Id(id) => datanet.id == DatanetId(*id),
+        DatanetRef::Name(name) => datanet.name == *name,
+    })
+}
+
+fn latest(datanet: &DatanetRecord) -> DatanetVersion {
+    DatanetVersion { datanet: datanet.id, version: datanet.version }
+}
+
+/// The clause of a datanet's policy that forbids a request, in words.
+fn forbids(datanet: &DatanetRecord, model: &ModelRecord, visibility: Visibility) -> Option<String> {
+    let policy = &datanet.policy;
+    if !policy.index {
+        return Some("its texts may not be indexed (clause \"index\")".into());
+    }
+    if !policy.quote {
+        return Some("its texts may not be quoted (clause \"quote\")".into());
+    }
+    if visibility == Visibility::Private && !policy.private {
+        return Some("it serves no private requests (clause \"private\"): ask openly".into());
+    }
+    if model.terms.prices.output < policy.price_floor {
+        return Some(format!(
+            "1000 output tokens must cost at least {} wei and {} costs {} (clause \"price floor\")",
+            policy.price_floor, model.name, model.terms.prices.output
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Address, B256};
+    use fonte_bindings::client::Policy;
+    use fonte_types::{
+        ModelId,
+        bundle::Terms,
+        fees::{Prices, Splits},
+    };
+
+    use super::*;
+
+    fn datanet(id: u32, name: &str, change: impl FnOnce(&mut DatanetRecord)) -> DatanetRecord {
+        let mut datanet = DatanetRecord {
+            id: DatanetId(id),
+            name: name.into(),
+            curator: Address::ZERO,
+            version: Version(3),
+            policy: Policy {
+                licence: "CC-BY-4.0".into(),
+                index: true,
+                train: true,
+                quote: true,
+                private: true,
+                review: ReviewRule::Curator,
+                curator_ppm: 0,
+                price_floor: 0,
+                jurisdictions: Vec::new(),
+            },
+        };
+        change(&mut datanet);
+        datanet
+    }
+
+    fn model() -> ModelRecord {
+        ModelRecord {
+            id: ModelId(1),
+            name: "fonte-quote".into(),
+            artifact: B256::ZERO,
+            adapter: B256::ZERO,
+            developer: Address::ZERO,
+            terms: Terms {
+                splits: Splits { protocol: 100_000, worker: 300_000, developer: 0, data: 600_000 },
+                prices: Prices { input: 10, output: 100 },
+            },
+            datanets: Vec::new(),
+        }
+    }
+
+    fn directory() -> Directory {
+        Directory {
+            block: 1,
+            models: vec![model()],
+            datanets: vec![
+                datanet(1, COMMONS_NAME, |d| d.policy.quote = false),
+                datanet(2, "coffee", |_| ()),
+                datanet(3, "open", |d| d.policy.review = ReviewRule::Open),
+                datanet(4, "silent", |d| d.policy.quote = false),
+                datanet(5, "public", |d| d.policy.private = false),
+                datanet(6, "dear", |d| d.policy.price_floor = 101),
+                datanet(7, "empty", |d| d.version = Version(0)),
+                datanet(8, "hidden", |d| d.policy.index = false),
+            ],
+        }
+    }
+
+    fn chat(names: &[&str], visibility: Visibility) -> Chat {
+        Chat {
+            model: "fonte-quote".into(),
+            model_asked: "fonte-quote".into(),
+            datanets: names.iter().map(|name| DatanetRef::Name((*name).into())).collect(),
+            visibility,
+            prompt: String::new(),
+            question: String::new(),
+            max_output_tokens: 1,
+            seed: 0,
+        }
+    }
+
+    fn ids(versions: &[DatanetVersion]) -> Vec<u32> {
+        versions.iter().map(|version| version.datanet.0).collect()
+    }
+
+    #[test]
+    fn the_default_is_what_is_reviewed_and_allowed() {
+        let open = select(&directory(), &model(), &chat(&[], Visibility::Open)).expect("some");
+        assert_eq!((ids(&open.offered), ids(&open.required)), (vec![2, 5], vec![1]));
+        let private = select(&directory(), &model(), &chat(&[], Visibility::Private)).expect("some");
+        assert_eq!(ids(&private.offered), [2]);
+        let adopted = |ids: &[u32]| -> Vec<_> {
+            ids.iter().map(|id| DatanetVersion { datanet: DatanetId(*id), version: Version(3) }).collect()
+        };
+        assert_eq!(open.for_worker(&adopted(&[1, 5])), Some(vec![DatanetId(1), DatanetId(5)]));
+        assert_eq!(open.for_worker(&adopted(&[2, 5])), None, "without the commons nothing is answered");
+        assert_eq!(open.for_worker(&adopted(&[1])), None);
+        assert!(open.is_current(&adopted(&[1, 2, 5])) && !open.is_current(&adopted(&[1, 2])));
+    }
+
+    #[test]
+    fn refusals_name_datanet_and_clause() {
+        let cases = [
+            ("silent", Visibility::Open, 403, "quote"),
+            ("public", Visibility::Private, 403, "private"),
+            ("dear", Visibility::Open, 403, "price floor"),
+            ("hidden", Visibility::Open, 403, "index"),
+            ("empty", Visibility::Open, 400, "holds nothing"),
+            ("commons", Visibility::Open, 400, "never quoted"),
+            ("nowhere", Visibility::Open, 404, "nowhere"),
+        ];
+        for (name, visibility, status, word) in cases {
+            let error = select(&directory(), &model(), &chat(&["coffee", name], visibility))
+                .err()
+                .or_else(|| select(&directory(), &model(), &chat(&[name], visibility)).err())
+                .expect(name);
+            assert_eq!(error.status, status, "{name}: {error}");
+            assert!(error.message.contains(word), "{name}: {error}");
+        }
+        let named =
+            select(&directory(), &model(), &chat(&["open", "coffee", "open"], Visibility::Open)).expect("allowed");
+        assert_eq!((ids(&named.required), named.offered.len()), (vec![3, 2, 1], 0));
+    }
+}

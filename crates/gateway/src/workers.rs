@@ -1,0 +1,384 @@
+//! Connections to workers: greeting, adoption, jobs and contributions' bytes, as in `docs/spec/wire.md`.
+//!
+//! Each connection has one task that reads, one that writes and one that sends contributions, joined in
+//! [`Workers::serve`]. Queues are bounded: a job's events wait for the one who asked (who only appends to memory), which
+//! makes the reader wait, which makes the worker wait; contributions that are asked for beyond the queue end the
+//! connection, because no honest worker asks for that many at once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use alloy_primitives::Address;
+use bytes::Bytes;
+use fonte_types::{
+    ContributionId, DatanetId, DatanetVersion, ModelId, Network,
+    wire::{Frame, FrameError, Job, MAX_FRAME, PART, PROTOCOL, Refusal, SignedAnswer, ToGateway, ToWorker},
+};
+use futures::{SinkExt, StreamExt};
+use parking_lot::Mutex;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    sync::mpsc,
+};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+/// Events of one job that wait for the one who asked; then the connection's reader waits.
+const JOB_QUEUE: usize = 64;
+/// Frames that wait to be written; then whoever adds one waits.
+const OUT_QUEUE: usize = 64;
+/// Contributions that may be asked for ahead of being sent.
+const NEED_QUEUE: usize = 65_536;
+/// Most datanets that a worker may adopt.
+const MAX_ADOPTED: usize = 65_536;
+/// Until the greeting is over.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// Where contributions' bytes come from.
+pub(crate) trait Texts: Send + Sync + 'static {
+    /// The file that holds a contribution's bundle; none where this gateway does not have it.
+    fn bundle_file(&self, contribution: ContributionId) -> impl Future<Output = Option<std::path::PathBuf>> + Send;
+}
+
+/// What happens to a job.
+#[derive(Debug)]
+pub(crate) enum JobEvent {
+    Delta(String),
+    Done(Box<SignedAnswer>),
+    Refused(Refusal),
+}
+
+/// A worker's connection ended, and why.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The transport failed.
+    #[error("the connection to the worker failed")]
+    Io(#[from] std::io::Error),
+    /// A frame was refused.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The peer did something that the wire does not allow.
+    #[error("the worker broke the wire's rules: {0}")]
+    Rules(&'static str),
+    /// This gateway takes no more workers, or not this one.
+    #[error("the worker is not taken: {0}")]
+    NotTaken(&'static str),
+}
+
+/// All connected workers.
+pub(crate) struct Workers {
+    network: Network,
+    gateway: Address,
+    limit: usize,
+    /// Empty: anyone.
+    allowed: Vec<Address>,
+    next: AtomicU64,
+    peers: Mutex<BTreeMap<u64, Arc<Peer>>>,
+    changed: tokio::sync::watch::Sender<u64>,
+}
+
+/// One connected worker.
+pub(crate) struct Peer {
+    id: u64,
+    pub(crate) worker: Address,
+    models: Vec<ModelId>,
+    slots: u32,
+    out: mpsc::Sender<Frame<ToWorker>>,
+    next_job: AtomicU64,
+    state: Mutex<PeerState>,
+}
+
+#[derive(Default)]
+struct PeerState {
+    adopted: Vec<DatanetVersion>,
+    jobs: HashMap<u64, mpsc::Sender<JobEvent>>,
+    gone: bool,
+}
+
+/// A job given to a worker. Dropping it before its end cancels it.
+pub(crate) struct RunningJob {
+    peer: Arc<Peer>,
+    job: u64,
+    events: mpsc::Receiver<JobEvent>,
+    ended: bool,
+}
+
+impl RunningJob {
+    /// What happens next; none: the worker went away.
+    pub(crate) async fn next(&mut self) -> Option<JobEvent> {
+        let event = self.events.recv().await;
+        if !matches!(event, Some(JobEvent::Delta(_))) {
+            self.ended = true;
+        }
+        event
+    }
+
+    /// Who works on it.
+    pub(crate) fn worker(&self) -> Address {
+        self.peer.worker
+    }
+}
+
+impl Drop for RunningJob {
+    fn drop(&mut self) {
+        self.peer.state.lock().jobs.remove(&self.job);
+        if !self.ended {
+            // A full queue means that the worker does not read: its connection will not last, and a late `done` is
+            // ignored.
+            let _ = self.peer.out.try_send(Frame::Message(ToWorker::Cancel { job: self.job }));
+        }
+    }
+}
+
+impl Peer {
+    /// What it adopted.
+    pub(crate) fn adopted(&self) -> Vec<DatanetVersion> {
+        self.state.lock().adopted.clone()
+    }
+
+    fn load(&self) -> usize {
+        self.state.lock().jobs.len()
+    }
+
+    /// Gives it a job; none: it has gone or takes no more. `job.job` is set here.
+    pub(crate) async fn start(self: &Arc<Self>, mut job: Job) -> Option<RunningJob> {
+        let (events, receiver) = mpsc::channel(JOB_QUEUE);
+        job.job = self.next_job.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut state = self.state.lock();
+            if state.gone || state.jobs.len() >= self.slots as usize {
+                return None;
+            }
+            state.jobs.insert(job.job, events);
+        }
+        let running = RunningJob { peer: self.clone(), job: job.job, events: receiver, ended: false };
+        let sent = self.out.send(Frame::Message(ToWorker::Job(Box::new(job)))).await;
+        sent.ok().map(|()| running)
+    }
+}
+
+impl Workers {
+    pub(crate) fn new(network: Network, gateway: Address, limit: usize, allowed: Vec<Address>) -> Self {
+        Self {
+            network,
+            gateway,
+            limit,
+            allowed,
+            next: AtomicU64::new(1),
+            peers: Mutex::default(),
+            changed: tokio::sync::watch::Sender::new(0),
+        }
+    }
+
+    /// Workers that serve a model, the least busy first.
+    pub(crate) fn serving(&self, model: ModelId) -> Vec<Arc<Peer>> {
+        let peers = self.peers.lock();
+        let mut serving: Vec<_> = peers.values().filter(|peer| peer.models.contains(&model)).cloned().collect();
+        serving.sort_by_key(|peer| (peer.load(), peer.id));
+        serving
+    }
+
+    /// Number of connected workers.
+    pub(crate) fn count(&self) -> usize {
+        self.peers.lock().len()
+    }
+
+    /// Waits until some worker has adopted all of these versions or later ones.
+    pub(crate) async fn adopted(&self, versions: &[DatanetVersion]) {
+        let mut changed = self.changed.subscribe();
+        loop {
+            let done = self.peers.lock().values().any(|peer| {
+                let adopted = peer.adopted();
+                versions.iter().all(|version| at_least(&adopted, version.datanet, version.version))
+            });
+            if done {
+                return;
+            }
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Runs a worker's connection until it ends.
+    pub(crate) async fn serve<S, T>(&self, stream: S, texts: Arc<T>) -> Result<(), WireError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        T: Texts,
+    {
+        let codec = LengthDelimitedCodec::builder().length_field_type::<u32>().max_frame_length(MAX_FRAME).new_codec();
+        let (mut sink, mut source) = Framed::new(stream, codec).split::<Bytes>();
+        let greeting = async {
+            let frame = source.next().await.ok_or(WireError::Rules("it left without a greeting"))??;
+            match Frame::<ToGateway>::decode(&frame)? {
+                Frame::Message(ToGateway::Hello { protocol, worker, models, slots }) => {
+                    if protocol != PROTOCOL {
+                        return Err(WireError::Rules("it speaks another protocol: run the same release"));
+                    }
+                    if slots == 0 || models.is_empty() || models.len() > 1024 {
+                        return Err(WireError::Rules("it offers no slots, no models or too many"));
+                    }
+                    Ok((worker, models, slots))
+                }
+                _ => Err(WireError::Rules("its first message is no hello")),
+            }
+        };
+        let (worker, models, slots) = tokio::time::timeout(GREETING, greeting)
+            .await
+            .map_err(|_| WireError::Rules("its greeting took too long"))??;
+        if !self.allowed.is_empty() && !self.allowed.contains(&worker) {
+            return Err(WireError::NotTaken("it is not on this gateway's list"));
+        }
+        let (out, mut queue) = mpsc::channel::<Frame<ToWorker>>(OUT_QUEUE);
+        let peer = Arc::new(Peer {
+            id: self.next.fetch_add(1, Ordering::Relaxed),
+            worker,
+            models,
+            slots: slots.min(4096),
+            out: out.clone(),
+            next_job: AtomicU64::new(1),
+            state: Mutex::default(),
+        });
+        let hello = ToWorker::Hello { protocol: PROTOCOL, network: self.network, gateway: self.gateway };
+        sink.send(Frame::Message(hello).encode()?.into()).await?;
+        let _registered = self.register(&peer)?;
+        tracing::info!(%worker, slots, "worker connected");
+
+        let write = async {
+            while let Some(frame) = queue.recv().await {
+                sink.send(frame.encode()?.into()).await?;
+            }
+            Ok::<_, WireError>(())
+        };
+        let (need, mut needed) = mpsc::channel::<ContributionId>(NEED_QUEUE);
+        let supply = async {
+            while let Some(contribution) = needed.recv().await {
+                supply(&out, texts.as_ref(), contribution).await?;
+            }
+            Ok::<_, WireError>(())
+        };
+        let read = async {
+            while let Some(frame) = source.next().await {
+                let Frame::Message(message) = Frame::<ToGateway>::decode(&frame?)? else {
+                    return Err(WireError::Rules("it sent a part"));
+                };
+                self.handle(&peer, message, &need).await?;
+            }
+            Ok(())
+        };
+        // The reader ends with the connection; the other two only by an error, as this function holds their queues.
+        tokio::select! {
+            ended = read => ended,
+            ended = write => ended,
+            ended = supply => ended,
+        }
+    }
+
+    async fn handle(
+        &self,
+        peer: &Peer,
+        message: ToGateway,
+        need: &mpsc::Sender<ContributionId>,
+    ) -> Result<(), WireError> {
+        let (job, event) = match message {
+            ToGateway::Hello { .. } => return Err(WireError::Rules("it greeted twice")),
+            ToGateway::Adopted { versions } => {
+                if versions.len() > MAX_ADOPTED || !versions.is_sorted_by(|a, b| a.datanet < b.datanet) {
+                    return Err(WireError::Rules("the adopted versions do not ascend by datanet, or are too many"));
+                }
+                peer.state.lock().adopted = versions;
+                self.changed.send_modify(|count| *count += 1);
+                return Ok(());
+            }
+            ToGateway::NeedContribution { contribution } => {
+                return need
+                    .try_send(contribution)
+                    .map_err(|_| WireError::Rules("it asked for too many contributions at once"));
+            }
+            ToGateway::Delta { job, text } => (job, JobEvent::Delta(text)),
+            ToGateway::Done { job, answer } => (job, JobEvent::Done(answer)),
+            ToGateway::Refused { job, refusal } => (job, JobEvent::Refused(refusal)),
+        };
+        let last = !matches!(event, JobEvent::Delta(_));
+        let events = {
+            let mut state = peer.state.lock();
+            if last { state.jobs.remove(&job) } else { state.jobs.get(&job).cloned() }
+        };
+        // Nobody waits for a cancelled job.
+        if let Some(events) = events {
+            let _ = events.send(event).await;
+        }
+        Ok(())
+    }
+
+    fn register(&self, peer: &Arc<Peer>) -> Result<Registered<'_>, WireError> {
+        let mut peers = self.peers.lock();
+        if peers.len() >= self.limit {
+            return Err(WireError::NotTaken("the gateway has all the workers that it takes"));
+        }
+        peers.insert(peer.id, peer.clone());
+        Ok(Registered { workers: self, peer: peer.clone() })
+    }
+}
+
+/// Takes the peer off the list when its connection ends, however it ends.
+struct Registered<'a> {
+    workers: &'a Workers,
+    peer: Arc<Peer>,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.workers.peers.lock().remove(&self.peer.id);
+        let jobs = {
+            let mut state = self.peer.state.lock();
+            state.gone = true;
+            std::mem::take(&mut state.jobs)
+        };
+        // Dropping the senders tells those who wait.
+        drop(jobs);
+        self.workers.changed.send_modify(|count| *count += 1);
+        tracing::info!(worker = %self.peer.worker, "worker disconnected");
+    }
+}
+
+/// Sends one contribution in parts.
+async fn supply<T: Texts>(
+    out: &mpsc::Sender<Frame<ToWorker>>,
+    texts: &T,
+    contribution: ContributionId,
+) -> Result<(), WireError> {
+    let closed = |_| WireError::Rules("its connection closed while a contribution was sent");
+    let missing = Frame::Message(ToWorker::ContributionMissing { contribution });
+    let Some(path) = texts.bundle_file(contribution).await else {
+        return out.send(missing).await.map_err(closed);
+    };
+    let mut file = match tokio::fs::File::open(&path).await {
+        Ok(file) => file,
+        Err(error) => {
+            tracing::error!(%contribution, %error, "a bundle cannot be read");
+            return out.send(missing).await.map_err(closed);
+        }
+    };
+    let mut sent = 0_u64;
+    loop {
+        let mut part = Vec::with_capacity(PART);
+        (&mut file).take(PART as u64).read_to_end(&mut part).await?;
+        if part.is_empty() {
+            break;
+        }
+        sent += part.len() as u64;
+        out.send(Frame::Part(contribution, part)).await.map_err(closed)?;
+    }
+    out.send(Frame::Message(ToWorker::ContributionEnd { contribution, bytes: sent })).await.map_err(closed)
+}
+
+/// Whether a datanet is among the adopted ones, at this version or a later one.
+pub(crate) fn at_least(adopted: &[DatanetVersion], datanet: DatanetId, version: fonte_types::Version) -> bool {
+    adopted.iter().any(|has| has.datanet == datanet && has.version >= version)
+}
