@@ -215,10 +215,10 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         require(tab.total >= before, VoucherBehind(tab.payer, tab.total, before));
         _checkVoucher(tab);
 
+        Row[] calldata rows = tab.rows;
         uint256 fees;
-        for (uint256 i; i < tab.rows.length; ++i) {
-            _settleRow(cursor, tab.payer, tab.rows[i]);
-            fees += tab.rows[i].fee;
+        for (uint256 i; i < rows.length; ++i) {
+            fees += _settleRow(cursor, tab.payer, rows[i]);
         }
         uint128 debit = tab.total - before;
         require(debit == fees, DebitMismatch(tab.payer, debit, fees));
@@ -233,40 +233,69 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         emit Debited(cursor.batch, tab.payer, tab.total, debit, short);
     }
 
-    function _settleRow(Cursor memory cursor, address payer, Row calldata row) private {
+    /// @dev Every part is rounded down; the treasury takes what is left of the fee.
+    function _settleRow(Cursor memory cursor, address payer, Row calldata row) private returns (uint256 fee) {
+        uint256[] calldata shares = row.shares;
+        address worker = row.worker;
         require(
-            row.worker != address(0) && row.versions.length <= MAX_VERSIONS && row.shares.length <= MAX_SHARES,
+            worker != address(0) && row.versions.length <= MAX_VERSIONS && shares.length <= MAX_SHARES,
             InvalidRow(cursor.row)
         );
-        if (row.model != cursor.model) {
+        if (row.model != cursor.model || cursor.row == 0) {
             cursor.model = row.model;
             cursor.splits = models.splits(row.model);
         }
-        require(row.model != 0, IModels.UnknownModel(0));
-        address[] memory payees = datanets.payeesOf(row.versions, row.shares);
+        cursor.leaves[cursor.row] = ReceiptTypes.rowLeaf(payer, row);
 
-        // Every part is rounded down; the treasury takes what is left of the fee.
+        fee = row.fee;
+        IModels.Splits memory splits = cursor.splits;
         mapping(address => uint256) storage credits = _credits[cursor.batch];
-        uint256 fee = row.fee;
-        uint256 workerPart = fee * cursor.splits.workerPpm / ONE;
-        uint256 developerPart = fee * cursor.splits.developerPpm / ONE;
-        uint256 dataPool = fee * cursor.splits.dataPpm / ONE;
-        uint256 paid = workerPart + developerPart;
-        uint256 ppmSum;
-        for (uint256 i; i < payees.length; ++i) {
-            uint256 share = row.shares[i];
-            require(share >> 96 == 0, InvalidRow(cursor.row));
-            uint256 ppm = uint32(share);
-            ppmSum += ppm;
-            uint256 credit = dataPool * ppm / ONE;
-            paid += credit;
-            credits[payees[i]] += credit;
+        // No product exceeds 2^128 * 10^6, no sum of parts exceeds the fee, and a batch's credits sum to its fees, which
+        // are below 2^128 for each tab: nothing here can overflow 256 bits or go below zero.
+        unchecked {
+            uint256 workerPart = fee * splits.workerPpm / ONE;
+            uint256 developerPart = fee * splits.developerPpm / ONE;
+            uint256 paid = workerPart + developerPart + _creditShares(cursor, credits, row, fee * splits.dataPpm / ONE);
+            credits[worker] += workerPart;
+            if (developerPart != 0) credits[splits.developer] += developerPart;
+            cursor.treasury += fee - paid;
+            ++cursor.row;
         }
+    }
+
+    function _creditShares(
+        Cursor memory cursor,
+        mapping(address => uint256) storage credits,
+        Row calldata row,
+        uint256 dataPool
+    ) private returns (uint256 paid) {
+        uint256[] calldata shares = row.shares;
+        uint256 freeMemory;
+        assembly ("memory-safe") {
+            freeMemory := mload(0x40)
+        }
+        address[] memory payees = datanets.payeesOf(row.versions, shares);
+        require(payees.length == shares.length, InvalidRow(cursor.row));
+        uint256 ppmSum;
+        uint256 dirty;
+        // At most 16 shares of at most 2^32 ppm each; the sum is checked below, before anything rests on it.
+        unchecked {
+            for (uint256 i; i < payees.length; ++i) {
+                uint256 share = shares[i];
+                uint256 ppm = uint32(share);
+                uint256 credit = dataPool * ppm / ONE;
+                dirty |= share >> 96;
+                ppmSum += ppm;
+                paid += credit;
+                credits[payees[i]] += credit;
+            }
+        }
+        require(dirty == 0, InvalidRow(cursor.row));
         require(ppmSum <= ONE, SharesExceed(cursor.row, ppmSum));
-        credits[row.worker] += workerPart;
-        if (developerPart != 0) credits[cursor.splits.developer] += developerPart;
-        cursor.treasury += fee - paid;
-        cursor.leaves[cursor.row++] = ReceiptTypes.rowLeaf(payer, row);
+        // The payees are used up: give their memory back, or the memory of a long batch would cost more than its storage.
+        assembly ("memory-safe") {
+            mstore(0x40, freeMemory)
+        }
     }
 
     /// @dev The payer signed, or a session key whose cap covers the total; a payer with code may also answer by ERC-1271.

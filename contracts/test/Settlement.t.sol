@@ -401,6 +401,29 @@ contract SettlementTest is World {
         settleReverts(tabsOf(rowsOf(bad)), abi.encodeWithSelector(IModels.UnknownModel.selector, 0));
     }
 
+    /// @dev Bits above the 64th of a version would enter the row's leaf: no such row may be settled.
+    function testDirtyVersionWords() public {
+        ISettlement.Row memory clean = row(1 ether, 0, 0);
+        clean.shares = new uint256[](0);
+        ISettlement.Tab[] memory tabs = tabsOf(rowsOf(clean));
+        bytes memory data = abi.encodeCall(settlement.settle, (tabs));
+        bytes32 word = bytes32(uint256(clean.versions[0]));
+        uint256 found;
+        for (uint256 i = 4; i < data.length; i += 32) {
+            bytes32 here;
+            assembly ("memory-safe") {
+                here := mload(add(add(data, 32), i))
+            }
+            if (here != word) continue;
+            ++found;
+            data[i + 23] = 0x01; // bit 64
+        }
+        vm.assertEq(found, 1);
+        vm.prank(gateway);
+        (bool ok,) = address(settlement).call(data);
+        vm.assertFalse(ok);
+    }
+
     function testEmptyBatches() public {
         bytes memory nothing = abi.encodeWithSelector(ISettlement.NothingToDo.selector);
         settleReverts(new ISettlement.Tab[](0), nothing);
