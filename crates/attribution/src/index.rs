@@ -129,7 +129,8 @@ impl SuffixIndex {
     /// Adds documents: in one new segment, or several where they do not fit into one, then merges what has become too
     /// small. Returns how many were added; they are durable and live then.
     ///
-    /// The iterator is pulled as segments fill, so that memory stays bounded by one segment.
+    /// The iterator is pulled as segments fill, so that memory stays bounded by one segment. Every call writes and syncs
+    /// at least one file and may merge: hand over everything there is at once, not document by document.
     ///
     /// # Errors
     /// [`AddError`]. Segments written before the error stay live.

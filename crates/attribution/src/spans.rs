@@ -79,17 +79,21 @@ impl Search<'_> {
         if self.stands(&pattern[..high])? {
             return Ok(Longest::Stands(high));
         }
-        let (mut low, mut found) = (least, None);
+        // A stranger's text, mostly: say so with one more search.
+        if high == least || !self.stands(&pattern[..least])? {
+            return Ok(Longest::TooShort(least - 1));
+        }
+        let (mut low, mut found) = (least + 1, least);
         while low < high {
             let middle = low + (high - low) / 2;
             if self.stands(&pattern[..middle])? {
-                found = Some(middle);
+                found = middle;
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        Ok(found.map_or(Longest::TooShort(least - 1), Longest::Stands))
+        Ok(Longest::Stands(found))
     }
 
     /// The smallest start from which the answer up to `end` stands, given that it does from `start`: gallops left,

@@ -80,8 +80,8 @@ fn check(name: &str, documents: &[Document]) {
     let one_datanet = |contribution: ContributionId, datanet: DatanetId| datanet.0 == 1 && contribution.0 != 1;
     let mut random = StdRng::seed_from_u64(7);
     let mut attributed = 0;
-    for round in 0..6 {
-        let answer = answer(documents, &mut random, 600);
+    for round in 0..4 {
+        let answer = answer(documents, &mut random, 500);
         let prompt = if round % 2 == 0 { answer[100..180].to_vec() } else { Vec::new() };
         let members: &dyn Members = if round % 3 == 0 { &one_datanet } else { &Everyone };
         let traced = trace_answer(&index, &answer, &prompt, members).unwrap();
@@ -92,13 +92,13 @@ fn check(name: &str, documents: &[Document]) {
         let spans = index.spans(&answer, query, members).unwrap();
         assert_eq!(spans, reference::spans(documents, &answer, query, members));
     }
-    assert!(attributed > 1_000_000, "answers made of quotes are mostly attributed, this was {attributed} of 6,000,000");
+    assert!(attributed > 800_000, "answers made of quotes are mostly attributed, this was {attributed} of 4,000,000");
 }
 
 #[test]
 fn demo_corpus() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/demo");
-    let documents = read(&folder, 300 << 10);
+    let documents = read(&folder, 100 << 10);
     assert!(documents.len() > 20, "the demo corpus is part of the repository");
     check("fixtures/demo", &documents);
 }
@@ -107,7 +107,7 @@ fn demo_corpus() {
 fn texts_of_this_machine() {
     let mut found = 0;
     for folder in ["/usr/share/common-licenses", "/usr/share/doc", "/usr/share/perl5"] {
-        let documents = read(Path::new(folder), 300 << 10);
+        let documents = read(Path::new(folder), 100 << 10);
         if documents.len() < 5 {
             println!("{folder}: not on this machine, not tested");
             continue;

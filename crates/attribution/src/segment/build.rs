@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use fonte_types::{ContributionId, DatanetId};
+use fonte_types::{ContributionId, DatanetId, WINDOW};
 use libsais::SuffixArrayConstruction;
 
 use super::format::{CHUNK, Entry, FAN, HEADER, KEY, Layout, MAX_TEXT, SEPARATOR, encode_documents, encode_header};
@@ -87,9 +87,10 @@ impl Builder {
         put(layout.documents_at, &encode_documents(&self.documents), out)?;
         put(layout.text_at, &self.text, out)?;
 
-        // The keys and the finest minima are taken while the suffix array streams by.
+        // What is derived from the suffix array is taken while it streams by.
         let mut keys = Vec::with_capacity(suffixes.len().div_ceil(FAN) * KEY);
         let mut minima: Vec<u32> = Vec::with_capacity(suffixes.len().div_ceil(FAN));
+        let mut later = LaterCopies::new(&self.text);
         let mut encoded = Vec::with_capacity(CHUNK);
         let mut target = layout.suffixes_at;
         for block in suffixes.chunks(CHUNK / 4) {
@@ -103,9 +104,15 @@ impl Builder {
                 keys.extend_from_slice(known);
                 keys.resize(keys.len() + KEY - known.len(), 0);
                 minima.push(*leaf.iter().min().expect("chunks are not empty") as u32);
+                later.next(leaf);
             }
         }
-        put(layout.keys_at, &keys, out)?;
+        put(layout.later_at, &later.bits, out)?;
+        for &(target, entries) in &layout.keys {
+            debug_assert_eq!(entries * KEY, keys.len());
+            put(target, &keys, out)?;
+            keys = keys.chunks(FAN * KEY).flat_map(|node| &node[..KEY]).copied().collect();
+        }
         for &(target, entries) in &layout.minima {
             debug_assert_eq!(entries, minima.len());
             let encoded: Vec<u8> = minima.iter().flat_map(|minimum| minimum.to_le_bytes()).collect();
@@ -127,6 +134,47 @@ fn sort_suffixes(text: &[u8]) -> Result<Vec<i32>, IndexError> {
         .run()
         .map(|sorted| sorted.into_vec())
         .map_err(|error| IndexError::Sort { bytes: text.len(), reason: error.to_string() })
+}
+
+/// Marks every position whose window stands at an earlier one, too. Suffixes with a common window are neighbours in the
+/// suffix array; all of them but the smallest are marked.
+struct LaterCopies<'a> {
+    text: &'a [u8],
+    bits: Vec<u8>,
+    window: [u8; WINDOW],
+    /// The smallest position of the current window so far; past the text while there is none.
+    smallest: usize,
+}
+
+impl<'a> LaterCopies<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { text, bits: vec![0; text.len().div_ceil(8)], window: [0; WINDOW], smallest: usize::MAX }
+    }
+
+    fn next(&mut self, suffixes: &[i32]) {
+        // Fetched in a loop of their own: these reads are all over the text, and nothing makes one wait for another.
+        let mut windows = [[0; WINDOW]; FAN];
+        for (window, suffix) in windows.iter_mut().zip(suffixes) {
+            if let Some(known) = self.text.get(*suffix as usize..*suffix as usize + WINDOW) {
+                window.copy_from_slice(known);
+            }
+        }
+        for (window, suffix) in windows.iter().zip(suffixes) {
+            let position = *suffix as usize;
+            if position + WINDOW > self.text.len() {
+                // Too near the end for a window; it sorts before its longer relatives and parts no two equal ones.
+                continue;
+            }
+            if self.smallest != usize::MAX && *window == self.window {
+                let later = self.smallest.max(position);
+                self.bits[later / 8] |= 1 << (later % 8);
+                self.smallest = self.smallest.min(position);
+            } else {
+                self.window = *window;
+                self.smallest = position;
+            }
+        }
+    }
 }
 
 /// Passes bytes on and keeps one checksum per chunk.

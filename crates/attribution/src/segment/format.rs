@@ -99,7 +99,10 @@ pub(crate) struct Layout {
     pub(crate) documents_at: usize,
     pub(crate) text_at: usize,
     pub(crate) suffixes_at: usize,
-    pub(crate) keys_at: usize,
+    /// One bit per text position, set where an earlier position holds the same window.
+    pub(crate) later_at: usize,
+    /// Offset and number of keys of each level, finest first: every 64th suffix, every 4,096th, ... until they are few.
+    pub(crate) keys: Vec<(usize, usize)>,
     /// Offset and number of entries of each level of the minima tree, finest first. Level 0, the suffix array itself,
     /// is not listed.
     pub(crate) minima: Vec<(usize, usize)>,
@@ -117,8 +120,15 @@ impl Layout {
         let documents_at = HEADER;
         let text_at = align(documents_at.checked_add(documents.checked_mul(DOCUMENT)?)?)?;
         let suffixes_at = align(text_at.checked_add(text_bytes)?)?;
-        let keys_at = align(suffixes_at.checked_add(text_bytes.checked_mul(4)?)?)?;
-        let mut at = align(keys_at.checked_add(text_bytes.div_ceil(FAN).checked_mul(KEY)?)?)?;
+        let later_at = align(suffixes_at.checked_add(text_bytes.checked_mul(4)?)?)?;
+        let mut at = align(later_at.checked_add(text_bytes.div_ceil(8))?)?;
+        let mut keys = Vec::new();
+        let mut entries = text_bytes;
+        while keys.is_empty() || entries > FAN {
+            entries = entries.div_ceil(FAN);
+            keys.push((at, entries));
+            at = align(at.checked_add(entries.checked_mul(KEY)?)?)?;
+        }
         let mut minima = Vec::new();
         let mut entries = text_bytes;
         while entries > 1 {
@@ -134,7 +144,8 @@ impl Layout {
             documents_at,
             text_at,
             suffixes_at,
-            keys_at,
+            later_at,
+            keys,
             minima,
             checksums_at,
             file_bytes,
@@ -155,7 +166,8 @@ impl Layout {
             at if at < self.documents_at => "header",
             at if at < self.text_at => "document table",
             at if at < self.suffixes_at => "text",
-            at if at < self.keys_at => "suffix array",
+            at if at < self.later_at => "suffix array",
+            at if at < self.keys[0].0 => "later copies",
             at if self.minima.first().is_none_or(|&(minima, _)| at < minima) => "sampled keys",
             at if at < self.checksums_at => "minima",
             _ => "checksums",

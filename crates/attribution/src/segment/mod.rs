@@ -110,6 +110,17 @@ impl Segment {
         }
     }
 
+    /// Whether the window at `position` certainly stands nowhere before it.
+    pub(crate) fn is_first_copy(&self, position: u32) -> Result<bool, TraceError> {
+        let byte = self.store.slice(self.store.layout.later_at + position as usize / 8, 1)?[0];
+        Ok(byte >> (position % 8) & 1 == 0)
+    }
+
+    /// The byte of text at `position`.
+    pub(crate) fn byte_at(&self, position: u32) -> Result<u8, TraceError> {
+        Ok(self.store.slice(self.store.layout.text_at + position as usize, 1)?[0])
+    }
+
     /// The suffix of rank `rank`.
     #[inline]
     fn suffix(&self, rank: usize) -> Result<u32, TraceError> {

@@ -1,7 +1,4 @@
-//! Finding a pattern: sampled keys narrow the suffix array to a block or two, a binary search that never compares a
-//! byte twice does the rest.
-
-use std::cmp::Ordering;
+//! Finding a pattern: sampled keys narrow the suffix array to a block or two, a binary search does the rest.
 
 use super::{
     Interval, Segment,
@@ -54,29 +51,47 @@ impl Segment {
         let mut high = [0xff; KEY];
         high[..known].copy_from_slice(&pattern[..known]);
 
-        let blocks = self.text_bytes().div_ceil(FAN);
         // A key is its suffix cut or padded with zeros. One below `low` has a suffix below the pattern; one above
         // `high` has a suffix above it that does not begin with it. Equal keys say nothing.
-        let first = self.keys_below(0, blocks, u128::from_be_bytes(low), Ordering::Less)?;
-        let last = self.keys_below(first, blocks, u128::from_be_bytes(high), Ordering::Equal)?;
+        let low = u128::from_be_bytes(low);
+        let first = self.first_key(|key| key >= low)?;
+        let high = u128::from_be_bytes(high);
+        let last = if known == KEY && !self.key_is(first, high)? { first } else { self.first_key(|key| key > high)? };
         let from = if first == 0 { 0 } else { (first - 1) * FAN + 1 };
         Ok((from, (last * FAN).min(self.text_bytes()).max(from)))
     }
 
-    /// How many keys from `lo` on are below `bound`, or not above it when `including` is `Equal`.
-    fn keys_below(&self, lo: usize, hi: usize, bound: u128, including: Ordering) -> Result<usize, TraceError> {
-        let (mut lo, mut hi) = (lo, hi);
-        while lo < hi {
-            let middle = lo + (hi - lo) / 2;
-            let bytes = self.store.slice(self.store.layout.keys_at + KEY * middle, KEY)?;
-            let key = u128::from_be_bytes(bytes.try_into().expect("a key was sliced"));
-            if key < bound || (including == Ordering::Equal && key == bound) {
-                lo = middle + 1;
-            } else {
-                hi = middle;
+    /// The first key of the finest level that is `past` a bound, as all after it are; the number of keys if none is.
+    /// Goes down level by level: each step stays within a kilobyte.
+    fn first_key(&self, past: impl Fn(u128) -> bool) -> Result<usize, TraceError> {
+        let mut range = 0..self.store.layout.keys.last().map_or(0, |level| level.1);
+        for (level, &(_, entries)) in self.store.layout.keys.iter().enumerate().rev() {
+            let (mut lo, mut hi) = (range.start, range.end.min(entries));
+            while lo < hi {
+                let middle = lo + (hi - lo) / 2;
+                if past(self.key(level, middle)?) {
+                    hi = middle;
+                } else {
+                    lo = middle + 1;
+                }
+            }
+            // Of the finer level, key `64 (lo - 1)` is not past it and key `64 lo` is.
+            range = (lo * FAN).saturating_sub(FAN - 1)..lo * FAN;
+            if level == 0 {
+                return Ok(lo);
             }
         }
-        Ok(lo)
+        Ok(0)
+    }
+
+    fn key_is(&self, at: usize, expected: u128) -> Result<bool, TraceError> {
+        Ok(at < self.store.layout.keys[0].1 && self.key(0, at)? == expected)
+    }
+
+    #[inline]
+    fn key(&self, level: usize, at: usize) -> Result<u128, TraceError> {
+        let bytes = self.store.slice(self.store.layout.keys[level].0 + KEY * at, KEY)?;
+        Ok(u128::from_be_bytes(bytes.try_into().expect("a key was sliced")))
     }
 
     /// First rank in `[lo, hi)` whose suffix is not below `pattern`, or `hi`.
