@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bundle::Sealed,
-    store::{StoreError, io, random_salt, sync_folder},
+    store::{Draft, Store, StoreError, io, random_salt, sweep, sync_folder},
 };
 
 /// How far a publication has come. Steps only go forward, one at a time, except that a lapsed commit starts over.
@@ -135,7 +135,25 @@ impl Journal {
     /// Opens the journal in a folder, creating it if need be.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         std::fs::create_dir_all(folder).map_err(|source| io("create", folder, source))?;
+        sweep(folder, |path| path.extension().is_none_or(|extension| extension != "json"))?;
         Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Seals a draft and begins its publication, or finds the one that was begun with the same content; the bundle to
+    /// publish is the one named by [`Publication::root`].
+    pub fn begin(
+        &self,
+        store: &Store,
+        datanet: DatanetId,
+        contributor: Address,
+        draft: Draft,
+    ) -> Result<Publication, JournalError> {
+        let sealed = store.seal(draft)?;
+        let publication = self.prepare(datanet, contributor, &sealed)?;
+        if publication.root != sealed.root {
+            store.erase(sealed.root)?;
+        }
+        Ok(publication)
     }
 
     /// The publication of a sealed bundle: the one that was begun before with the same content, or a new one.

@@ -72,10 +72,10 @@ fn goes_on(so_far: &str, next: &str) -> bool {
         return true;
     }
     let mut letters = word.chars();
-    if let (Some(letter), None) = (letters.next(), letters.next()) {
-        if letter.is_uppercase() {
-            return true;
-        }
+    if let (Some(letter), None) = (letters.next(), letters.next())
+        && letter.is_uppercase()
+    {
+        return true;
     }
     let lower = word.to_lowercase();
     if matches!(lower.as_str(), "no" | "co" | "ex" | "st" | "fig" | "ch" | "art" | "ca" | "d" | "ed" | "est" | "op") {

@@ -133,7 +133,7 @@ impl Store {
             .map_err(|source| io("open", &path, source))?;
         let state = State { log, read: 0, lines: 0, records: BTreeMap::new(), bundles: HashMap::new() };
         let store = Self { root: root.to_owned(), limits, state: Mutex::new(state) };
-        store.sweep()?;
+        sweep(&store.root.join("unfinished"), |_| true)?;
         store.locked(|_| Ok(()))?;
         Ok(store)
     }
@@ -287,21 +287,6 @@ impl Store {
         sync_folder(&self.root.join("bundles"))
     }
 
-    /// Removes drafts that a killed process left behind: those older than a day, as another process may be writing.
-    fn sweep(&self) -> Result<(), StoreError> {
-        const ABANDONED: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
-        let folder = self.root.join("unfinished");
-        let entries = std::fs::read_dir(&folder).map_err(|source| io("list", &folder, source))?;
-        for entry in entries.flatten() {
-            let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
-            if age.is_some_and(|age| age > ABANDONED) {
-                // A draft that cannot be removed only costs space.
-                let _ = std::fs::remove_file(entry.path());
-            }
-        }
-        Ok(())
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         // State changes only after the log was written, so a panic elsewhere leaves it consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -392,4 +377,18 @@ pub(crate) fn io(doing: &'static str, path: &Path, source: std::io::Error) -> St
 
 pub(crate) fn sync_folder(path: &Path) -> Result<(), StoreError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(|source| io("sync", path, source))
+}
+
+/// Removes what a killed process left behind: unfinished files older than a day, as another process may be writing.
+pub(crate) fn sweep(folder: &Path, unfinished: impl Fn(&Path) -> bool) -> Result<(), StoreError> {
+    const ABANDONED: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+    let entries = std::fs::read_dir(folder).map_err(|source| io("list", folder, source))?;
+    for entry in entries.flatten() {
+        let age = entry.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age > ABANDONED) && unfinished(&entry.path()) {
+            // What cannot be removed only costs space.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    Ok(())
 }

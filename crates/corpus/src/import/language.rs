@@ -31,11 +31,12 @@ pub fn detect_language(text: &str) -> &'static str {
         english += u32::from(ENGLISH.contains(&word.as_str()));
         portuguese += u32::from(PORTUGUESE.contains(&word.as_str()));
     }
-    // Running prose has 20 to 45 % of such words; sister languages reach about 10 % of the Portuguese ones.
-    let enough = |hits: u32| hits * 100 >= words * 12 && hits > 0;
-    if portuguese > english && enough(portuguese) {
+    // Prose has 20 to 45 % of such words; change logs in English about 8 %; sister languages of Portuguese up to 10 % of
+    // the Portuguese ones.
+    let share = |hits: u32, percent: u32| hits > 0 && hits * 100 >= words * percent;
+    if portuguese > english && share(portuguese, 12) {
         "pt"
-    } else if english > portuguese && enough(english) {
+    } else if english > portuguese && share(english, 6) {
         "en"
     } else {
         "und"
@@ -59,4 +60,44 @@ pub(crate) fn language_tag(raw: &str) -> Option<String> {
         tag.push_str(&if part.len() == 2 { part.to_ascii_uppercase() } else { part.to_owned() });
     }
     Some(tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{detect_language, language_tag};
+
+    #[test]
+    fn sister_languages_are_not_taken_for_ours() {
+        let cases = [
+            ("en", "The quick brown fox jumps over the lazy dog and is not seen again."),
+            ("en", "Fix a crash when the file is empty. Update translations. Build with gcc 12."),
+            ("pt", "O rio não é mais limpo, e a cidade cresceu em volta dele sem cuidar das margens."),
+            ("pt", "Qual é a melhor temperatura da água para o café?"),
+            ("und", "El río ya no está limpio y la ciudad creció a su alrededor sin cuidar las orillas."),
+            ("und", "La rivière n'est plus propre et la ville a grandi autour d'elle sans soin."),
+            ("und", "Der Fluss ist nicht mehr sauber, und die Stadt ist um ihn herum gewachsen."),
+            ("und", "Il fiume non è più pulito e la città è cresciuta intorno senza curare le rive."),
+            ("und", "Река уже не чистая, и город вырос вокруг неё."),
+            ("und", ""),
+        ];
+        for (language, text) in cases {
+            assert_eq!(detect_language(text), language, "of {text:?}");
+        }
+    }
+
+    #[test]
+    fn tags_are_put_in_their_usual_form() {
+        let cases = [
+            ("pt_BR.UTF-8", Some("pt-BR")),
+            ("EN", Some("en")),
+            ("en-us", Some("en-US")),
+            ("zh-Hant", Some("zh-Hant")),
+        ];
+        for (raw, tag) in cases {
+            assert_eq!(language_tag(raw).as_deref(), tag, "{raw}");
+        }
+        for none in ["", "english", "e", "en-", "12"] {
+            assert_eq!(language_tag(none), None, "{none}");
+        }
+    }
 }

@@ -60,10 +60,11 @@ fn closest(wrong: &str) -> Option<&'static str> {
         return None;
     }
     // Common misspellings first ("Apache 2", "GPLv3"), as long as they explain the whole of it.
-    if let Some((licence, explained)) = spdx::imprecise_license_id(wrong) {
-        if explained == wrong.len() && !licence.is_deprecated() {
-            return Some(licence.name);
-        }
+    if let Some((licence, explained)) = spdx::imprecise_license_id(wrong)
+        && explained == wrong.len()
+        && !licence.is_deprecated()
+    {
+        return Some(licence.name);
     }
     let wanted = wrong.to_ascii_lowercase();
     spdx::identifiers::LICENSES

@@ -179,10 +179,7 @@ fn links(line: &str) -> String {
         let bang = rest[..at].ends_with('!');
         rest = &rest[at..];
         let taken = match rest.as_bytes()[0] {
-            b'`' => code_span(rest).map(|length| {
-                out.push_str(&rest[..length]);
-                length
-            }),
+            b'`' => code_span(rest).inspect(|length| out.push_str(&rest[..*length])),
             b'\\' => rest.chars().nth(1).filter(char::is_ascii_punctuation).map(|c| {
                 out.push('\\');
                 out.push(c);

@@ -74,6 +74,9 @@ pub enum SearchError {
         #[source]
         source: std::io::Error,
     },
+    /// Another process is writing.
+    #[error("another process is writing to this search index: stop it, or leave indexing to it")]
+    Busy,
     /// Indexing or searching failed.
     #[error("the search index failed")]
     Index(#[from] tantivy::TantivyError),
@@ -350,7 +353,11 @@ impl SearchIndex {
     fn ready<'a>(&self, guard: &'a mut Option<IndexWriter>) -> Result<&'a mut IndexWriter, SearchError> {
         match guard {
             Some(writer) => Ok(writer),
-            None => Ok(guard.insert(self.index.writer_with_num_threads(1, WRITER_BYTES)?)),
+            None => match self.index.writer_with_num_threads(1, WRITER_BYTES) {
+                Ok(writer) => Ok(guard.insert(writer)),
+                Err(tantivy::TantivyError::LockFailure(..)) => Err(SearchError::Busy),
+                Err(error) => Err(error.into()),
+            },
         }
     }
 }

@@ -49,6 +49,12 @@ fn a_publication_resumes_with_the_same_salts_after_a_kill_at_any_step() {
         let mut resumed = prepare(&again);
         assert_eq!(resumed, begun, "but the publication that was begun goes on");
         store.bundle(resumed.root).expect("its bundle is there").verify(first.root).expect("and whole");
+        store.erase(again.root).expect("the surplus goes");
+        let mut draft = store.begin("ana").expect("a draft");
+        draft.add(&document("a.md", "en", "The same text each time.")).expect("added");
+        assert_eq!(journal.begin(&store, DatanetId(1), Address::ZERO, draft).expect("begun"), resumed);
+        let bundles = std::fs::read_dir(folder.path().join("store/bundles")).expect("listed").count();
+        assert_eq!(bundles, 1, "begin leaves no surplus");
         for step in &steps(7)[killed_after..] {
             journal.advance(&mut resumed, *step).expect("the rest");
         }

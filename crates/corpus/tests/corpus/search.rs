@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use fonte_corpus::{
     Store,
-    search::{Language, Passage, Query, SearchIndex, terms},
+    search::{Language, Passage, Query, SearchError, SearchIndex, terms},
 };
 use fonte_types::{ContributionId, DatanetId, DatanetVersion, Version};
 
@@ -161,6 +161,20 @@ fn adding_again_replaces_and_what_was_not_committed_is_not_there() {
     assert!(!world.index.contains(ContributionId(9)).expect("asked"));
     assert_eq!(world.found("Tietê"), [1]);
     assert!(world.index.total_passages(Language::English).expect("counted") >= before);
+}
+
+#[test]
+fn one_writes_and_others_search() {
+    let world = World::new();
+    let other = SearchIndex::open(&world.folder.path().join("index")).expect("opened beside the writer");
+    assert!(matches!(other.remove(ContributionId(1)), Err(SearchError::Busy)));
+    let query = Query { text: "zebra", language: None, limit: 1 };
+    world.add(9, "Late", "en", "A zebra crosses the river.");
+    world.index.commit().expect("committed");
+    let found = |index: &SearchIndex| index.search(&query, &world.store, &|_, _| true).expect("searched").len();
+    assert_eq!(found(&other), 0);
+    other.refresh().expect("refreshed");
+    assert_eq!(found(&other), 1);
 }
 
 #[test]
