@@ -131,7 +131,14 @@ library Commitments {
         return root(leaf, chunk.index, leaves, chunk.path);
     }
 
-    function _node(bytes32 left, bytes32 right) private pure returns (bytes32) {
-        return keccak256(abi.encodePacked(uint8(0x01), left, right));
+    /// @dev keccak256(01 ‖ left ‖ right), in free memory that is not reserved: a batch has as many nodes as rows.
+    function _node(bytes32 left, bytes32 right) private pure returns (bytes32 node) {
+        assembly ("memory-safe") {
+            let buffer := mload(0x40)
+            mstore8(buffer, 0x01)
+            mstore(add(buffer, 0x01), left)
+            mstore(add(buffer, 0x21), right)
+            node := keccak256(buffer, 0x41)
+        }
     }
 }
