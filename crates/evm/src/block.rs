@@ -131,15 +131,10 @@ pub struct RecoveredBlock {
 impl RecoveredBlock {
     /// Finds the senders: `known` answers for transactions recovered before (the mempool's), the others are recovered
     /// here, on all cores where there are many.
-    pub fn recover(
-        block: Block,
-        known: impl Fn(&TxHash) -> Option<Address>,
-    ) -> Result<Self, BlockError> {
+    pub fn recover(block: Block, known: impl Fn(&TxHash) -> Option<Address>) -> Result<Self, BlockError> {
         let transactions = &block.body.transactions;
-        let mut senders: Vec<Option<Address>> = transactions
-            .iter()
-            .map(|transaction| known(transaction.tx_hash()))
-            .collect();
+        let mut senders: Vec<Option<Address>> =
+            transactions.iter().map(|transaction| known(transaction.tx_hash())).collect();
         recover_missing(transactions, &mut senders);
         let senders = senders
             .into_iter()
@@ -156,11 +151,7 @@ impl RecoveredBlock {
                 })
             })
             .collect::<Result<Vec<_>, _>>()?;
-        Ok(Self {
-            hash: block.header.hash_slow(),
-            block,
-            senders,
-        })
+        Ok(Self { hash: block.header.hash_slow(), block, senders })
     }
 
     /// The block's header.
@@ -220,23 +211,12 @@ pub(crate) fn child_header(
     attributes: &BlockAttributes,
 ) -> Result<Header, BlockError> {
     if attributes.timestamp < parent.timestamp {
-        return Err(BlockError::Timestamp {
-            parent: parent.timestamp,
-            found: attributes.timestamp,
-        });
+        return Err(BlockError::Timestamp { parent: parent.timestamp, found: attributes.timestamp });
     }
     if attributes.extra_data.len() > MAX_EXTRA_DATA {
-        return Err(BlockError::ExtraData {
-            bytes: attributes.extra_data.len(),
-            max: MAX_EXTRA_DATA,
-        });
+        return Err(BlockError::ExtraData { bytes: attributes.extra_data.len(), max: MAX_EXTRA_DATA });
     }
-    let number = parent
-        .number
-        .checked_add(1)
-        .ok_or(BlockError::NumberOverflow {
-            number: parent.number,
-        })?;
+    let number = parent.number.checked_add(1).ok_or(BlockError::NumberOverflow { number: parent.number })?;
     Ok(Header {
         parent_hash,
         number,
@@ -268,11 +248,7 @@ pub(crate) fn empty_header() -> Header {
 
 /// A body of this chain.
 pub(crate) fn body(transactions: Vec<Transaction>) -> BlockBody<Transaction> {
-    BlockBody {
-        transactions,
-        ommers: Vec::new(),
-        withdrawals: Some(Default::default()),
-    }
+    BlockBody { transactions, ommers: Vec::new(), withdrawals: Some(Default::default()) }
 }
 
 /// Refuses what the header's roots do not cover or this chain does not have.
@@ -280,22 +256,12 @@ pub(crate) fn check_body(block: &Block) -> Result<(), BlockError> {
     if !block.body.ommers.is_empty() {
         return Err(BlockError::ForeignBody { what: "ommers" });
     }
-    if block
-        .body
-        .withdrawals
-        .as_ref()
-        .is_none_or(|withdrawals| !withdrawals.is_empty())
-    {
-        return Err(BlockError::ForeignBody {
-            what: "withdrawals, or no list of them",
-        });
+    if block.body.withdrawals.as_ref().is_none_or(|withdrawals| !withdrawals.is_empty()) {
+        return Err(BlockError::ForeignBody { what: "withdrawals, or no list of them" });
     }
     let bytes = block.length();
     if bytes > MAX_BLOCK_BYTES {
-        return Err(BlockError::TooLarge {
-            bytes,
-            max: MAX_BLOCK_BYTES,
-        });
+        return Err(BlockError::TooLarge { bytes, max: MAX_BLOCK_BYTES });
     }
     Ok(())
 }
@@ -333,20 +299,14 @@ pub(crate) fn compare(expected: &Header, found: &Header) -> Result<(), BlockErro
         block_access_list_hash,
         slot_number,
     } = expected;
-    let check =
-        |field: &'static str, expected: &dyn std::fmt::Debug, found: &dyn std::fmt::Debug| {
-            let (expected, found_text) = (format!("{expected:?}"), format!("{found:?}"));
-            if expected == found_text {
-                Ok(())
-            } else {
-                Err(BlockError::Field {
-                    number: *number,
-                    field,
-                    expected,
-                    found: found_text,
-                })
-            }
-        };
+    let check = |field: &'static str, expected: &dyn std::fmt::Debug, found: &dyn std::fmt::Debug| {
+        let (expected, found_text) = (format!("{expected:?}"), format!("{found:?}"));
+        if expected == found_text {
+            Ok(())
+        } else {
+            Err(BlockError::Field { number: *number, field, expected, found: found_text })
+        }
+    };
     if expected == found {
         return Ok(());
     }
@@ -356,39 +316,19 @@ pub(crate) fn compare(expected: &Header, found: &Header) -> Result<(), BlockErro
     check("beneficiary", beneficiary, &found.beneficiary)?;
     check("extra_data", extra_data, &found.extra_data)?;
     check("gas_limit", gas_limit, &found.gas_limit)?;
-    check(
-        "base_fee_per_gas",
-        base_fee_per_gas,
-        &found.base_fee_per_gas,
-    )?;
+    check("base_fee_per_gas", base_fee_per_gas, &found.base_fee_per_gas)?;
     check("mix_hash", mix_hash, &found.mix_hash)?;
     check("difficulty", difficulty, &found.difficulty)?;
     check("nonce", nonce, &found.nonce)?;
     check("ommers_hash", ommers_hash, &found.ommers_hash)?;
-    check(
-        "withdrawals_root",
-        withdrawals_root,
-        &found.withdrawals_root,
-    )?;
+    check("withdrawals_root", withdrawals_root, &found.withdrawals_root)?;
     check("blob_gas_used", blob_gas_used, &found.blob_gas_used)?;
     check("excess_blob_gas", excess_blob_gas, &found.excess_blob_gas)?;
-    check(
-        "parent_beacon_block_root",
-        parent_beacon_block_root,
-        &found.parent_beacon_block_root,
-    )?;
+    check("parent_beacon_block_root", parent_beacon_block_root, &found.parent_beacon_block_root)?;
     check("requests_hash", requests_hash, &found.requests_hash)?;
-    check(
-        "block_access_list_hash",
-        block_access_list_hash,
-        &found.block_access_list_hash,
-    )?;
+    check("block_access_list_hash", block_access_list_hash, &found.block_access_list_hash)?;
     check("slot_number", slot_number, &found.slot_number)?;
-    check(
-        "transactions_root",
-        transactions_root,
-        &found.transactions_root,
-    )?;
+    check("transactions_root", transactions_root, &found.transactions_root)?;
     check("gas_used", gas_used, &found.gas_used)?;
     check("receipts_root", receipts_root, &found.receipts_root)?;
     check("logs_bloom", logs_bloom, &found.logs_bloom)?;

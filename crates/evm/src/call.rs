@@ -21,7 +21,7 @@ use crate::{
 pub const MAX_CALL_GAS: u64 = 50_000_000;
 
 /// What a plain transfer costs: no transaction costs less.
-const TRANSFER_GAS: u64 = 21_000;
+pub(crate) const TRANSFER_GAS: u64 = 21_000;
 
 /// What a call with value gives its callee on top.
 const CALL_STIPEND: u64 = 2_300;
@@ -129,43 +129,24 @@ pub enum CallError {
 
 impl Executor {
     /// Runs a call on `state`, in the environment of the block `header`, and forgets what it changed.
-    pub fn call(
-        &self,
-        state: &State,
-        header: &Header,
-        request: &CallRequest,
-    ) -> Result<CallOutcome, CallError> {
+    pub fn call(&self, state: &State, header: &Header, request: &CallRequest) -> Result<CallOutcome, CallError> {
         let state = overridden(state, request)?;
         let gas = request.gas.unwrap_or(MAX_CALL_GAS).min(MAX_CALL_GAS);
         let result = self.run(&state, header, request, gas)?;
         let gas_used = result.tx_gas_used();
         Ok(match result {
-            ExecutionResult::Success { output, logs, .. } => CallOutcome::Success {
-                output: output.into_data(),
-                gas_used,
-                logs,
-            },
+            ExecutionResult::Success { output, logs, .. } => {
+                CallOutcome::Success { output: output.into_data(), gas_used, logs }
+            }
             ExecutionResult::Revert { output, .. } => CallOutcome::Revert { output, gas_used },
-            ExecutionResult::Halt { reason, .. } => CallOutcome::Halt {
-                reason: reason.to_string(),
-                gas_used,
-            },
+            ExecutionResult::Halt { reason, .. } => CallOutcome::Halt { reason: reason.to_string(), gas_used },
         })
     }
 
     /// The gas limit with which the call succeeds as a transaction: enough, and at most about 1.6 % too much.
-    pub fn estimate_gas(
-        &self,
-        state: &State,
-        header: &Header,
-        request: &CallRequest,
-    ) -> Result<u64, CallError> {
+    pub fn estimate_gas(&self, state: &State, header: &Header, request: &CallRequest) -> Result<u64, CallError> {
         let state = overridden(state, request)?;
-        let mut high = request
-            .gas
-            .unwrap_or(u64::MAX)
-            .min(MAX_TRANSACTION_GAS)
-            .min(header.gas_limit);
+        let mut high = request.gas.unwrap_or(u64::MAX).min(MAX_TRANSACTION_GAS).min(header.gas_limit);
         if let Some(price) = request.max_fee_per_gas.filter(|price| *price > 0) {
             let balance = state.account(request.from).unwrap_or_default().balance;
             let affordable = balance.saturating_sub(request.value) / U256::from(price);
@@ -176,10 +157,7 @@ impl Executor {
             ExecutionResult::Success { gas, .. } => gas,
             ExecutionResult::Revert { output, .. } => return Err(CallError::Reverted { output }),
             ExecutionResult::Halt { reason, .. } => {
-                return Err(CallError::DoesNotSucceed {
-                    gas_limit: high,
-                    reason: reason.to_string(),
-                });
+                return Err(CallError::DoesNotSucceed { gas_limit: high, reason: reason.to_string() });
             }
         };
         // What is spent before refunds is needed, and mostly enough. Where it is not, a call kept back 1/64 of its gas or
@@ -236,11 +214,7 @@ impl Executor {
         config.tx_gas_limit_cap = Some(MAX_CALL_GAS);
         let kind = request.to.map_or(TxKind::Create, TxKind::Call);
         let environment = TxEnv {
-            tx_type: if request.max_priority_fee_per_gas.is_some() {
-                2
-            } else {
-                1
-            },
+            tx_type: if request.max_priority_fee_per_gas.is_some() { 2 } else { 1 },
             caller: request.from,
             gas_limit: gas,
             gas_price: price,
@@ -258,14 +232,10 @@ impl Executor {
         };
         machine.transact_one(environment).map_err(|error| {
             CallError::Refused(match error {
-                EVMError::Transaction(invalid) => transaction::refusal(
-                    invalid,
-                    price,
-                    header.base_fee_per_gas.unwrap_or_default(),
-                ),
-                other => Refusal::Invalid {
-                    reason: other.to_string(),
-                },
+                EVMError::Transaction(invalid) => {
+                    transaction::refusal(invalid, price, header.base_fee_per_gas.unwrap_or_default())
+                }
+                other => Refusal::Invalid { reason: other.to_string() },
             })
         })
     }
@@ -279,11 +249,7 @@ fn overridden(state: &State, request: &CallRequest) -> Result<State, StateError>
         account.balance = change.balance.unwrap_or(account.balance);
         account.nonce = change.nonce.unwrap_or(account.nonce);
         if let Some(code) = &change.code {
-            account.code_hash = if code.is_empty() {
-                KECCAK256_EMPTY
-            } else {
-                keccak256(code)
-            };
+            account.code_hash = if code.is_empty() { KECCAK256_EMPTY } else { keccak256(code) };
             if !code.is_empty() {
                 diff.code.insert(account.code_hash, code.clone());
             }

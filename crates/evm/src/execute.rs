@@ -17,7 +17,7 @@ use revm::{
 
 use crate::{
     block::{self, Block, BlockAttributes, BlockError, MAX_BLOCK_BYTES, RecoveredBlock},
-    call::failure,
+    call::{TRANSFER_GAS, failure},
     state::{Reader, State, StateDiff},
     transaction::{self, RecoveredTx, Refusal, Transaction},
 };
@@ -102,7 +102,8 @@ impl Executor {
 
     /// Builds the block after `parent`, taking the transactions that fit, in the given order.
     ///
-    /// `state` is the state after `parent`. Taking stops being tried once less gas is left than any transaction needs.
+    /// `state` is the state after `parent`. Once less gas is left than any transaction needs, the rest of `transactions`
+    /// is not asked for; so a deadline can be kept by an iterator that ends.
     pub fn propose(
         &self,
         parent: &Header,
@@ -112,36 +113,27 @@ impl Executor {
     ) -> Result<Proposal, BlockError> {
         let header = block::child_header(parent, parent.hash_slow(), &attributes)?;
         let mut run = BlockRun::start(self.chain_id, state, &header)?;
-        let mut bytes_left = attributes
-            .max_bytes
-            .min(MAX_BLOCK_BYTES)
-            .saturating_sub(BLOCK_OVERHEAD);
+        let mut bytes_left = attributes.max_bytes.min(MAX_BLOCK_BYTES).saturating_sub(BLOCK_OVERHEAD);
         let mut taken = Vec::new();
         let mut skipped = Vec::new();
-        for transaction in transactions {
+        let mut transactions = transactions.into_iter();
+        while run.gas_left() >= TRANSFER_GAS
+            && let Some(transaction) = transactions.next()
+        {
             let bytes = transaction.inner().encode_2718_len() + 4;
             let result = if bytes > bytes_left {
-                Err(Refusal::BlockFull {
-                    needed: bytes as u64,
-                    left: bytes_left as u64,
-                    unit: "bytes",
-                })
+                Err(Refusal::BlockFull { needed: bytes as u64, left: bytes_left as u64, unit: "bytes" })
             } else {
-                run.execute(Recovered::new_unchecked(
-                    transaction.inner(),
-                    transaction.signer(),
-                ))
+                run.execute(Recovered::new_unchecked(transaction.inner(), transaction.signer()))
             };
             match result {
                 Ok(()) => {
                     bytes_left -= bytes;
                     taken.push(transaction);
                 }
-                Err(refusal) => skipped.push(Skipped {
-                    hash: *transaction.tx_hash(),
-                    sender: transaction.signer(),
-                    refusal,
-                }),
+                Err(refusal) => {
+                    skipped.push(Skipped { hash: *transaction.tx_hash(), sender: transaction.signer(), refusal })
+                }
             }
         }
         let (transactions, senders) = block::split(taken);
@@ -150,12 +142,7 @@ impl Executor {
     }
 
     /// Executes `block` on the state after `parent`, and fails naming the first thing that is not as it says.
-    pub fn verify(
-        &self,
-        parent: &Header,
-        state: &State,
-        block: &RecoveredBlock,
-    ) -> Result<ExecutedBlock, BlockError> {
+    pub fn verify(&self, parent: &Header, state: &State, block: &RecoveredBlock) -> Result<ExecutedBlock, BlockError> {
         let found = block.header();
         block::check_body(&block.block)?;
         let attributes = BlockAttributes {
@@ -178,19 +165,14 @@ impl Executor {
 
         let mut run = BlockRun::start(self.chain_id, state, &header)?;
         for (index, transaction) in block.transactions().enumerate() {
-            run.execute(transaction)
-                .map_err(|refusal| BlockError::Transaction {
-                    number: header.number,
-                    index,
-                    hash: *transaction.tx_hash(),
-                    refusal,
-                })?;
+            run.execute(transaction).map_err(|refusal| BlockError::Transaction {
+                number: header.number,
+                index,
+                hash: *transaction.tx_hash(),
+                refusal,
+            })?;
         }
-        let executed = run.finish(
-            header,
-            block.block.body.transactions.clone(),
-            block.senders.clone(),
-        )?;
+        let executed = run.finish(header, block.block.body.transactions.clone(), block.senders.clone())?;
         block::compare(executed.block.header(), found)?;
         Ok(executed)
     }
@@ -201,10 +183,7 @@ pub(crate) type Machine<'a> = MainnetEvm<MainnetContext<BlockState<Reader<'a>>>>
 
 /// A machine set to execute in the environment that `header` gives.
 pub(crate) fn machine<'a>(chain_id: u64, state: &'a State, header: &Header) -> Machine<'a> {
-    let database = BlockState::builder()
-        .with_database(Reader::new(state))
-        .with_bundle_update()
-        .build();
+    let database = BlockState::builder().with_database(Reader::new(state)).with_bundle_update().build();
     let mut environment = BlockEnv {
         number: U256::from(header.number),
         beneficiary: header.beneficiary,
@@ -248,18 +227,14 @@ impl<'a> BlockRun<'a> {
         let mut machine = machine(chain_id, state, header);
         // EIP-2935: contracts can look up the hashes of the last 8191 blocks.
         if state.account(HISTORY_STORAGE_ADDRESS).is_some() {
-            let result =
-                machine.system_call_commit(HISTORY_STORAGE_ADDRESS, header.parent_hash.into());
+            let result = machine.system_call_commit(HISTORY_STORAGE_ADDRESS, header.parent_hash.into());
             let reason = match result {
                 Ok(result) if result.is_success() => None,
                 Ok(result) => Some(failure(&result)),
                 Err(error) => Some(error.to_string()),
             };
             if let Some(reason) = reason {
-                return Err(BlockError::SystemCall {
-                    contract: HISTORY_STORAGE_ADDRESS,
-                    reason,
-                });
+                return Err(BlockError::SystemCall { contract: HISTORY_STORAGE_ADDRESS, reason });
             }
         }
         Ok(Self {
@@ -275,30 +250,24 @@ impl<'a> BlockRun<'a> {
         })
     }
 
+    fn gas_left(&self) -> u64 {
+        self.gas_limit - self.gas_used // Each transaction's limit was within what was left.
+    }
+
     /// Executes one transaction, or refuses it and changes nothing.
     fn execute(&mut self, transaction: Recovered<&Transaction>) -> Result<(), Refusal> {
         transaction::validate(transaction.inner(), self.chain_id)?;
-        let left = self.gas_limit - self.gas_used;
+        let left = self.gas_left();
         if transaction.gas_limit() > left {
-            return Err(Refusal::BlockFull {
-                needed: transaction.gas_limit(),
-                left,
-                unit: "gas",
-            });
+            return Err(Refusal::BlockFull { needed: transaction.gas_limit(), left, unit: "gas" });
         }
-        let environment: TxEnv =
-            transaction::environment(transaction.inner(), transaction.signer());
-        let result = self
-            .machine
-            .transact_commit(environment)
-            .map_err(|error| match error {
-                EVMError::Transaction(invalid) => {
-                    transaction::refusal(invalid, transaction.max_fee_per_gas(), self.base_fee)
-                }
-                other => Refusal::Invalid {
-                    reason: other.to_string(),
-                },
-            })?;
+        let environment: TxEnv = transaction::environment(transaction.inner(), transaction.signer());
+        let result = self.machine.transact_commit(environment).map_err(|error| match error {
+            EVMError::Transaction(invalid) => {
+                transaction::refusal(invalid, transaction.max_fee_per_gas(), self.base_fee)
+            }
+            other => Refusal::Invalid { reason: other.to_string() },
+        })?;
         let gas_used = result.tx_gas_used();
         self.gas_used += gas_used;
         let contract_address = result.created_address();
@@ -333,11 +302,7 @@ impl<'a> BlockRun<'a> {
     ) -> Result<ExecutedBlock, BlockError> {
         let diff = into_diff(&mut self.machine);
         let state = self.state.apply(&diff)?;
-        let receipts: Vec<&ReceiptEnvelope> = self
-            .outcomes
-            .iter()
-            .map(|outcome| &outcome.receipt)
-            .collect();
+        let receipts: Vec<&ReceiptEnvelope> = self.outcomes.iter().map(|outcome| &outcome.receipt).collect();
         let header = Header {
             transactions_root: block::transactions_root(&transactions),
             receipts_root: proofs::calculate_receipt_root(&receipts),
@@ -346,14 +311,7 @@ impl<'a> BlockRun<'a> {
             state_root: state.root(),
             ..header
         };
-        Ok(ExecutedBlock::new(
-            header,
-            transactions,
-            senders,
-            self.outcomes,
-            diff,
-            state,
-        ))
+        Ok(ExecutedBlock::new(header, transactions, senders, self.outcomes, diff, state))
     }
 }
 
@@ -370,11 +328,7 @@ impl ExecutedBlock {
         let hash: B256 = header.hash_slow();
         let number = header.number;
         Self {
-            block: RecoveredBlock {
-                block: Block::new(header, block::body(transactions)),
-                hash,
-                senders,
-            },
+            block: RecoveredBlock { block: Block::new(header, block::body(transactions)), hash, senders },
             outcomes,
             diff,
             state: state.with_block_hash(number, hash),

@@ -106,9 +106,7 @@ pub enum GenesisError {
         base_fee: u64,
     },
     /// The gas limit would not let every allowed transaction in.
-    #[error(
-        "gas limit {gas_limit} is below {MAX_TRANSACTION_GAS}, what one transaction may use; raise it"
-    )]
+    #[error("gas limit {gas_limit} is below {MAX_TRANSACTION_GAS}, what one transaction may use; raise it")]
     GasLimit {
         /// Given.
         gas_limit: u64,
@@ -168,14 +166,10 @@ impl Genesis {
     /// Beside what is listed, the block hash history contract of EIP-2935 stands at its address.
     pub fn build(&self) -> Result<ExecutedBlock, GenesisError> {
         if self.base_fee < MIN_BASE_FEE {
-            return Err(GenesisError::BaseFee {
-                base_fee: self.base_fee,
-            });
+            return Err(GenesisError::BaseFee { base_fee: self.base_fee });
         }
         if self.gas_limit < MAX_TRANSACTION_GAS {
-            return Err(GenesisError::GasLimit {
-                gas_limit: self.gas_limit,
-            });
+            return Err(GenesisError::GasLimit { gas_limit: self.gas_limit });
         }
         let mut building = Building {
             chain_id: self.chain_id,
@@ -184,9 +178,7 @@ impl Genesis {
                 gas_limit: self.gas_limit,
                 base_fee_per_gas: Some(self.base_fee),
                 // Two chains with the same accounts and different ids have different blocks 0.
-                extra_data: [b"fonte ".as_slice(), &self.chain_id.to_be_bytes()]
-                    .concat()
-                    .into(),
+                extra_data: [b"fonte ".as_slice(), &self.chain_id.to_be_bytes()].concat().into(),
                 ..block::empty_header()
             },
             state: State::default(),
@@ -212,23 +204,13 @@ impl Genesis {
         };
         let mut diff = StateDiff::default();
         for given in self.alloc.iter().chain([&history]) {
-            let code_hash = if given.code.is_empty() {
-                KECCAK256_EMPTY
-            } else {
-                keccak256(&given.code)
-            };
-            let account = Account {
-                nonce: given.nonce,
-                balance: given.balance,
-                code_hash,
-            };
+            let code_hash = if given.code.is_empty() { KECCAK256_EMPTY } else { keccak256(&given.code) };
+            let account = Account { nonce: given.nonce, balance: given.balance, code_hash };
             if account.is_empty() {
                 continue;
             }
             if diff.accounts.insert(given.address, Some(account)).is_some() {
-                return Err(GenesisError::Duplicate {
-                    address: given.address,
-                });
+                return Err(GenesisError::Duplicate { address: given.address });
             }
             if !given.code.is_empty() {
                 diff.code.insert(code_hash, given.code.clone());
@@ -272,20 +254,11 @@ impl Building {
             return Err(GenesisError::Duplicate { address });
         }
         let mut purse = self.state.account(SYSTEM_ADDRESS).unwrap_or_default();
-        purse.balance = purse
-            .balance
-            .checked_add(predeploy.value)
-            .ok_or(GenesisError::Overflow { address })?;
+        purse.balance = purse.balance.checked_add(predeploy.value).ok_or(GenesisError::Overflow { address })?;
         let init_hash = keccak256(&predeploy.init_code);
-        let code_error = |reason: String| GenesisError::Code {
-            name: predeploy.name.clone(),
-            address,
-            reason,
-        };
+        let code_error = |reason: String| GenesisError::Code { name: predeploy.name.clone(), address, reason };
         if predeploy.init_code.is_empty() {
-            return Err(code_error(
-                "is missing: the creation code is empty".to_owned(),
-            ));
+            return Err(code_error("is missing: the creation code is empty".to_owned()));
         }
         let mut prepared = StateDiff::default();
         prepared.accounts.insert(
@@ -304,15 +277,9 @@ impl Building {
 
         let code = self
             .run(SYSTEM_ADDRESS, address, predeploy.value, Bytes::new())
-            .map_err(|reason| GenesisError::Constructor {
-                name: predeploy.name.clone(),
-                address,
-                reason,
-            })?;
+            .map_err(|reason| GenesisError::Constructor { name: predeploy.name.clone(), address, reason })?;
         if code.is_empty() {
-            return Err(code_error(
-                "is empty: the creation code returns nothing".to_owned(),
-            ));
+            return Err(code_error("is empty: the creation code returns nothing".to_owned()));
         }
         if code.len() > MAX_CODE_SIZE {
             return Err(code_error(format!(
@@ -321,55 +288,30 @@ impl Building {
             )));
         }
         if code[0] == 0xef {
-            return Err(code_error(
-                "begins with 0xef, which may not be deployed (EIP-3541)".to_owned(),
-            ));
+            return Err(code_error("begins with 0xef, which may not be deployed (EIP-3541)".to_owned()));
         }
         let code_hash = keccak256(&code);
         let mut deployed = StateDiff::default();
         let account = self.state.account(address).unwrap_or_default();
-        deployed.accounts.insert(
-            address,
-            Some(Account {
-                code_hash,
-                ..account
-            }),
-        );
+        deployed.accounts.insert(address, Some(Account { code_hash, ..account }));
         deployed.code.insert(code_hash, code);
         Ok(self.apply(deployed)?)
     }
 
     fn call(&mut self, index: usize, call: &GenesisCall) -> Result<(), GenesisError> {
-        let failed = |reason| GenesisError::Call {
-            index,
-            from: call.from,
-            to: call.to,
-            reason,
-        };
+        let failed = |reason| GenesisError::Call { index, from: call.from, to: call.to, reason };
         if self.state.code(call.to).is_empty() {
             return Err(failed("finds no contract there".to_owned()));
         }
-        self.run(call.from, call.to, U256::ZERO, call.data.clone())
-            .map(drop)
-            .map_err(failed)
+        self.run(call.from, call.to, U256::ZERO, call.data.clone()).map(drop).map_err(failed)
     }
 
     /// A call that costs nothing, counts no nonce and may come from anyone. Gives what it returned, or how it failed.
-    fn run(
-        &mut self,
-        from: Address,
-        to: Address,
-        value: U256,
-        data: Bytes,
-    ) -> Result<Bytes, String> {
+    fn run(&mut self, from: Address, to: Address, value: U256, data: Bytes) -> Result<Bytes, String> {
         let state = self.state.clone();
         let mut machine = machine(self.chain_id, &state, &self.header);
         // A value is taken from a loaded account; a system call by itself does not load its caller.
-        machine
-            .ctx
-            .journaled_state
-            .load_account(from)
-            .map_err(|error| error.to_string())?;
+        machine.ctx.journaled_state.load_account(from).map_err(|error| error.to_string())?;
         machine.ctx.set_tx(TxEnv {
             caller: from,
             kind: TxKind::Call(to),
@@ -379,14 +321,8 @@ impl Building {
             chain_id: Some(self.chain_id),
             ..TxEnv::default()
         });
-        type Rules<'a> = MainnetHandler<
-            Machine<'a>,
-            <Machine<'a> as ExecuteEvm>::Error,
-            EthFrame<EthInterpreter>,
-        >;
-        let result = Rules::default()
-            .run_system_call(&mut machine)
-            .map_err(|error| error.to_string())?;
+        type Rules<'a> = MainnetHandler<Machine<'a>, <Machine<'a> as ExecuteEvm>::Error, EthFrame<EthInterpreter>>;
+        let result = Rules::default().run_system_call(&mut machine).map_err(|error| error.to_string())?;
         match result {
             ExecutionResult::Success { output, .. } => {
                 machine.commit_inner();
@@ -408,12 +344,7 @@ impl Building {
             slots.retain(|_, value| !value.is_zero());
         }
         diff.storage.retain(|_, slots| !slots.is_empty());
-        let named: BTreeSet<B256> = diff
-            .accounts
-            .values()
-            .flatten()
-            .map(|account| account.code_hash)
-            .collect();
+        let named: BTreeSet<B256> = diff.accounts.values().flatten().map(|account| account.code_hash).collect();
         diff.code.retain(|hash, _| named.contains(hash));
         // Built anew from the diff, so that a store that holds the diff holds this state.
         let state = State::default().apply(&diff)?;
@@ -423,13 +354,6 @@ impl Building {
             receipts_root: proofs::calculate_receipt_root::<ReceiptEnvelope>(&[]),
             ..self.header
         };
-        Ok(ExecutedBlock::new(
-            header,
-            Vec::new(),
-            Vec::new(),
-            Vec::new(),
-            diff,
-            state,
-        ))
+        Ok(ExecutedBlock::new(header, Vec::new(), Vec::new(), Vec::new(), diff, state))
     }
 }

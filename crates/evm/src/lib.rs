@@ -70,18 +70,10 @@ mod trie;
 
 pub use alloy_consensus::{Header, ReceiptEnvelope};
 pub use block::{
-    Block, BlockAttributes, BlockError, MAX_BLOCK_BYTES, MAX_EXTRA_DATA, MIN_BASE_FEE,
-    RecoveredBlock, next_base_fee,
+    Block, BlockAttributes, BlockError, MAX_BLOCK_BYTES, MAX_EXTRA_DATA, MIN_BASE_FEE, RecoveredBlock, next_base_fee,
 };
-pub use call::{
-    AccountOverride, CallError, CallOutcome, CallRequest, MAX_CALL_GAS, StorageOverride,
-    revert_reason,
-};
+pub use call::{AccountOverride, CallError, CallOutcome, CallRequest, MAX_CALL_GAS, StorageOverride, revert_reason};
 pub use execute::{ExecutedBlock, Executor, Proposal, SPEC, Skipped, TransactionOutcome};
 pub use genesis::{Genesis, GenesisAccount, GenesisCall, GenesisError, Predeploy};
-pub use state::{
-    Account, AccountProof, BLOCK_HASH_WINDOW, SlotProof, State, StateDiff, StateError, StateLoader,
-};
-pub use transaction::{
-    MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, RecoveredTx, Refusal, Transaction, recover,
-};
+pub use state::{Account, AccountProof, BLOCK_HASH_WINDOW, SlotProof, State, StateDiff, StateError, StateLoader};
+pub use transaction::{MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, RecoveredTx, Refusal, Transaction, recover};

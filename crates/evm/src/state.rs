@@ -8,9 +8,7 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 use alloy_rlp::Encodable;
-use revm::{
-    Database, bytecode::Bytecode, database::states::bundle_state::BundleState, state::AccountInfo,
-};
+use revm::{Database, bytecode::Bytecode, database::states::bundle_state::BundleState, state::AccountInfo};
 use serde::{Deserialize, Serialize};
 
 use crate::trie::{Trie, Value};
@@ -31,11 +29,7 @@ pub struct Account {
 
 impl Default for Account {
     fn default() -> Self {
-        Self {
-            nonce: 0,
-            balance: U256::ZERO,
-            code_hash: KECCAK256_EMPTY,
-        }
+        Self { nonce: 0, balance: U256::ZERO, code_hash: KECCAK256_EMPTY }
     }
 }
 
@@ -49,7 +43,7 @@ impl Account {
 /// Everything that a block changed, in plain keys and in order: what a store writes, and what [`State::apply`] replays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateDiff {
-    /// New contents; `None` where the account is gone.
+    /// New contents; `None` where the account is gone. Then it left no storage, or is among `wiped`.
     pub accounts: BTreeMap<Address, Option<Account>>,
     /// Accounts whose earlier storage is gone as a whole: delete their rows before writing `storage`.
     pub wiped: BTreeSet<Address>,
@@ -95,15 +89,12 @@ impl StateDiff {
                 let info = account.info.as_ref();
                 diff.accounts.insert(
                     address,
-                    info.map(|info| Account {
-                        nonce: info.nonce,
-                        balance: info.balance,
-                        code_hash: info.code_hash,
-                    }),
+                    info.map(|info| Account { nonce: info.nonce, balance: info.balance, code_hash: info.code_hash }),
                 );
-                if let (true, Some(info)) = (account.is_contract_changed(), info)
+                if account.is_contract_changed()
+                    && let Some(info) = info
                     && info.code_hash != KECCAK256_EMPTY
-                    && let Some(code) = &info.code
+                    && let Some(code) = info.code.as_ref().or(bundle.contracts.get(&info.code_hash))
                 {
                     diff.code.insert(info.code_hash, code.original_bytes());
                 }
@@ -117,29 +108,11 @@ impl StateDiff {
             let slots: BTreeMap<U256, U256> = account
                 .storage
                 .into_iter()
-                .filter(|(_, slot)| {
-                    if wiped {
-                        !slot.present_value.is_zero()
-                    } else {
-                        slot.is_changed()
-                    }
-                })
+                .filter(|(_, slot)| if wiped { !slot.present_value.is_zero() } else { slot.is_changed() })
                 .map(|(key, slot)| (key, slot.present_value))
                 .collect();
             if !slots.is_empty() {
                 diff.storage.insert(address, slots);
-            }
-        }
-        for (hash, code) in bundle.contracts {
-            if diff
-                .accounts
-                .values()
-                .flatten()
-                .any(|account| account.code_hash == hash)
-            {
-                diff.code
-                    .entry(hash)
-                    .or_insert_with(|| code.original_bytes());
             }
         }
         diff
@@ -150,9 +123,7 @@ impl StateDiff {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
     /// An account names code that is nowhere.
-    #[error(
-        "account {address} names code {code_hash}, which is not in the state; restore the store from a peer"
-    )]
+    #[error("account {address} names code {code_hash}, which is not in the state; restore the store from a peer")]
     MissingCode {
         /// The account.
         address: Address,
@@ -160,9 +131,7 @@ pub enum StateError {
         code_hash: B256,
     },
     /// Storage of an account that does not exist.
-    #[error(
-        "storage of {address} is given, but there is no such account; restore the store from a peer"
-    )]
+    #[error("storage of {address} is given, but there is no such account; restore the store from a peer")]
     OrphanStorage {
         /// The account.
         address: Address,
@@ -226,8 +195,7 @@ impl State {
 
     /// A storage slot; zero where nothing is stored.
     pub fn storage(&self, address: Address, slot: U256) -> U256 {
-        self.leaf(address)
-            .map_or(U256::ZERO, |leaf| leaf.slot(slot))
+        self.leaf(address).map_or(U256::ZERO, |leaf| leaf.slot(slot))
     }
 
     /// The root of an account's storage.
@@ -237,9 +205,7 @@ impl State {
 
     /// The code at `address`; empty where there is none.
     pub fn code(&self, address: Address) -> Bytes {
-        self.leaf(address)
-            .and_then(|leaf| self.code_by_hash(&leaf.account.code_hash))
-            .unwrap_or_default()
+        self.leaf(address).and_then(|leaf| self.code_by_hash(&leaf.account.code_hash)).unwrap_or_default()
     }
 
     /// Code by its hash.
@@ -258,13 +224,8 @@ impl State {
         for (hash, code) in &diff.code {
             next.insert_code(*hash, code.clone())?;
         }
-        let touched: BTreeSet<Address> = diff
-            .accounts
-            .keys()
-            .chain(diff.storage.keys())
-            .chain(&diff.wiped)
-            .copied()
-            .collect();
+        let touched: BTreeSet<Address> =
+            diff.accounts.keys().chain(diff.storage.keys()).chain(&diff.wiped).copied().collect();
         for address in touched {
             let key = keccak256(address);
             let slots = diff.storage.get(&address);
@@ -275,18 +236,10 @@ impl State {
                     continue;
                 }
                 Some(Some(account)) => {
-                    if account.code_hash != KECCAK256_EMPTY
-                        && next.codes.get(&account.code_hash).is_none()
-                    {
-                        return Err(StateError::MissingCode {
-                            address,
-                            code_hash: account.code_hash,
-                        });
+                    if account.code_hash != KECCAK256_EMPTY && next.codes.get(&account.code_hash).is_none() {
+                        return Err(StateError::MissingCode { address, code_hash: account.code_hash });
                     }
-                    AccountLeaf {
-                        account: *account,
-                        storage: existing.map(|leaf| leaf.storage).unwrap_or_default(),
-                    }
+                    AccountLeaf { account: *account, storage: existing.map(|leaf| leaf.storage).unwrap_or_default() }
                 }
                 None => existing.ok_or(StateError::OrphanStorage { address })?,
             };
@@ -343,8 +296,7 @@ impl State {
     fn insert_code(&mut self, code_hash: B256, code: Bytes) -> Result<(), StateError> {
         if self.codes.get(&code_hash).is_none() {
             // Checked: malformed EIP-7702 designators would panic otherwise.
-            let code = Bytecode::new_raw_checked(code)
-                .map_err(|_| StateError::MalformedCode { code_hash })?;
+            let code = Bytecode::new_raw_checked(code).map_err(|_| StateError::MalformedCode { code_hash })?;
             self.codes.insert(&code_hash, code);
         }
         Ok(())
@@ -353,10 +305,7 @@ impl State {
 
 impl AccountLeaf {
     fn slot(&self, slot: U256) -> U256 {
-        self.storage
-            .get(&slot_key(slot))
-            .copied()
-            .unwrap_or_default()
+        self.storage.get(&slot_key(slot)).copied().unwrap_or_default()
     }
 
     fn set_slot(&mut self, slot: U256, value: U256) {
@@ -422,10 +371,7 @@ impl StateLoader {
 
     /// A slot's row.
     pub fn storage(&mut self, address: Address, slot: U256, value: U256) -> &mut Self {
-        self.accounts
-            .entry(address)
-            .or_default()
-            .set_slot(slot, value);
+        self.accounts.entry(address).or_default().set_slot(slot, value);
         self
     }
 
@@ -468,18 +414,12 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(state: &'a State) -> Self {
-        Self {
-            state,
-            leaves: HashMap::new(),
-        }
+        Self { state, leaves: HashMap::new() }
     }
 
     fn leaf(&mut self, address: Address) -> Option<&'a AccountLeaf> {
         let state = self.state;
-        *self
-            .leaves
-            .entry(address)
-            .or_insert_with(|| state.leaf(address))
+        *self.leaves.entry(address).or_insert_with(|| state.leaf(address))
     }
 }
 
@@ -494,29 +434,16 @@ impl Database for Reader<'_> {
             code_hash: leaf.account.code_hash,
             account_id: None,
             // Code comes along already analysed: it is shared, so this is a reference count.
-            code: Some(
-                state
-                    .codes
-                    .get(&leaf.account.code_hash)
-                    .cloned()
-                    .unwrap_or_default(),
-            ),
+            code: Some(state.codes.get(&leaf.account.code_hash).cloned().unwrap_or_default()),
         }))
     }
 
     fn code_by_hash(&mut self, code_hash: B256) -> Result<Bytecode, Infallible> {
-        Ok(self
-            .state
-            .codes
-            .get(&code_hash)
-            .cloned()
-            .unwrap_or_default())
+        Ok(self.state.codes.get(&code_hash).cloned().unwrap_or_default())
     }
 
     fn storage(&mut self, address: Address, index: U256) -> Result<U256, Infallible> {
-        Ok(self
-            .leaf(address)
-            .map_or(U256::ZERO, |leaf| leaf.slot(index)))
+        Ok(self.leaf(address).map_or(U256::ZERO, |leaf| leaf.slot(index)))
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, Infallible> {

@@ -8,9 +8,7 @@ use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, TxHash, U256};
 use revm::{
     context::TxEnv,
-    context_interface::{
-        cfg::gas::calculate_initial_tx_gas_for_tx, either::Either, result::InvalidTransaction,
-    },
+    context_interface::{cfg::gas::calculate_initial_tx_gas_for_tx, either::Either, result::InvalidTransaction},
     primitives::hardfork::SpecId,
 };
 
@@ -69,9 +67,7 @@ pub enum Refusal {
         cap: u64,
     },
     /// Too little gas to begin.
-    #[error(
-        "the gas limit {gas_limit} is below the {needed} that this transaction needs before it runs"
-    )]
+    #[error("the gas limit {gas_limit} is below the {needed} that this transaction needs before it runs")]
     GasTooLow {
         /// Asked for.
         gas_limit: u64,
@@ -159,9 +155,7 @@ impl Refusal {
 pub fn recover(transaction: Transaction) -> Result<RecoveredTx, Refusal> {
     match transaction.recover_signer() {
         Ok(sender) => Ok(Recovered::new_unchecked(transaction, sender)),
-        Err(_) => Err(Refusal::Signature {
-            hash: *transaction.tx_hash(),
-        }),
+        Err(_) => Err(Refusal::Signature { hash: *transaction.tx_hash() }),
     }
 }
 
@@ -172,49 +166,31 @@ pub(crate) fn validate(transaction: &Transaction, chain_id: u64) -> Result<(), R
     }
     let bytes = transaction.encode_2718_len();
     if bytes > MAX_TRANSACTION_BYTES {
-        return Err(Refusal::TooLarge {
-            bytes,
-            max: MAX_TRANSACTION_BYTES,
-        });
+        return Err(Refusal::TooLarge { bytes, max: MAX_TRANSACTION_BYTES });
     }
     match transaction.chain_id() {
         None => return Err(Refusal::NoChainId { expected: chain_id }),
         Some(found) if found != chain_id => {
-            return Err(Refusal::WrongChain {
-                expected: chain_id,
-                found,
-            });
+            return Err(Refusal::WrongChain { expected: chain_id, found });
         }
         Some(_) => {}
     }
     let gas_limit = transaction.gas_limit();
     if gas_limit > MAX_TRANSACTION_GAS {
-        return Err(Refusal::GasAboveCap {
-            gas_limit,
-            cap: MAX_TRANSACTION_GAS,
-        });
+        return Err(Refusal::GasAboveCap { gas_limit, cap: MAX_TRANSACTION_GAS });
     }
     if let Some(priority) = transaction.max_priority_fee_per_gas()
         && priority > transaction.max_fee_per_gas()
     {
         return Err(Refusal::PriorityAboveCap);
     }
-    if transaction.is_create()
-        && transaction.input().len() > revm::primitives::eip3860::MAX_INITCODE_SIZE
-    {
+    if transaction.is_create() && transaction.input().len() > revm::primitives::eip3860::MAX_INITCODE_SIZE {
         return Err(Refusal::InitCodeTooLarge);
     }
-    if transaction
-        .authorization_list()
-        .is_some_and(<[_]>::is_empty)
-    {
+    if transaction.authorization_list().is_some_and(<[_]>::is_empty) {
         return Err(Refusal::NoAuthorizations);
     }
-    let gas = calculate_initial_tx_gas_for_tx(
-        &environment(transaction, Address::ZERO),
-        SpecId::OSAKA,
-        None,
-    );
+    let gas = calculate_initial_tx_gas_for_tx(&environment(transaction, Address::ZERO), SpecId::OSAKA, None);
     let needed = gas.initial_total_gas().max(gas.floor_gas());
     if gas_limit < needed {
         return Err(Refusal::GasTooLow { gas_limit, needed });
@@ -251,42 +227,23 @@ pub(crate) fn environment(transaction: &Transaction, sender: Address) -> TxEnv {
 /// The engine's refusal in our words.
 pub(crate) fn refusal(error: InvalidTransaction, max_fee: u128, base_fee: u64) -> Refusal {
     match error {
-        InvalidTransaction::NonceTooLow { tx, state } => Refusal::NonceTooLow {
-            expected: state,
-            found: tx,
-        },
-        InvalidTransaction::NonceTooHigh { tx, state } => Refusal::NonceTooHigh {
-            expected: state,
-            found: tx,
-        },
-        InvalidTransaction::LackOfFundForMaxFee { fee, balance } => Refusal::InsufficientFunds {
-            balance: *balance,
-            needed: *fee,
-        },
+        InvalidTransaction::NonceTooLow { tx, state } => Refusal::NonceTooLow { expected: state, found: tx },
+        InvalidTransaction::NonceTooHigh { tx, state } => Refusal::NonceTooHigh { expected: state, found: tx },
+        InvalidTransaction::LackOfFundForMaxFee { fee, balance } => {
+            Refusal::InsufficientFunds { balance: *balance, needed: *fee }
+        }
         InvalidTransaction::GasPriceLessThanBasefee => Refusal::FeeBelowBase { max_fee, base_fee },
         InvalidTransaction::PriorityFeeGreaterThanMaxFee => Refusal::PriorityAboveCap,
         InvalidTransaction::RejectCallerWithCode => Refusal::SenderHasCode,
         InvalidTransaction::CreateInitCodeSizeLimit => Refusal::InitCodeTooLarge,
         InvalidTransaction::EmptyAuthorizationList => Refusal::NoAuthorizations,
-        InvalidTransaction::TxGasLimitGreaterThanCap { gas_limit, cap } => {
-            Refusal::GasAboveCap { gas_limit, cap }
+        InvalidTransaction::TxGasLimitGreaterThanCap { gas_limit, cap } => Refusal::GasAboveCap { gas_limit, cap },
+        InvalidTransaction::CallGasCostMoreThanGasLimit { initial_gas, gas_limit } => {
+            Refusal::GasTooLow { gas_limit, needed: initial_gas }
         }
-        InvalidTransaction::CallGasCostMoreThanGasLimit {
-            initial_gas,
-            gas_limit,
-        } => Refusal::GasTooLow {
-            gas_limit,
-            needed: initial_gas,
-        },
-        InvalidTransaction::GasFloorMoreThanGasLimit {
-            gas_floor,
-            gas_limit,
-        } => Refusal::GasTooLow {
-            gas_limit,
-            needed: gas_floor,
-        },
-        other => Refusal::Invalid {
-            reason: other.to_string(),
-        },
+        InvalidTransaction::GasFloorMoreThanGasLimit { gas_floor, gas_limit } => {
+            Refusal::GasTooLow { gas_limit, needed: gas_floor }
+        }
+        other => Refusal::Invalid { reason: other.to_string() },
     }
 }

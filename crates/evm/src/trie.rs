@@ -34,9 +34,7 @@ pub(crate) struct Trie<V> {
 
 impl<V> Clone for Trie<V> {
     fn clone(&self) -> Self {
-        Self {
-            root: self.root.clone(),
-        }
+        Self { root: self.root.clone() }
     }
 }
 
@@ -83,9 +81,7 @@ impl<V: Value> Trie<V> {
         };
         let reference = root.reference(0, &mut Scratch::default());
         // A root is hashed even where its encoding is short enough to be embedded.
-        reference
-            .hash()
-            .unwrap_or_else(|| keccak256(reference.as_slice()))
+        reference.hash().unwrap_or_else(|| keccak256(reference.as_slice()))
     }
 
     /// The encoded nodes on the way to `key`, root first: a proof of its value, or of its absence.
@@ -97,9 +93,7 @@ impl<V: Value> Trie<V> {
         while let Some(node) = next {
             let depth = node.depth();
             let branch = node.encode_body(from, &mut scratch);
-            if let (Some(extension), true) =
-                (node.encode_extension(from, &branch), depth < KEY_NIBBLES)
-            {
+            if let (Some(extension), true) = (node.encode_extension(from, &branch), depth < KEY_NIBBLES) {
                 push_node(&mut proof, extension);
                 if common_nibbles(&node.key, key) < depth {
                     break;
@@ -157,10 +151,7 @@ impl Reference {
             bytes[1..].copy_from_slice(keccak256(node).as_slice());
             33
         };
-        Self {
-            bytes,
-            len: len as u8,
-        }
+        Self { bytes, len: len as u8 }
     }
 
     fn as_slice(&self) -> &[u8] {
@@ -180,11 +171,7 @@ struct Scratch {
 
 impl<V> Node<V> {
     fn leaf(key: B256, value: V) -> Self {
-        Self {
-            key,
-            kind: Kind::Leaf(value),
-            cached: OnceLock::new(),
-        }
+        Self { key, kind: Kind::Leaf(value), cached: OnceLock::new() }
     }
 
     /// The nibble at which the keys below this node part; for a leaf, the end of the key.
@@ -278,11 +265,7 @@ fn insert<V: Clone>(slot: &mut Option<Arc<Node<V>>>, key: &B256, value: V) {
     let old_at = nibble(&existing.key, shared);
     children[nibble(key, shared)] = Some(Arc::new(Node::leaf(*key, value)));
     children[old_at] = slot.take();
-    *slot = Some(Arc::new(Node {
-        key: *key,
-        kind: Kind::Branch(shared as u8, children),
-        cached: OnceLock::new(),
-    }));
+    *slot = Some(Arc::new(Node { key: *key, kind: Kind::Branch(shared as u8, children), cached: OnceLock::new() }));
 }
 
 /// Removes a key that is known to be there.
@@ -312,11 +295,7 @@ fn remove<V: Clone>(slot: &mut Option<Arc<Node<V>>>, key: &B256) {
 /// The nibble at `index`, most significant first.
 fn nibble(key: &B256, index: usize) -> usize {
     let byte = key[index / 2];
-    usize::from(if index.is_multiple_of(2) {
-        byte >> 4
-    } else {
-        byte & 15
-    })
+    usize::from(if index.is_multiple_of(2) { byte >> 4 } else { byte & 15 })
 }
 
 /// How many leading nibbles two keys share.
@@ -354,10 +333,7 @@ fn encode_pair(path: &[u8], second: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn encode_list(payload: &[u8]) -> Vec<u8> {
-    let header = alloy_rlp::Header {
-        list: true,
-        payload_length: payload.len(),
-    };
+    let header = alloy_rlp::Header { list: true, payload_length: payload.len() };
     let mut out = Vec::with_capacity(header.length_with_payload());
     header.encode(&mut out);
     out.extend_from_slice(payload);

@@ -125,8 +125,5 @@ proptest! {
 fn the_empty_root_is_ethereums() {
     let root = Trie::<U256>::default().root();
     assert_eq!(root, keccak256([0x80]));
-    assert_eq!(
-        root,
-        alloy_primitives::b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421")
-    );
+    assert_eq!(root, alloy_primitives::b256!("56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421"));
 }

@@ -12,8 +12,8 @@ use alloy_trie::{
     root::{state_root_unhashed, storage_root_unhashed},
 };
 use fonte_evm::{
-    Account, BlockAttributes, ExecutedBlock, Executor, Genesis, GenesisAccount, MAX_BLOCK_BYTES,
-    RecoveredTx, Skipped, State, StateDiff, Transaction, recover,
+    Account, BlockAttributes, ExecutedBlock, Executor, Genesis, GenesisAccount, MAX_BLOCK_BYTES, RecoveredTx, Skipped,
+    State, StateDiff, Transaction, recover,
 };
 
 pub const CHAIN_ID: u64 = 7_301;
@@ -36,8 +36,7 @@ pub fn executor() -> Executor {
 }
 
 pub fn key(index: u8) -> PrivateKeySigner {
-    PrivateKeySigner::from_bytes(&B256::with_last_byte(index + 1))
-        .expect("a small number is a valid key")
+    PrivateKeySigner::from_bytes(&B256::with_last_byte(index + 1)).expect("a small number is a valid key")
 }
 
 pub fn genesis() -> Genesis {
@@ -93,43 +92,19 @@ fn ephemeral() -> Bytes {
     let mut code = vec![0x60 + child.len() as u8 - 1];
     code.extend(&child);
     // PUSH0 MSTORE PUSH1 len PUSH1 (32 - len) CALLVALUE CREATE STOP
-    code.extend([
-        0x5f,
-        0x52,
-        0x60,
-        child.len() as u8,
-        0x60,
-        32 - child.len() as u8,
-        0x34,
-        0xf0,
-        0x00,
-    ]);
+    code.extend([0x5f, 0x52, 0x60, child.len() as u8, 0x60, 32 - child.len() as u8, 0x34, 0xf0, 0x00]);
     code.into()
 }
 
 /// Init code that deploys `runtime` as it is.
 pub fn deploys(runtime: &[u8]) -> Bytes {
-    let mut code = vec![
-        0x60,
-        runtime.len() as u8,
-        0x80,
-        0x60,
-        9,
-        0x5f,
-        0x39,
-        0x5f,
-        0xf3,
-    ];
+    let mut code = vec![0x60, runtime.len() as u8, 0x80, 0x60, 9, 0x5f, 0x39, 0x5f, 0xf3];
     code.extend(runtime);
     code.into()
 }
 
 pub fn words(words: &[u64]) -> Bytes {
-    words
-        .iter()
-        .flat_map(|word| U256::from(*word).to_be_bytes::<32>())
-        .collect::<Vec<_>>()
-        .into()
+    words.iter().flat_map(|word| U256::from(*word).to_be_bytes::<32>()).collect::<Vec<_>>().into()
 }
 
 /// A type-2 transaction that tests change before they sign it.
@@ -152,9 +127,7 @@ where
     T: SignableTransaction<alloy_primitives::Signature>,
     Transaction: From<alloy_consensus::Signed<T>>,
 {
-    let signature = key
-        .sign_hash_sync(&transaction.signature_hash())
-        .expect("signing a hash");
+    let signature = key.sign_hash_sync(&transaction.signature_hash()).expect("signing a hash");
     transaction.into_signed(signature).into()
 }
 
@@ -176,22 +149,13 @@ pub fn attributes(parent: &ExecutedBlock) -> BlockAttributes {
 }
 
 /// Proposes, and has the verifier agree.
-pub fn next(
-    parent: &ExecutedBlock,
-    transactions: Vec<RecoveredTx>,
-) -> (ExecutedBlock, Vec<Skipped>) {
+pub fn next(parent: &ExecutedBlock, transactions: Vec<RecoveredTx>) -> (ExecutedBlock, Vec<Skipped>) {
     let proposal = executor()
-        .propose(
-            parent.header(),
-            &parent.state,
-            attributes(parent),
-            transactions,
-        )
+        .propose(parent.header(), &parent.state, attributes(parent), transactions)
         .expect("proposing on a valid parent");
     let executed = proposal.executed;
-    let verified = executor()
-        .verify(parent.header(), &parent.state, &executed.block)
-        .expect("a proposed block verifies");
+    let verified =
+        executor().verify(parent.header(), &parent.state, &executed.block).expect("a proposed block verifies");
     assert_eq!(verified.hash(), executed.hash());
     assert_eq!(verified.diff, executed.diff);
     assert_eq!(verified.outcomes, executed.outcomes);
@@ -241,11 +205,7 @@ impl Flat {
         let empty = BTreeMap::new();
         state_root_unhashed(self.accounts.iter().map(|(address, account)| {
             let slots = self.storage.get(address).unwrap_or(&empty);
-            let storage_root = storage_root_unhashed(
-                slots
-                    .iter()
-                    .map(|(slot, value)| (B256::from(*slot), *value)),
-            );
+            let storage_root = storage_root_unhashed(slots.iter().map(|(slot, value)| (B256::from(*slot), *value)));
             (
                 *address,
                 TrieAccount {
@@ -271,9 +231,7 @@ impl Flat {
             loader.account(*address, *account);
         }
         for code in self.code.values() {
-            loader
-                .code(code.clone())
-                .expect("stored code is well-formed");
+            loader.code(code.clone()).expect("stored code is well-formed");
         }
         loader.finish().expect("the rows are complete")
     }

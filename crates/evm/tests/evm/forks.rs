@@ -50,12 +50,9 @@ fn plan() -> impl Strategy<Value = Plan> {
 fn transactions(parent: &ExecutedBlock, actions: &[(u8, Action)]) -> Vec<RecoveredTx> {
     let mut nonces = BTreeMap::new();
     let mut next_nonce = |sender: u8| {
-        let nonce = nonces.entry(sender).or_insert_with(|| {
-            parent
-                .state
-                .account(key(sender).address())
-                .map_or(0, |account| account.nonce)
-        });
+        let nonce = nonces
+            .entry(sender)
+            .or_insert_with(|| parent.state.account(key(sender).address()).map_or(0, |account| account.nonce));
         *nonce += 1;
         *nonce - 1
     };
@@ -64,12 +61,7 @@ fn transactions(parent: &ExecutedBlock, actions: &[(u8, Action)]) -> Vec<Recover
         .map(|(sender, action)| {
             let nonce = next_nonce(*sender);
             let transaction = match action {
-                Action::Transfer { to, wei } => call(
-                    nonce,
-                    Address::with_last_byte(0xa0 + to),
-                    *wei,
-                    Bytes::new(),
-                ),
+                Action::Transfer { to, wei } => call(nonce, Address::with_last_byte(0xa0 + to), *wei, Bytes::new()),
                 Action::Store { slot, value } => call(nonce, STORE, 0, words(&[*slot, *value])),
                 Action::Deploy { byte } => {
                     let mut transaction = call(nonce, STORE, 0, deploys(&[0x60, *byte, 0x00]));
@@ -167,31 +159,13 @@ fn proofs_of_accounts_and_slots_verify() {
             })
         });
         assert_eq!(account.is_some(), address != Address::with_last_byte(0x99));
-        verify_proof(
-            block.header().state_root,
-            key(address.as_slice()),
-            account,
-            &proof.nodes,
-        )
-        .expect("account proof");
+        verify_proof(block.header().state_root, key(address.as_slice()), account, &proof.nodes).expect("account proof");
         for slot in proof.slots {
             let expected = (!slot.value.is_zero()).then(|| alloy_rlp::encode(slot.value));
-            verify_proof(
-                proof.storage_root,
-                key(&slot.slot.to_be_bytes::<32>()),
-                expected,
-                &slot.nodes,
-            )
-            .expect("slot proof");
+            verify_proof(proof.storage_root, key(&slot.slot.to_be_bytes::<32>()), expected, &slot.nodes)
+                .expect("slot proof");
             let stored = address == STORE && slot.slot > U256::ZERO && slot.slot < U256::from(20);
-            assert_eq!(
-                slot.value,
-                if stored {
-                    slot.slot + U256::from(1_000)
-                } else {
-                    U256::ZERO
-                }
-            );
+            assert_eq!(slot.value, if stored { slot.slot + U256::from(1_000) } else { U256::ZERO });
         }
     }
 }
