@@ -1,0 +1,267 @@
+//! One job: checks, answer, attribution, receipt. Blocks; knows nothing of connections.
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::{Address, Bytes};
+use fonte_types::{
+    AnswerReceipt, ContributionId, DatanetId, DatanetVersion, Visibility,
+    bundle::{self, BUNDLE_VERSION, Outcome, ReceiptBundle, SaltedText, run_leaves},
+    evidence::OtherChannels,
+    merkle::CommittedText,
+    receipt::{Countersignature, MAX_VERSIONS, request_id, sign},
+    wire::{Frame, Job, MAX_ANSWER, MAX_PROMPT, Refusal, RefusalCode, SignedAnswer, ToGateway},
+};
+
+use crate::{
+    adoption::Snapshot,
+    model::{ModelError, Question},
+    service::Shared,
+};
+
+/// Version of the attribution method that receipts name: the span channel of `docs/spec/attribution.md` with shares by
+/// `docs/spec/receipt.md`, nothing from context or influence.
+pub const METHOD_VERSION: u32 = 1;
+
+/// Answers a job and signs for it. Pieces of the answer go to `emit` as they are written; it returns `false` once nobody
+/// wants them.
+pub(crate) fn answer(
+    shared: &Shared,
+    gateway: Address,
+    job: &Job,
+    emit: &mut dyn FnMut(&str) -> bool,
+) -> Result<SignedAnswer, Refusal> {
+    check_form(gateway, job)?;
+    // One snapshot for the whole job: what is withdrawn later does not change this answer.
+    let snapshot = shared.snapshot();
+    let (Some(model), Some(record)) = (shared.config.models.get(&job.model), snapshot.view.models.get(&job.model))
+    else {
+        return Err(refuse(
+            RefusalCode::UnknownModel,
+            format!("this worker does not serve model {}: ask one whose greeting names it", job.model),
+        ));
+    };
+    if record.terms != job.terms {
+        return Err(invalid(format!(
+            "the fee was reserved under other terms than model {} has on chain: read them again",
+            job.model
+        )));
+    }
+    let versions = versions_for(job, &snapshot, shared.config.commons)?;
+
+    let readable: BTreeSet<DatanetId> = job.datanets.iter().copied().collect();
+    let allowed = |id: ContributionId| {
+        let Some(contribution) = snapshot.view.contributions.get(&id) else { return false };
+        let membership = &contribution.membership;
+        readable.contains(&membership.datanet)
+            && membership.withdrawn.is_none()
+            && membership.is_member_of_any(&versions)
+            && snapshot.view.datanets.get(&membership.datanet).is_some_and(|datanet| datanet.policy.quote)
+    };
+    let mut text = String::new();
+    let mut too_long = false;
+    let question = Question {
+        prompt: &job.prompt.text,
+        text: &job.question,
+        max_output_tokens: job.max_output_tokens,
+        seed: job.seed,
+    };
+    let written = model.answer(question, &shared.library.passages(&allowed), &mut |piece| {
+        too_long |= text.len() + piece.len() > MAX_ANSWER;
+        if too_long {
+            return false;
+        }
+        text.push_str(piece);
+        emit(piece)
+    });
+    let written = written.map_err(|error| match error {
+        ModelError::TooShort(_) => invalid(error.to_string()),
+        ModelError::Library(_) | ModelError::Tokens(_) => internal("the model failed", &error),
+    })?;
+    if too_long {
+        return Err(refuse(RefusalCode::Internal, format!("the answer grew past {MAX_ANSWER} bytes: ask for less")));
+    }
+
+    let members = |id: ContributionId, _: DatanetId| {
+        let contribution = snapshot.view.contributions.get(&id);
+        contribution.is_some_and(|contribution| contribution.membership.is_member_of_any(&versions))
+    };
+    let traced = shared
+        .library
+        .trace(&text, &job.prompt.text, &members)
+        .map_err(|error| internal("the answer could not be attributed", &error))?;
+    let committed = |text: Result<CommittedText<'_>, _>| {
+        text.map(|text| text.commitment()).map_err(|error| internal("a text could not be committed", &error))
+    };
+    let prompt_root = committed(CommittedText::prompt(job.prompt.text.as_bytes(), job.prompt.salt))?;
+    let answer_root = committed(CommittedText::answer(text.as_bytes(), job.answer_salt))?;
+    let fee = job
+        .terms
+        .prices
+        .fee(written.input_tokens, written.output_tokens)
+        .ok_or_else(|| invalid("the model's prices are too large for a fee".into()))?;
+    let other_channels = OtherChannels::default();
+    let receipt = AnswerReceipt {
+        request_id: job.request_id,
+        payer: job.payer,
+        gateway,
+        nonce: job.nonce,
+        worker: shared.config.signer.address(),
+        model: job.model,
+        model_hash: record.artifact,
+        adapter_hash: record.adapter,
+        engine_class: model.engine_class(),
+        visibility: job.visibility,
+        versions,
+        prompt_root,
+        answer_root,
+        answer_bytes: traced.evidence.answer_bytes(),
+        input_tokens: written.input_tokens,
+        output_tokens: written.output_tokens,
+        seed: job.seed,
+        fee,
+        method_version: METHOD_VERSION,
+        shares: traced.shares,
+        evidence_hash: traced.evidence.hash(&other_channels),
+        issued_at: (shared.config.clock)(),
+    };
+    let cited = shared
+        .library
+        .cite(traced.evidence.runs(), &snapshot.view.contributions)
+        .map_err(|error| internal("the cited texts could not be opened", &error))?;
+    let signature = sign(&shared.config.signer, receipt.id(&shared.config.network))
+        .map_err(|error| internal("the receipt could not be signed", &error))?;
+    let answer = SignedAnswer { receipt, signature, runs: traced.evidence.runs().to_vec(), other_channels, cited };
+    check_own(shared, job, &record.name, &text, &answer)?;
+    Ok(answer)
+}
+
+fn check_form(gateway: Address, job: &Job) -> Result<(), Refusal> {
+    if job.prompt.text.len() > MAX_PROMPT || job.question.len() > MAX_PROMPT {
+        return Err(invalid(format!("the prompt is over {MAX_PROMPT} bytes: shorten the conversation")));
+    }
+    if job.request_id != request_id(job.payer, gateway, job.nonce) {
+        return Err(invalid("the request id does not follow from payer, gateway and nonce".into()));
+    }
+    if job.datanets.is_empty() {
+        return Err(invalid("no datanet is named: name at least one to answer from".into()));
+    }
+    if !job.terms.splits.is_whole() {
+        return Err(invalid("the terms' splits do not add up to 1000000".into()));
+    }
+    Ok(())
+}
+
+/// The versions that the receipt will name: the adopted ones of the job's datanets, and the commons.
+fn versions_for(job: &Job, snapshot: &Snapshot, commons: Option<DatanetId>) -> Result<Vec<DatanetVersion>, Refusal> {
+    let mut used = BTreeSet::new();
+    for id in &job.datanets {
+        let of = |code, message| Refusal { code, message, datanet: Some(*id) };
+        let Some(datanet) = snapshot.view.datanets.get(id) else {
+            return Err(of(RefusalCode::NotAdopted, format!("there is no datanet {id} on chain")));
+        };
+        if commons != Some(*id) {
+            let policy = &datanet.policy;
+            if !policy.index || !policy.quote {
+                return Err(of(
+                    RefusalCode::Terms,
+                    format!("datanet {} may not be quoted: leave it out", datanet.name),
+                ));
+            }
+            if job.visibility == Visibility::Private && !policy.private {
+                let message =
+                    format!("datanet {} allows no private requests: ask openly or leave it out", datanet.name);
+                return Err(of(RefusalCode::Terms, message));
+            }
+            if job.terms.prices.output < policy.price_floor {
+                let message = format!(
+                    "datanet {} wants at least {} wei per 1,000 output tokens",
+                    datanet.name, policy.price_floor
+                );
+                return Err(of(RefusalCode::Terms, message));
+            }
+        }
+        if !snapshot.adopted.contains_key(id) {
+            let message = format!("no version of datanet {} is adopted here yet: try again shortly", datanet.name);
+            return Err(of(RefusalCode::NotAdopted, message));
+        }
+        used.insert(*id);
+    }
+    // Licence texts precede everyone, whatever was asked for. A network without a commons has none to name.
+    if let Some(commons) = commons.filter(|commons| snapshot.view.datanets.contains_key(commons)) {
+        if !snapshot.adopted.contains_key(&commons) {
+            let message = "the commons are not adopted here yet: try again shortly".into();
+            return Err(Refusal { code: RefusalCode::NotAdopted, message, datanet: Some(commons) });
+        }
+        used.insert(commons);
+    }
+    if used.len() > MAX_VERSIONS {
+        return Err(invalid(format!(
+            "{} datanets are over the limit of {MAX_VERSIONS} versions: name fewer",
+            used.len()
+        )));
+    }
+    let versions = snapshot.versions();
+    Ok(versions.into_iter().filter(|version| used.contains(&version.datanet)).collect())
+}
+
+/// Makes every check that the gateway and later anyone will make, before anything is signed for: a worker answers with
+/// its bond for what it sends.
+fn check_own(shared: &Shared, job: &Job, model_name: &str, text: &str, answer: &SignedAnswer) -> Result<(), Refusal> {
+    let receipt = &answer.receipt;
+    let id = receipt.id(&shared.config.network);
+    let bundle = ReceiptBundle {
+        format: BUNDLE_VERSION,
+        id,
+        network: shared.config.network,
+        model_name: model_name.to_owned(),
+        terms: job.terms,
+        receipt: receipt.clone(),
+        signed_words: receipt.words(),
+        worker_signature: answer.signature.clone(),
+        countersignature: Countersignature {
+            receipt: id,
+            answer_root: receipt.answer_root,
+            fee: receipt.fee,
+            countersigned_at: receipt.issued_at,
+        },
+        gateway_signature: Bytes::new(),
+        prompt: job.prompt.clone(),
+        answer: SaltedText { text: text.to_owned(), salt: job.answer_salt },
+        runs: answer.runs.clone(),
+        run_leaves: run_leaves(&answer.runs),
+        other_channels: answer.other_channels,
+        cited: answer.cited.clone(),
+    };
+    // The gateway has not signed yet.
+    let failed = bundle::verify(&bundle)
+        .checks
+        .into_iter()
+        .find(|check| check.name != "countersignature" && matches!(check.outcome, Outcome::Failed { .. }));
+    if let Some(check) = failed {
+        tracing::error!(?check, receipt = %id, "an answer failed its own check and is not sent");
+        return Err(refuse(RefusalCode::Internal, format!("the answer failed its own check of the {}", check.name)));
+    }
+    let done = Frame::<ToGateway>::Message(ToGateway::Done { job: job.job, answer: Box::new(answer.clone()) });
+    done.encode().map_err(|error| internal("the evidence does not fit a frame: ask for a shorter answer", &error))?;
+    Ok(())
+}
+
+fn refuse(code: RefusalCode, message: String) -> Refusal {
+    Refusal { code, message, datanet: None }
+}
+
+fn invalid(message: String) -> Refusal {
+    refuse(RefusalCode::Invalid, message)
+}
+
+/// What went wrong goes to this worker's log; the gateway learns only that it did.
+fn internal(what: &str, error: &dyn std::error::Error) -> Refusal {
+    let mut causes = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        causes.push(cause.to_string());
+        source = cause.source();
+    }
+    tracing::error!(what, error = causes.join(": "), "a job failed");
+    refuse(RefusalCode::Internal, what.to_owned())
+}

@@ -1,0 +1,151 @@
+//! The seam of what can answer: a model gets a question and passages, and writes text.
+
+use fonte_types::ContributionId;
+
+use crate::{
+    library::LibraryError,
+    quote::{self, Passage, Rarity, TooShort},
+};
+
+/// One question as a model gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The whole rendered conversation.
+    pub prompt: &'a str,
+    /// The last user message.
+    pub text: &'a str,
+    /// Most tokens to write.
+    pub max_output_tokens: u32,
+    /// Sampling seed.
+    pub seed: u64,
+}
+
+/// What a model wrote, counted by its own token rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Tokens read.
+    pub input_tokens: u32,
+    /// Tokens written.
+    pub output_tokens: u32,
+}
+
+/// A passage that search brought up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundPassage {
+    /// Whose it is.
+    pub contribution: ContributionId,
+    /// Index of the document.
+    pub document: u32,
+    /// Title of the document.
+    pub title: String,
+    /// Author and address.
+    pub about: String,
+    /// BCP 47 tag.
+    pub language: String,
+    /// Where the text begins in the document, in bytes.
+    pub offset: usize,
+    /// Clean text.
+    pub text: String,
+}
+
+/// The passages that a job may use: those of members of the named versions that are not withdrawn and may be quoted.
+pub trait Passages {
+    /// The best passages for a question, in the order of contributions, documents and places.
+    ///
+    /// # Errors
+    /// [`LibraryError`] if index or store failed.
+    fn find(&self, question: &str) -> Result<Vec<FoundPassage>, LibraryError>;
+
+    /// Passages in the collection.
+    fn documents(&self) -> u64;
+
+    /// How many of them hold a word, in any of its forms.
+    fn holding(&self, word: &str) -> u64;
+}
+
+/// Anything that can answer. Called on a thread where it may block.
+pub trait AnswerModel: Send + Sync {
+    /// Whether an answer can be replayed bit for bit.
+    fn engine_class(&self) -> fonte_types::EngineClass;
+
+    /// Answers; hands every piece to `emit` in order. `emit` returns `false` when nobody listens any more, and the model
+    /// should stop then.
+    ///
+    /// # Errors
+    /// [`ModelError`]; what was emitted before it is discarded.
+    fn answer(
+        &self,
+        question: Question<'_>,
+        passages: &dyn Passages,
+        emit: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Written, ModelError>;
+}
+
+/// Why a model gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The limit is too low for any answer.
+    #[error(transparent)]
+    TooShort(#[from] TooShort),
+    /// The passages could not be had.
+    #[error("the passages could not be read")]
+    Library(#[from] LibraryError),
+    /// Counts outgrew their fields.
+    #[error("{0} tokens do not fit a receipt")]
+    Tokens(u64),
+}
+
+/// `fonte-quote` behind the seam: see [`crate::quote`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct QuoteModel;
+
+struct FromPassages<'a>(&'a dyn Passages);
+
+impl Rarity for FromPassages<'_> {
+    fn documents(&self) -> u64 {
+        self.0.documents()
+    }
+
+    fn holding(&self, word: &str) -> u64 {
+        self.0.holding(word)
+    }
+}
+
+impl AnswerModel for QuoteModel {
+    fn engine_class(&self) -> fonte_types::EngineClass {
+        fonte_types::EngineClass::Exact
+    }
+
+    fn answer(
+        &self,
+        question: Question<'_>,
+        passages: &dyn Passages,
+        emit: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Written, ModelError> {
+        let found = passages.find(question.text)?;
+        let borrowed: Vec<Passage<'_>> = found
+            .iter()
+            .map(|passage| Passage {
+                contribution: passage.contribution,
+                document: passage.document,
+                title: &passage.title,
+                about: &passage.about,
+                language: &passage.language,
+                text: &passage.text,
+                offset: passage.offset,
+            })
+            .collect();
+        let limit = question.max_output_tokens.into();
+        let answer = quote::answer(question.text, &borrowed, &FromPassages(passages), limit)?;
+        for piece in &answer.pieces {
+            if !emit(piece) {
+                break;
+            }
+        }
+        let count = |text: &str| {
+            let tokens = quote::tokens(text);
+            u32::try_from(tokens).map_err(|_| ModelError::Tokens(tokens))
+        };
+        Ok(Written { input_tokens: count(question.prompt)?, output_tokens: count(&answer.text)? })
+    }
+}

@@ -1,0 +1,340 @@
+//! `fonte-quote`: a model without weights. It answers in verbatim quotes with their sources, or says that nothing fits.
+//!
+//! It never writes a word of its own besides the source marks: what it cannot quote it does not say. All arithmetic is
+//! on integers and ties are broken by contribution, document and position, so equal inputs give equal answers
+//! everywhere.
+//!
+//! **Format of an answer.** One paragraph per quote: the quoted bytes, then ` [n]`. Paragraphs are joined by a blank
+//! line. `n` numbers the distinct documents from 1 in the order of their first quote. Where nothing fits, the answer is
+//! [`nothing_fits`] and nothing else. That sentence is shorter than the attribution window, so nobody can publish it and
+//! be paid for refusals.
+//!
+//! **Tokens.** One per four bytes of UTF-8, rounded up, of the prompt for input and of the answer for output
+//! ([`tokens`]). Quotes that do not fit the token limit are left out whole.
+//!
+//! **What counts as an answer.** The question is cut into content terms, weighted by their rarity in the collection
+//! (`question`). Every sentence gets the share of that weight that it covers: fully by its own words, less by its
+//! neighbours, title and paragraph, little by the rest of the document (`score`). An answer needs enough of the whole
+//! ([`ENOUGH`]), enough of it in the quoted sentence itself ([`ENOUGH_OWN`]), little that the document never mentions
+//! ([`TOO_MUCH_MISSING`]), and every name and number of the question somewhere in the document.
+
+mod cues;
+mod question;
+mod score;
+mod sentences;
+mod terms;
+
+use std::{collections::HashMap, ops::Range};
+
+use fonte_types::{ContributionId, WINDOW};
+
+use question::{Clause, Memory};
+use score::{Read, Score, language_of};
+pub use terms::Language;
+use terms::{fold, is_function_word, words};
+
+/// Percent of the question's weight that the best sentence and its surroundings must cover.
+pub const ENOUGH: u32 = 60;
+
+/// Percent of the question's weight that the quoted sentence must cover by itself.
+pub const ENOUGH_OWN: u32 = 25;
+
+/// Percent of the question's weight that may be nowhere in the document.
+pub const TOO_MUCH_MISSING: u32 = 30;
+
+/// A further quote must score at least this percentage of the best one.
+const FURTHER: u32 = 80;
+
+/// Quotes per clause of a question, and in all.
+const QUOTES_PER_CLAUSE: usize = 3;
+/// Most quotes of an answer.
+pub const MAX_QUOTES: usize = 4;
+
+/// Shortest quote in bytes: a shorter one could not be attributed.
+pub const MIN_QUOTE: usize = WINDOW;
+
+/// A sentence longer than this is data or code and is not quoted.
+const MAX_SENTENCE: usize = 1000;
+/// A quote is not extended beyond this.
+const MAX_EXTENDED: usize = 600;
+
+/// Percent of the smaller of two quotes' words at which they say the same.
+const SAME: usize = 70;
+
+/// A neighbour that adds this percentage of the question's weight is quoted along.
+const WORTH_EXTENDING: u32 = 20;
+
+const NOTHING_ENGLISH: &str = "Nothing in the sources fits.";
+const NOTHING_PORTUGUESE: &str = "Nada nas fontes responde.";
+const _: () = assert!(NOTHING_ENGLISH.len() < WINDOW && NOTHING_PORTUGUESE.len() < WINDOW);
+
+/// What the model says when no quote answers the question.
+pub fn nothing_fits(language: Language) -> &'static str {
+    match language {
+        Language::English => NOTHING_ENGLISH,
+        Language::Portuguese => NOTHING_PORTUGUESE,
+    }
+}
+
+/// The token rule of this model: four bytes of UTF-8 are a token, rounded up.
+pub fn tokens(text: &str) -> u64 {
+    (text.len() as u64).div_ceil(4)
+}
+
+/// A stretch of a document that search brought up.
+#[derive(Clone, Copy, Debug)]
+pub struct Passage<'a> {
+    /// Whose it is.
+    pub contribution: ContributionId,
+    /// Index of the document in the contribution.
+    pub document: u32,
+    /// Title of the document.
+    pub title: &'a str,
+    /// Where it was published and by whom: names that a question may use.
+    pub about: &'a str,
+    /// BCP 47 tag.
+    pub language: &'a str,
+    /// Clean text, cut at sentence ends.
+    pub text: &'a str,
+    /// Where the text begins in the document.
+    pub offset: usize,
+}
+
+/// How rare words are in the collection.
+pub trait Rarity {
+    /// Documents (or passages) in the collection.
+    fn documents(&self) -> u64;
+    /// How many of them hold a word, in any of its forms.
+    fn holding(&self, word: &str) -> u64;
+}
+
+/// One quote of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// Number of the source, from 1.
+    pub number: u32,
+    /// Whose it is.
+    pub contribution: ContributionId,
+    /// Index of the document.
+    pub document: u32,
+    /// Bytes of the document.
+    pub source: Range<usize>,
+    /// Bytes of the answer, without the source mark.
+    pub answer: Range<usize>,
+}
+
+/// What the model says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuoteAnswer {
+    /// The whole text.
+    pub text: String,
+    /// The pieces in which it is streamed, one per quote; together they are `text`.
+    pub pieces: Vec<String>,
+    /// Its quotes; none where nothing fits.
+    pub quotes: Vec<Quote>,
+}
+
+/// The answer does not fit the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the shortest answer needs {needed} tokens and max_output_tokens is {limit}: allow at least {needed}")]
+pub struct TooShort {
+    /// Tokens of the shortest answer.
+    pub needed: u64,
+    /// The limit.
+    pub limit: u64,
+}
+
+/// Answers a question from passages. `passages` in any order; equal inputs give equal answers.
+///
+/// # Errors
+/// [`TooShort`] if not even one quote, or the refusal, fits `max_tokens`.
+pub fn answer(
+    question: &str,
+    passages: &[Passage<'_>],
+    rarity: &dyn Rarity,
+    max_tokens: u64,
+) -> Result<QuoteAnswer, TooShort> {
+    let language = Language::of_question(question);
+    let mut found: Vec<Found> = Vec::new();
+    for clause in question::read(question, language, rarity) {
+        let candidates = candidates(&clause, passages);
+        found.extend(choose(candidates, passages, &found));
+    }
+    if found.is_empty() {
+        let text = nothing_fits(language).to_owned();
+        let needed = tokens(&text);
+        if needed > max_tokens {
+            return Err(TooShort { needed, limit: max_tokens });
+        }
+        return Ok(QuoteAnswer { pieces: vec![text.clone()], text, quotes: Vec::new() });
+    }
+    write(&found, passages, max_tokens)
+}
+
+/// A quote before it has a number.
+#[derive(Clone, Debug)]
+struct Found {
+    passage: usize,
+    /// Bytes of the passage's text.
+    range: Range<usize>,
+    total: u32,
+    /// Its content words, sorted: what near-copies share.
+    words: Vec<String>,
+}
+
+impl Found {
+    fn key(&self, passages: &[Passage<'_>]) -> (ContributionId, u32, usize) {
+        let passage = &passages[self.passage];
+        (passage.contribution, passage.document, passage.offset + self.range.start)
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        let shared = self.words.iter().filter(|word| other.words.binary_search(word).is_ok()).count();
+        let smaller = self.words.len().min(other.words.len()).max(1);
+        shared * 100 >= smaller * SAME
+    }
+}
+
+/// All sentences that answer the clause, best first.
+fn candidates(clause: &Clause, passages: &[Passage<'_>]) -> Vec<Found> {
+    let mut memories: HashMap<Language, Memory<'_>> = HashMap::new();
+    let mut found = Vec::new();
+    for (number, passage) in passages.iter().enumerate() {
+        let language = language_of(passage);
+        let memory = memories.entry(language).or_insert_with(|| Memory::new(clause, language));
+        let read = score::read(passage, memory);
+        for index in 0..read.sentences.len() {
+            let sentence = &read.sentences[index];
+            if sentence.heading || sentence.range.len() > MAX_SENTENCE {
+                continue;
+            }
+            let score = read.score(index, clause);
+            if !answers(&score) {
+                continue;
+            }
+            let Some(range) = extend(passage.text, &read, index, clause) else { continue };
+            let mut content: Vec<String> = words(&passage.text[range.clone()])
+                .filter(|word| !is_function_word(word.text, language))
+                .map(|word| fold(&word.text.to_lowercase()))
+                .collect();
+            content.sort_unstable();
+            content.dedup();
+            found.push(Found { passage: number, range, total: score.total, words: content });
+        }
+    }
+    found.sort_by(|a, b| b.total.cmp(&a.total).then_with(|| a.key(passages).cmp(&b.key(passages))));
+    found
+}
+
+fn answers(score: &Score) -> bool {
+    score.total >= ENOUGH && score.own >= ENOUGH_OWN && score.missing <= TOO_MUCH_MISSING && !score.misses_specific
+}
+
+/// The bytes to quote for a sentence: with the sentence before it where it leans on that ("It was lowered …") or where
+/// a neighbour holds more of the question, and with a neighbour where it is too short to be attributed. `None` where it
+/// cannot be made long enough.
+fn extend(text: &str, read: &Read, index: usize, clause: &Clause) -> Option<Range<usize>> {
+    let sentences = &read.sentences;
+    let mut range = sentences[index].range.clone();
+    let neighbour = |at: Option<usize>| {
+        at.and_then(|at| sentences.get(at).map(|other| (at, other)))
+            .filter(|(_, other)| !other.heading && other.paragraph == sentences[index].paragraph)
+    };
+    let before = neighbour(index.checked_sub(1));
+    let after = neighbour(Some(index + 1));
+    if let Some((at, other)) = before {
+        let wanted = leans_back(&text[range.clone()]) || read.adds(at, index, clause) >= WORTH_EXTENDING;
+        if wanted && range.end - other.range.start <= MAX_EXTENDED {
+            range.start = other.range.start;
+        }
+    }
+    if let Some((at, other)) = after {
+        if read.adds(at, index, clause) >= WORTH_EXTENDING && other.range.end - range.start <= MAX_EXTENDED {
+            range.end = other.range.end;
+        }
+    }
+    // Too short to be attributed: with a neighbour, of whichever paragraph.
+    let (mut first, mut last) = (index, index);
+    while range.len() < MIN_QUOTE {
+        if last + 1 < sentences.len() && sentences[last + 1].range.len() <= MAX_SENTENCE {
+            last += 1;
+            range.end = range.end.max(sentences[last].range.end);
+        } else if first > 0 && sentences[first - 1].range.len() <= MAX_SENTENCE {
+            first -= 1;
+            range.start = range.start.min(sentences[first].range.start);
+        } else {
+            return None;
+        }
+    }
+    Some(range)
+}
+
+/// Whether a sentence begins with a word that points back.
+fn leans_back(sentence: &str) -> bool {
+    const POINTERS: &str = "it they this that these those he she its their such both isso isto esse essa esses essas ele \
+        ela eles elas este esta aquilo nele nela dele dela";
+    words(sentence).next().is_some_and(|word| {
+        let first = fold(&word.text.to_lowercase());
+        POINTERS.split_ascii_whitespace().any(|pointer| pointer == first)
+    })
+}
+
+/// Takes the best candidates. Of those that say the same, the earliest contribution speaks, unless it is much worse.
+fn choose(candidates: Vec<Found>, passages: &[Passage<'_>], already: &[Found]) -> Vec<Found> {
+    let Some(best) = candidates.first().map(|found| found.total) else { return Vec::new() };
+    let mut clusters: Vec<Vec<Found>> = Vec::new();
+    for candidate in candidates.into_iter().filter(|found| found.total * 100 >= best * FURTHER) {
+        match clusters.iter().position(|cluster| cluster[0].says_the_same(&candidate)) {
+            Some(at) => clusters[at].push(candidate),
+            None if clusters.len() < 4 * MAX_QUOTES => clusters.push(vec![candidate]),
+            None => {}
+        }
+    }
+    clusters
+        .into_iter()
+        .filter_map(|cluster| cluster.into_iter().min_by_key(|found| found.key(passages)))
+        .filter(|found| !already.iter().any(|other| other.says_the_same(found)))
+        .take(QUOTES_PER_CLAUSE)
+        .collect()
+}
+
+/// Writes the answer: the quotes in order, as many as fit.
+fn write(found: &[Found], passages: &[Passage<'_>], max_tokens: u64) -> Result<QuoteAnswer, TooShort> {
+    let mut answer = QuoteAnswer { text: String::new(), pieces: Vec::new(), quotes: Vec::new() };
+    let mut sources: Vec<(ContributionId, u32)> = Vec::new();
+    let mut needed = u64::MAX;
+    for found in found {
+        if answer.quotes.len() == MAX_QUOTES {
+            break;
+        }
+        let passage = &passages[found.passage];
+        let source = (passage.contribution, passage.document);
+        let known = sources.iter().position(|known| *known == source);
+        let number = known.unwrap_or(sources.len()) + 1;
+        let joint = if answer.text.is_empty() { "" } else { "\n\n" };
+        let quote = &passage.text[found.range.clone()];
+        let piece = format!("{joint}{quote} [{number}]");
+        let length = (answer.text.len() + piece.len()) as u64;
+        needed = needed.min(length.div_ceil(4));
+        if length.div_ceil(4) > max_tokens {
+            continue;
+        }
+        if known.is_none() {
+            sources.push(source);
+        }
+        let start = answer.text.len() + joint.len();
+        answer.quotes.push(Quote {
+            number: u32::try_from(number).expect("at most MAX_QUOTES sources"),
+            contribution: passage.contribution,
+            document: passage.document,
+            source: passage.offset + found.range.start..passage.offset + found.range.end,
+            answer: start..start + quote.len(),
+        });
+        answer.text.push_str(&piece);
+        answer.pieces.push(piece);
+    }
+    if answer.quotes.is_empty() { Err(TooShort { needed, limit: max_tokens }) } else { Ok(answer) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! How well a sentence answers a clause: the share of the question's weight that it covers, itself or through what
+//! stands around it.
+
+use std::ops::Range;
+
+use super::{
+    Passage,
+    cues::{Kind, Kinds, kinds_in},
+    question::{Clause, Meets, Memory},
+    terms::{Language, Word, words},
+};
+
+/// What a term counts, in percent of its weight, by where it is found. The nearer, the more.
+const IN_SENTENCE: u32 = 100;
+const RELATED: u32 = 75;
+const AS_KIND: u32 = 80;
+const IN_SENTENCE_BEFORE: u32 = 70;
+const IN_TITLE: u32 = 65;
+const IN_SENTENCE_AFTER: u32 = 55;
+const IN_PARAGRAPH: u32 = 45;
+const IN_DOCUMENT: u32 = 25;
+
+/// A sentence without a number loses this much, in percent, where a quantity is asked for.
+const WITHOUT_QUANTITY: u32 = 60;
+
+/// A sentence that holds the kind of answer that is asked for gains this much.
+const OF_KIND: u32 = 5;
+
+/// A sentence of a passage with what was found in it.
+#[derive(Clone, Debug)]
+pub(super) struct Sentence {
+    /// Bytes of the passage's text.
+    pub(super) range: Range<usize>,
+    pub(super) paragraph: usize,
+    pub(super) heading: bool,
+    meets: Meets,
+    kinds: Kinds,
+}
+
+/// A passage with its sentences looked at.
+pub(super) struct Read {
+    pub(super) sentences: Vec<Sentence>,
+    title: Meets,
+    whole: Meets,
+}
+
+/// What a sentence is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Score {
+    /// Percent of the clause's weight that is covered, cues included; may pass 100.
+    pub(super) total: u32,
+    /// Percent of the clause's weight that the sentence itself covers.
+    pub(super) own: u32,
+    /// Percent of the clause's weight that the document nowhere covers.
+    pub(super) missing: u32,
+    /// Whether a name or a number of the question is nowhere in the document.
+    pub(super) misses_specific: bool,
+}
+
+/// Looks at all sentences of a passage.
+pub(super) fn read(passage: &Passage<'_>, memory: &mut Memory<'_>) -> Read {
+    let mut whole = Meets::default();
+    let mut title = Meets::default();
+    for word in words(passage.title).chain(words(passage.about)) {
+        join(&mut title, memory.meets(&word));
+    }
+    join(&mut whole, title);
+    let mut sentences = Vec::new();
+    for sentence in super::sentences::split(passage.text) {
+        let text = &passage.text[sentence.range.clone()];
+        let all: Vec<Word<'_>> = words(text).collect();
+        let mut meets = Meets::default();
+        for word in &all {
+            join(&mut meets, memory.meets(word));
+        }
+        join(&mut whole, meets);
+        // Most sentences meet nothing, and then nobody asks for their kinds.
+        let kinds = if meets.exact | meets.related == 0 { Kinds::default() } else { kinds_in(text, &all) };
+        let (range, paragraph, heading) = (sentence.range, sentence.paragraph, sentence.heading);
+        sentences.push(Sentence { range, paragraph, heading, meets, kinds });
+    }
+    Read { sentences, title, whole }
+}
+
+fn join(into: &mut Meets, other: Meets) {
+    into.exact |= other.exact;
+    into.related |= other.related;
+}
+
+impl Read {
+    /// Scores sentence `index`.
+    pub(super) fn score(&self, index: usize, clause: &Clause) -> Score {
+        let sentence = &self.sentences[index];
+        let beside = |at: Option<usize>| {
+            at.and_then(|at| self.sentences.get(at))
+                .filter(|other| other.paragraph == sentence.paragraph)
+                .map_or(Meets::default(), |other| other.meets)
+        };
+        let before = beside(index.checked_sub(1));
+        let after = beside(Some(index + 1));
+        let mut paragraph = Meets::default();
+        let mut title = self.title;
+        for other in self.sentences.iter().filter(|other| other.paragraph == sentence.paragraph) {
+            join(&mut paragraph, other.meets);
+        }
+        if let Some(heading) = self.sentences[..index].iter().rev().find(|other| other.heading) {
+            join(&mut title, heading.meets);
+        }
+        let places = [
+            (before, IN_SENTENCE_BEFORE),
+            (title, IN_TITLE),
+            (after, IN_SENTENCE_AFTER),
+            (paragraph, IN_PARAGRAPH),
+            (self.whole, IN_DOCUMENT),
+        ];
+        let (mut total, mut own, mut missing, mut misses_specific) = (0, 0, 0, false);
+        for (bit, term) in clause.terms.iter().enumerate() {
+            let weight = u64::from(term.weight);
+            let bit = 1 << bit;
+            let mut inside = percent(sentence.meets, bit, IN_SENTENCE);
+            if term.kind.is_some_and(|kind| sentence.kinds.has(kind)) {
+                inside = inside.max(AS_KIND);
+            }
+            let cover = places.iter().map(|(meets, worth)| percent(*meets, bit, *worth)).fold(inside, u32::max);
+            total += weight * u64::from(cover);
+            own += weight * u64::from(inside);
+            if cover == 0 {
+                missing += weight * 100;
+                misses_specific |= term.specific;
+            }
+        }
+        let all = clause.weight().max(1);
+        let share = |part: u64| u32::try_from(part / all).expect("at most 100 percent");
+        let mut total = share(total);
+        if let Some(kind) = clause.kind {
+            if kind.is_quantity() && !sentence.kinds.has(Kind::Number) {
+                total = total * WITHOUT_QUANTITY / 100;
+            } else if sentence.kinds.has(kind) {
+                total += OF_KIND;
+            }
+        }
+        Score { total, own: share(own), missing: share(missing), misses_specific }
+    }
+
+    /// Percent of the clause's weight that sentence `index` covers and `other` does not.
+    pub(super) fn adds(&self, index: usize, other: usize, clause: &Clause) -> u32 {
+        let (mine, theirs) = (self.sentences[index].meets, self.sentences[other].meets);
+        let fresh = (mine.exact | mine.related) & !(theirs.exact | theirs.related);
+        let weight: u64 = clause
+            .terms
+            .iter()
+            .enumerate()
+            .filter(|(bit, _)| fresh & (1 << bit) != 0)
+            .map(|(_, term)| u64::from(term.weight) * 100)
+            .sum();
+        u32::try_from(weight / clause.weight().max(1)).expect("at most 100 percent")
+    }
+}
+
+fn percent(meets: Meets, bit: u64, worth: u32) -> u32 {
+    if meets.exact & bit != 0 {
+        worth
+    } else if meets.related & bit != 0 {
+        worth * RELATED / 100
+    } else {
+        0
+    }
+}
+
+/// The language that a passage is read in.
+pub(super) fn language_of(passage: &Passage<'_>) -> Language {
+    Language::of_tag(passage.language)
+}

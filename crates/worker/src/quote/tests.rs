@@ -1,0 +1,99 @@
+use super::*;
+
+struct FromPassages<'a>(&'a [Passage<'a>]);
+
+impl Rarity for FromPassages<'_> {
+    fn documents(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn holding(&self, word: &str) -> u64 {
+        let word = word.to_lowercase();
+        self.0.iter().filter(|passage| passage.text.to_lowercase().contains(&word)).count() as u64
+    }
+}
+
+const CRACK: &str = "First crack\n\nI roast by ear. On our ten-kilo drum roaster, first crack begins at a bean temperature \
+    of about 196 °C. The probe reads two degrees lower in January.";
+const COPY: &str =
+    "Great crack\n\nOn our ten-kilo drum roaster, first crack begins at a bean temperature of about 196 °C!";
+const FEIJAO: &str = "Deixar o feijão de molho por doze horas diminui os gases e encurta o cozimento. A água vai fora.";
+
+fn passage(contribution: u64, text: &'static str, language: &'static str) -> Passage<'static> {
+    let contribution = ContributionId(contribution);
+    Passage { contribution, document: 0, title: "", about: "", language, text, offset: 0 }
+}
+
+fn ask(question: &str, passages: &[Passage<'_>]) -> QuoteAnswer {
+    answer(question, passages, &FromPassages(passages), 10_000).unwrap()
+}
+
+#[test]
+fn a_quote_is_verbatim_and_marked() {
+    let passages = [passage(3, CRACK, "en"), passage(9, FEIJAO, "pt")];
+    let answer = ask("At what temperature does first crack begin?", &passages);
+    assert_eq!(
+        answer.text,
+        "On our ten-kilo drum roaster, first crack begins at a bean temperature of about 196 °C. [1]"
+    );
+    let quote = &answer.quotes[0];
+    assert_eq!((quote.contribution, quote.number), (ContributionId(3), 1));
+    assert_eq!(answer.text[quote.answer.clone()], CRACK[quote.source.clone()]);
+    assert_eq!(answer.pieces.concat(), answer.text);
+}
+
+#[test]
+fn near_copies_are_quoted_once_from_the_earliest() {
+    for (original, copy) in [(2, 7), (7, 2)] {
+        let passages = [passage(original, CRACK, "en"), passage(copy, COPY, "en")];
+        let answer = ask("At what bean temperature does first crack begin?", &passages);
+        assert_eq!(answer.quotes.len(), 1);
+        assert_eq!(answer.quotes[0].contribution, ContributionId(2));
+    }
+}
+
+#[test]
+fn nothing_fits_is_said_in_the_language_of_the_question() {
+    let passages = [passage(3, CRACK, "en"), passage(9, FEIJAO, "pt")];
+    assert_eq!(ask("Who composed the Magic Flute?", &passages).text, NOTHING_ENGLISH);
+    assert_eq!(ask("Quem escreveu Dom Casmurro?", &passages).text, NOTHING_PORTUGUESE);
+    assert_eq!(ask("", &passages).text, NOTHING_ENGLISH);
+    assert_eq!(ask("How are you?", &[]).text, NOTHING_ENGLISH);
+}
+
+#[test]
+fn accents_may_be_left_out() {
+    let passages = [passage(9, FEIJAO, "pt-BR")];
+    let answer = ask("Por que deixar o feijao de molho?", &passages);
+    assert_eq!(answer.quotes[0].source.start, 0);
+}
+
+#[test]
+fn quotes_are_dropped_whole() {
+    let passages = [passage(3, CRACK, "en")];
+    let question = "At what temperature does first crack begin?";
+    let whole = ask(question, &passages);
+    let needed = tokens(&whole.text);
+    assert_eq!(answer(question, &passages, &FromPassages(&passages), needed), Ok(whole));
+    let short = answer(question, &passages, &FromPassages(&passages), needed - 1);
+    assert_eq!(short, Err(TooShort { needed, limit: needed - 1 }));
+}
+
+#[test]
+fn a_short_sentence_takes_a_neighbour_along() {
+    let text = "Is the weir safe? Never swim there. The undertow pulled a swimmer down in 2011.";
+    let passages = [passage(1, text, "en")];
+    let answer = ask("May I swim there, ever, never?", &passages);
+    assert!(answer.quotes.iter().all(|quote| quote.source.len() >= MIN_QUOTE), "{answer:?}");
+    assert!(!answer.quotes.is_empty());
+}
+
+#[test]
+fn odd_questions_do_no_harm() {
+    let passages = [passage(3, CRACK, "en"), passage(9, FEIJAO, "pt")];
+    let long = "first crack ".repeat(20_000);
+    for question in ["???", "\0\u{202e}", "1,950.5 °C", "é", &long, " and how ", "how", "por que"] {
+        let answer = ask(question, &passages);
+        assert_eq!(answer.pieces.concat(), answer.text);
+    }
+}

@@ -1,0 +1,248 @@
+//! One connection: a reader that hands out, a writer that takes in order, and a task per job.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use alloy_primitives::Address;
+use bytes::Bytes;
+use fonte_types::wire::{Frame, Job, MAX_FRAME, PROTOCOL, Refusal, RefusalCode, ToGateway, ToWorker};
+use futures::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::{OwnedSemaphorePermit, mpsc},
+    task::JoinSet,
+};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+use super::{
+    ServeError, Shared,
+    fetch::{Delivery, fetch},
+    follow::follow,
+};
+use crate::job::answer;
+
+/// Time to greet.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// Messages that wait for the gateway to read. When they are full, jobs and fetches wait.
+const OUTGOING: usize = 64;
+
+/// Pieces of contributions that wait to be written. When they are full, the reader waits.
+const DELIVERIES: usize = 8;
+
+type Reader<S> = SplitStream<Framed<S, LengthDelimitedCodec>>;
+type Writer<S> = SplitSink<Framed<S, LengthDelimitedCodec>, Bytes>;
+
+pub(super) async fn serve<S>(shared: Arc<Shared>, stream: S) -> Result<(), ServeError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let codec =
+        LengthDelimitedCodec::builder().big_endian().length_field_length(4).max_frame_length(MAX_FRAME).new_codec();
+    let (mut writer, mut reader) = Framed::new(stream, codec).split();
+    let hello = ToGateway::Hello {
+        protocol: PROTOCOL,
+        worker: shared.config.signer.address(),
+        models: shared.config.models.keys().copied().collect(),
+        slots: shared.config.slots,
+    };
+    send(&mut writer, hello).await?;
+    let gateway = greeting(&shared, &mut reader).await?;
+
+    let (out, outgoing) = mpsc::channel(OUTGOING);
+    let (deliver, deliveries) = mpsc::channel(DELIVERIES);
+    let mut jobs =
+        Jobs { shared: shared.clone(), gateway, out: out.clone(), running: HashMap::new(), tasks: JoinSet::new() };
+    // Everything of this connection runs inside this select; when one part ends, the others are dropped.
+    let result = tokio::select! {
+        result = read(&mut reader, &mut jobs, deliver) => result,
+        result = write(&mut writer, outgoing) => result,
+        result = fetch(shared.clone(), out.clone(), deliveries) => result,
+        () = follow(&shared) => Ok(()),
+        () = announce(&shared, out) => Ok(()),
+    };
+    jobs.end().await;
+    result
+}
+
+async fn greeting<S>(shared: &Shared, reader: &mut Reader<S>) -> Result<Address, ServeError>
+where
+    S: AsyncRead + AsyncWrite,
+{
+    let first = tokio::time::timeout(GREETING, reader.next()).await.map_err(|_| ServeError::NoGreeting(GREETING))?;
+    let Some(first) = first else { return Err(ServeError::Protocol("it closed the connection without a greeting")) };
+    match Frame::decode(&first?)? {
+        Frame::Message(ToWorker::Hello { protocol, .. }) if protocol != PROTOCOL => {
+            Err(ServeError::OtherProtocol { theirs: protocol, ours: PROTOCOL })
+        }
+        Frame::Message(ToWorker::Hello { network, .. }) if network != shared.config.network => {
+            Err(ServeError::OtherNetwork { theirs: Box::new(network), ours: Box::new(shared.config.network) })
+        }
+        Frame::Message(ToWorker::Hello { gateway, .. }) => Ok(gateway),
+        _ => Err(ServeError::Protocol("its first message is no greeting")),
+    }
+}
+
+async fn send<S: AsyncWrite + Unpin>(writer: &mut Writer<S>, message: ToGateway) -> Result<(), ServeError>
+where
+    S: AsyncRead,
+{
+    Ok(writer.send(Frame::Message(message).encode()?.into()).await?)
+}
+
+async fn write<S: AsyncRead + AsyncWrite + Unpin>(
+    writer: &mut Writer<S>,
+    mut outgoing: mpsc::Receiver<ToGateway>,
+) -> Result<(), ServeError> {
+    while let Some(message) = outgoing.recv().await {
+        send(writer, message).await?;
+    }
+    Ok(())
+}
+
+/// Says which versions are answered from: at once, and whenever that changes.
+async fn announce(shared: &Shared, out: mpsc::Sender<ToGateway>) {
+    let mut changes = shared.subscribe();
+    let mut said = None;
+    loop {
+        let versions = changes.borrow_and_update().versions();
+        if said.as_ref() != Some(&versions) {
+            said = Some(versions.clone());
+            if out.send(ToGateway::Adopted { versions }).await.is_err() {
+                return;
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read<S>(reader: &mut Reader<S>, jobs: &mut Jobs, deliver: mpsc::Sender<Delivery>) -> Result<(), ServeError>
+where
+    S: AsyncRead + AsyncWrite,
+{
+    loop {
+        let frame = tokio::select! {
+            frame = reader.next() => frame,
+            Some(finished) = jobs.tasks.join_next() => {
+                jobs.finish(finished);
+                continue;
+            }
+        };
+        let Some(frame) = frame else { return Ok(()) };
+        let delivery = match Frame::decode(&frame?)? {
+            Frame::Part(contribution, bytes) => Delivery::Part(contribution, bytes),
+            Frame::Message(ToWorker::ContributionEnd { contribution, bytes }) => Delivery::End(contribution, bytes),
+            Frame::Message(ToWorker::ContributionMissing { contribution }) => Delivery::Missing(contribution),
+            Frame::Message(ToWorker::Job(job)) => {
+                jobs.start(*job).await;
+                continue;
+            }
+            Frame::Message(ToWorker::Cancel { job }) => {
+                jobs.cancel(job);
+                continue;
+            }
+            Frame::Message(ToWorker::Hello { .. }) => return Err(ServeError::Protocol("it greeted twice")),
+        };
+        if deliver.send(delivery).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The jobs of one connection.
+struct Jobs {
+    shared: Arc<Shared>,
+    gateway: Address,
+    out: mpsc::Sender<ToGateway>,
+    /// Set to stop a job.
+    running: HashMap<u64, Arc<AtomicBool>>,
+    /// Each returns the number of its job.
+    tasks: JoinSet<u64>,
+}
+
+impl Jobs {
+    async fn start(&mut self, job: Job) {
+        let number = job.job;
+        let refusal = if self.running.contains_key(&number) {
+            refusal(RefusalCode::Invalid, format!("job {number} is running already: number jobs afresh"))
+        } else {
+            match self.shared.slots.clone().try_acquire_owned() {
+                Ok(permit) => return self.spawn(job, permit),
+                Err(_) => refusal(
+                    RefusalCode::Busy,
+                    format!("all {} slots are taken: try again or ask another worker", self.shared.config.slots),
+                ),
+            }
+        };
+        // A closed connection is noticed by the reader.
+        let _ = self.out.send(ToGateway::Refused { job: number, refusal }).await;
+    }
+
+    fn spawn(&mut self, job: Job, permit: OwnedSemaphorePermit) {
+        let number = job.job;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        self.running.insert(number, cancelled.clone());
+        let (shared, gateway, out) = (self.shared.clone(), self.gateway, self.out.clone());
+        self.tasks.spawn(async move {
+            let (stop, deltas) = (cancelled.clone(), out.clone());
+            let work = tokio::task::spawn_blocking(move || {
+                let mut emit = |text: &str| {
+                    let delta = ToGateway::Delta { job: number, text: text.to_owned() };
+                    !stop.load(Ordering::Relaxed) && deltas.blocking_send(delta).is_ok()
+                };
+                answer(&shared, gateway, &job, &mut emit)
+            });
+            let message = match work.await {
+                Ok(Ok(answer)) => ToGateway::Done { job: number, answer: Box::new(answer) },
+                Ok(Err(refusal)) => ToGateway::Refused { job: number, refusal },
+                Err(error) => {
+                    tracing::error!(job = number, %error, "a job failed");
+                    let refusal = refusal(RefusalCode::Internal, "the worker failed: try another one".into());
+                    ToGateway::Refused { job: number, refusal }
+                }
+            };
+            // The slot is free before the gateway hears of it.
+            drop(permit);
+            if !cancelled.load(Ordering::Relaxed) {
+                let _ = out.send(message).await;
+            }
+            number
+        });
+    }
+
+    fn cancel(&mut self, job: u64) {
+        if let Some(cancelled) = self.running.get(&job) {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn finish(&mut self, finished: Result<u64, tokio::task::JoinError>) {
+        match finished {
+            Ok(job) => {
+                self.running.remove(&job);
+            }
+            Err(error) => tracing::error!(%error, "a job's task failed"),
+        }
+    }
+
+    /// Stops all jobs and waits for their threads.
+    async fn end(mut self) {
+        self.running.values().for_each(|cancelled| cancelled.store(true, Ordering::Relaxed));
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+fn refusal(code: RefusalCode, message: String) -> Refusal {
+    Refusal { code, message, datanet: None }
+}

@@ -1,0 +1,267 @@
+//! Fetches what the chain lists and this host lacks, from the gateway at the other end of one connection.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io::Seek,
+    sync::Arc,
+};
+
+use fonte_types::{ContributionId, wire::ToGateway};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::{ServeError, Shared};
+use crate::library::{Acquired, LibraryError};
+
+/// Contributions asked for and not yet answered.
+const IN_FLIGHT: usize = 32;
+
+/// What is indexed at once: one search commit and one trace segment for all of them.
+const BATCH: usize = 512;
+/// Bytes of text in a batch.
+const BATCH_BYTES: u64 = 256 << 20;
+
+/// Room that metadata, salts and the index of a bundle take besides its texts, per document: eight fields of at most
+/// 64 KiB.
+const PER_DOCUMENT: u64 = 9 * (64 << 10);
+
+/// What the connection's reader hands over.
+pub(super) enum Delivery {
+    Part(ContributionId, Vec<u8>),
+    End(ContributionId, u64),
+    Missing(ContributionId),
+}
+
+/// A bundle that is arriving, in a file without a name.
+struct Incoming {
+    acquired: Acquired,
+    file: tokio::fs::File,
+    bytes: u64,
+    limit: u64,
+}
+
+struct Fetch {
+    shared: Arc<Shared>,
+    out: mpsc::Sender<ToGateway>,
+    wanted: VecDeque<Acquired>,
+    incoming: BTreeMap<ContributionId, Incoming>,
+    /// Verified and stored, to be indexed with the others.
+    stored: Vec<Acquired>,
+    stored_bytes: u64,
+    /// When to ask again for what this gateway did not have, or sent wrongly.
+    later: BTreeMap<ContributionId, Instant>,
+}
+
+/// Runs until the connection ends. Bundles arrive at the speed at which they are written: the reader waits meanwhile.
+pub(super) async fn fetch(
+    shared: Arc<Shared>,
+    out: mpsc::Sender<ToGateway>,
+    mut deliveries: mpsc::Receiver<Delivery>,
+) -> Result<(), ServeError> {
+    let mut changes = shared.subscribe();
+    // What is known already counts as a change.
+    changes.mark_changed();
+    let mut fetch = Fetch {
+        shared,
+        out,
+        wanted: VecDeque::new(),
+        incoming: BTreeMap::new(),
+        stored: Vec::new(),
+        stored_bytes: 0,
+        later: BTreeMap::new(),
+    };
+    loop {
+        let retry = fetch.later.values().min().copied();
+        let again = async move {
+            match retry {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            delivery = deliveries.recv() => match delivery {
+                Some(delivery) => fetch.take(delivery).await?,
+                None => return Ok(()),
+            },
+            changed = changes.changed() => match changed {
+                Ok(()) => fetch.plan().await?,
+                Err(_) => return Ok(()),
+            },
+            () = again => fetch.plan().await?,
+        }
+        if !fetch.ask().await {
+            return Ok(());
+        }
+        let full = fetch.stored.len() >= BATCH || fetch.stored_bytes >= BATCH_BYTES;
+        if !fetch.stored.is_empty() && (fetch.incoming.is_empty() || full) {
+            fetch.index().await?;
+        }
+    }
+}
+
+impl Fetch {
+    /// Finds out what is lacking now. What is here but not in the indexes (after a kill) is indexed without fetching.
+    async fn plan(&mut self) -> Result<(), ServeError> {
+        let now = Instant::now();
+        self.later.retain(|_, at| *at > now);
+        let busy: BTreeSet<ContributionId> = self
+            .incoming
+            .keys()
+            .chain(self.later.keys())
+            .copied()
+            .chain(self.stored.iter().map(|acquired| acquired.record.id))
+            .collect();
+        let shared = self.shared.clone();
+        let sorted = blocking(move || {
+            let view = shared.snapshot().view.clone();
+            let (mut indexed, mut stored, mut wanted) = (Vec::new(), Vec::new(), VecDeque::new());
+            let mut commons_made = false;
+            for acquired in view.wanted() {
+                let record = &acquired.record;
+                if busy.contains(&record.id) || shared.is_indexed(record.id) {
+                    continue;
+                }
+                let is_commons = shared.config.commons == Some(record.membership.datanet);
+                if is_commons && !commons_made && !shared.library.holds(record) {
+                    commons_made = true;
+                    shared.library.make_commons()?;
+                }
+                if !shared.library.holds(record) {
+                    wanted.push_back(acquired);
+                } else if shared.library.is_indexed(&acquired)? {
+                    indexed.push(record.id);
+                } else {
+                    stored.push(acquired);
+                }
+            }
+            shared.mark_indexed(indexed);
+            Ok((stored, wanted))
+        });
+        match sorted.await {
+            Ok((stored, wanted)) => {
+                self.stored_bytes += stored.iter().map(|acquired| acquired.record.text_bytes).sum::<u64>();
+                self.stored.extend(stored);
+                self.wanted = wanted;
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "cannot see what is lacking"),
+        }
+        Ok(())
+    }
+
+    /// Asks for more, up to the bound. `false` once nobody sends any more.
+    async fn ask(&mut self) -> bool {
+        while self.incoming.len() < IN_FLIGHT {
+            let Some(acquired) = self.wanted.pop_front() else { break };
+            let contribution = acquired.record.id;
+            let file = match tempfile::tempfile_in(&self.shared.config.data_dir) {
+                Ok(file) => tokio::fs::File::from_std(file),
+                Err(error) => {
+                    tracing::error!(%contribution, %error, "cannot write what arrives: check the data folder");
+                    self.postpone(contribution);
+                    continue;
+                }
+            };
+            let record = &acquired.record;
+            let limit = record.text_bytes.saturating_add(u64::from(record.documents + 1) * PER_DOCUMENT);
+            self.incoming.insert(contribution, Incoming { acquired, file, bytes: 0, limit });
+            if self.out.send(ToGateway::NeedContribution { contribution }).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn take(&mut self, delivery: Delivery) -> Result<(), ServeError> {
+        const UNASKED: ServeError = ServeError::Protocol("it sent a contribution that was not asked for");
+        match delivery {
+            Delivery::Part(id, part) => {
+                let incoming = self.incoming.get_mut(&id).ok_or(UNASKED)?;
+                incoming.bytes += part.len() as u64;
+                if incoming.bytes > incoming.limit {
+                    return Err(ServeError::Protocol("it sent more of a contribution than the chain says there is"));
+                }
+                incoming.file.write_all(&part).await?;
+            }
+            Delivery::Missing(id) => {
+                self.incoming.remove(&id).ok_or(UNASKED)?;
+                tracing::info!(contribution = %id, "the gateway does not hold a contribution; asking again later");
+                self.postpone(id);
+            }
+            Delivery::End(id, bytes) => {
+                let mut incoming = self.incoming.remove(&id).ok_or(UNASKED)?;
+                if incoming.bytes != bytes {
+                    return Err(ServeError::Protocol("a contribution ended before all of it was sent"));
+                }
+                incoming.file.flush().await?;
+                let mut file = incoming.file.into_std().await;
+                let (shared, acquired) = (self.shared.clone(), incoming.acquired);
+                let checked = blocking(move || {
+                    file.rewind().map_err(|source| fonte_corpus::store::StoreError::Io {
+                        doing: "read back",
+                        path: shared.config.data_dir.clone(),
+                        source,
+                    })?;
+                    shared.library.receive(&acquired.record, file)?;
+                    Ok(acquired)
+                });
+                match checked.await {
+                    Ok(acquired) => {
+                        self.stored_bytes += acquired.record.text_bytes;
+                        self.stored.push(acquired);
+                    }
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(contribution = %id, error, "a contribution was refused; its version is not adopted");
+                        self.postpone(id);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn index(&mut self) -> Result<(), ServeError> {
+        let batch = std::mem::take(&mut self.stored);
+        self.stored_bytes = 0;
+        let ids: Vec<ContributionId> = batch.iter().map(|acquired| acquired.record.id).collect();
+        let shared = self.shared.clone();
+        let indexed = blocking(move || {
+            // One misstated contribution must not keep the others out.
+            let (good, bad): (Vec<_>, Vec<_>) =
+                batch.into_iter().partition(|acquired| shared.library.is_as_stated(&acquired.record).is_ok());
+            shared.index(&good)?;
+            Ok(bad)
+        });
+        match indexed.await {
+            Ok(bad) => {
+                for acquired in bad {
+                    tracing::warn!(contribution = %acquired.record.id, "not what the chain says of it: not adopted");
+                    self.postpone(acquired.record.id);
+                }
+            }
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "indexing failed; trying again later");
+                ids.into_iter().for_each(|id| self.postpone(id));
+            }
+        }
+        Ok(())
+    }
+
+    fn postpone(&mut self, id: ContributionId) {
+        self.later.insert(id, Instant::now() + self.shared.config.retry);
+    }
+}
+
+/// Runs on a thread that may block.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LibraryError> + Send + 'static,
+) -> Result<T, LibraryError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        // The runtime is shutting down only after its tasks were dropped, so this is a panic: pass it on.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,217 @@
+//! The long-lived worker: configuration, what all connections share, and the wiring of one connection.
+
+mod connection;
+mod fetch;
+mod follow;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use alloy_primitives::Address;
+use alloy_signer_local::PrivateKeySigner;
+use fonte_types::{ContributionId, DatanetId, DatanetVersion, ModelId, Network, wire::FrameError};
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    adoption::{Snapshot, View},
+    ledger::Ledger,
+    library::{Acquired, Library, LibraryError},
+    model::{AnswerModel, QuoteModel},
+};
+
+/// Seconds since 1970, as the caller tells them.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// How a worker is set up.
+#[derive(Clone)]
+pub struct Config {
+    /// Folder of texts and indexes; one process uses it.
+    pub data_dir: PathBuf,
+    /// The network that receipts are bound to.
+    pub network: Network,
+    /// The worker's key: it signs receipts and can spend nothing of a payer's.
+    pub signer: PrivateKeySigner,
+    /// What answers, by the number under which it is registered.
+    pub models: BTreeMap<ModelId, Arc<dyn AnswerModel>>,
+    /// Jobs taken at once.
+    pub slots: u32,
+    /// The datanet of the commons: named in every receipt, so that boilerplate is nobody's.
+    pub commons: Option<DatanetId>,
+    /// How often the chain is asked for a new block.
+    pub poll: Duration,
+    /// How long to wait before asking a gateway again for a contribution that it did not have.
+    pub retry: Duration,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// The quote model under one number, with defaults: two slots, the chain asked four times a second, the system's
+    /// clock, and the commons where genesis puts them.
+    pub fn quote(data_dir: PathBuf, network: Network, signer: PrivateKeySigner, model: ModelId) -> Self {
+        Self {
+            data_dir,
+            network,
+            signer,
+            models: BTreeMap::from([(model, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]),
+            slots: 2,
+            commons: Some(DatanetId(1)),
+            poll: Duration::from_millis(250),
+            retry: Duration::from_secs(2),
+            clock: Arc::new(|| {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                now.map_or(0, |elapsed| elapsed.as_secs())
+            }),
+        }
+    }
+}
+
+/// A worker: cheap to clone, all clones are the same one.
+#[derive(Clone)]
+pub struct Worker {
+    shared: Arc<Shared>,
+}
+
+/// What all connections of a worker share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) library: Library,
+    pub(crate) slots: Arc<Semaphore>,
+    ledger: Arc<dyn Ledger>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    indexed: Mutex<BTreeSet<ContributionId>>,
+    /// Held while a batch is indexed: two gateways may deliver the same contribution.
+    indexing: Mutex<()>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The stream failed.
+    #[error("the connection to the gateway failed")]
+    Io(#[from] std::io::Error),
+    /// A frame could not be read.
+    #[error("the gateway sent a frame that cannot be read")]
+    Frame(#[from] FrameError),
+    /// The gateway said something out of place.
+    #[error("the gateway broke the protocol: {0}")]
+    Protocol(&'static str),
+    /// The gateway did not greet in time.
+    #[error("the gateway sent no greeting within {0:?}")]
+    NoGreeting(Duration),
+    /// The gateway speaks another version.
+    #[error("the gateway speaks protocol {theirs}, this worker {ours}: use matching releases")]
+    OtherProtocol {
+        /// Its version.
+        theirs: u32,
+        /// Ours.
+        ours: u32,
+    },
+    /// The gateway is on another network.
+    #[error("the gateway follows network {theirs:?}, this worker {ours:?}: point both at the same chain")]
+    OtherNetwork {
+        /// Its network.
+        theirs: Box<Network>,
+        /// Ours.
+        ours: Box<Network>,
+    },
+}
+
+impl Worker {
+    /// Opens the worker's folder. Nothing is fetched and nothing is answered until [`Self::serve`].
+    ///
+    /// # Errors
+    /// [`LibraryError`] if the folder cannot be used, is damaged, or is open in another process.
+    pub fn open(config: Config, ledger: Arc<dyn Ledger>) -> Result<Self, LibraryError> {
+        let library = Library::open(&config.data_dir)?;
+        let shared = Shared {
+            library,
+            slots: Arc::new(Semaphore::new(config.slots as usize)),
+            config,
+            ledger,
+            snapshot: watch::Sender::default(),
+            indexed: Mutex::default(),
+            indexing: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// The worker's address: it stands in every receipt.
+    pub fn address(&self) -> Address {
+        self.shared.config.signer.address()
+    }
+
+    /// The versions it answers from now, ascending.
+    pub fn adopted(&self) -> Vec<DatanetVersion> {
+        self.shared.snapshot().versions()
+    }
+
+    /// Serves one gateway until it closes the connection. Several gateways may be served at once, by several calls.
+    ///
+    /// # Errors
+    /// [`ServeError`] if the connection failed or the gateway broke the protocol; its jobs are forgotten then. The
+    /// worker itself stays usable.
+    pub async fn serve<S>(&self, stream: S) -> Result<(), ServeError>
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+    {
+        connection::serve(self.shared.clone(), stream).await
+    }
+}
+
+impl Shared {
+    /// What jobs are answered by from now on.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.borrow().clone()
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshot.subscribe()
+    }
+
+    /// Takes a newer view of the chain.
+    fn learn(&self, view: View) {
+        let indexed = self.indexed.lock();
+        self.snapshot.send_if_modified(|snapshot| {
+            // Two connections may read the chain at different blocks.
+            if view.block < snapshot.view.block {
+                return false;
+            }
+            let adopted = view.adoptable(&indexed);
+            *snapshot = Arc::new(Snapshot { view: Arc::new(view), adopted });
+            true
+        });
+    }
+
+    /// Indexes contributions whose texts are here, and adopts what that completes. Blocks.
+    fn index(&self, batch: &[Acquired]) -> Result<(), LibraryError> {
+        {
+            let _one_at_a_time = self.indexing.lock();
+            self.library.index(batch)?;
+        }
+        self.mark_indexed(batch.iter().map(|acquired| acquired.record.id));
+        Ok(())
+    }
+
+    fn mark_indexed(&self, ids: impl IntoIterator<Item = ContributionId>) {
+        let mut indexed = self.indexed.lock();
+        indexed.extend(ids);
+        self.snapshot.send_if_modified(|snapshot| {
+            let adopted = snapshot.view.adoptable(&indexed);
+            let changed = adopted != snapshot.adopted;
+            if changed {
+                *snapshot = Arc::new(Snapshot { view: snapshot.view.clone(), adopted });
+            }
+            changed
+        });
+    }
+
+    fn is_indexed(&self, id: ContributionId) -> bool {
+        self.indexed.lock().contains(&id)
+    }
+}
