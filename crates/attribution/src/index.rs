@@ -228,11 +228,10 @@ impl SuffixIndex {
                 let path = segment_path(&self.folder, number);
                 let temporary = path.with_extension("tmp");
                 builder.write(&temporary)?;
-                fs::rename(&temporary, &path).map_err(|source| IndexError::Io {
-                    action: "rename",
-                    path: temporary,
-                    source,
-                })?;
+                fs::rename(&temporary, &path)
+                    // The new name must be on disk before a manifest that mentions it.
+                    .and_then(|()| File::open(&self.folder)?.sync_all())
+                    .map_err(|source| IndexError::Io { action: "rename", path: temporary, source })?;
                 Some(Arc::new(Segment::open(&path)?))
             }
         };

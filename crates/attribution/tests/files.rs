@@ -94,8 +94,19 @@ fn damage_says_which_part_of_which_file() {
     let TraceError::Damaged { path: named, damage: Damage::Checksum { section, start, end } } = error else {
         panic!("{error:?}")
     };
-    assert_eq!((named, section), (path, "text"));
+    assert_eq!((&named, section), (&path, "text"));
     assert!((start..end).contains(&(text as u64)));
+    drop(index);
+
+    // The checksums themselves are checked at once.
+    bytes[text] ^= 1;
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    let error = SuffixIndex::open(folder.path(), CONFIG).err().unwrap();
+    assert!(
+        matches!(error, IndexError::Damaged { damage: Damage::Checksum { section: "checksums", .. }, .. }),
+        "{error:?}"
+    );
 }
 
 #[test]

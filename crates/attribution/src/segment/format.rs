@@ -235,3 +235,67 @@ pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes were sliced"))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A header whose own checksum holds, whatever it says.
+    fn sealed(mut header: [u8; HEADER]) -> [u8; HEADER] {
+        let crc = crc32fast::hash(&header[..HEADER - 4]);
+        header[HEADER - 4..].copy_from_slice(&crc.to_le_bytes());
+        header
+    }
+
+    #[test]
+    fn sections_follow_each_other_and_fill_the_file() {
+        for text_bytes in [0, 1, 2, 63, 64, 65, 4_096, 4_097, 1 << 20, MAX_TEXT] {
+            let layout = Layout::new(text_bytes, text_bytes / 10).unwrap();
+            let mut starts = vec![layout.documents_at, layout.text_at, layout.suffixes_at, layout.later_at];
+            starts.extend(layout.keys.iter().chain(&layout.minima).map(|level| level.0));
+            starts.extend([layout.checksums_at, layout.file_bytes]);
+            assert!(starts.is_sorted(), "{starts:?}");
+            assert!(starts[..starts.len() - 1].iter().all(|at| at % HEADER == 0));
+            assert_eq!(layout.file_bytes - layout.checksums_at, 4 * layout.chunks());
+            assert!(layout.keys.last().unwrap().1 <= FAN && layout.minima.last().is_none_or(|level| level.1 == 1));
+        }
+        assert_eq!(Layout::new(MAX_TEXT + 1, 0), None);
+        assert_eq!(Layout::new(5, 6), None);
+    }
+
+    proptest! {
+        #[test]
+        fn headers_that_lie_are_refused(text in any::<u64>(), documents in any::<u64>(), bytes in any::<u64>(), small in any::<bool>()) {
+            let mut header = encode_header(&Layout::new(100, 3).unwrap(), 7);
+            let (text, documents) = if small { (text % 5_000, documents % 5_000) } else { (text, documents) };
+            header[16..24].copy_from_slice(&text.to_le_bytes());
+            header[24..32].copy_from_slice(&documents.to_le_bytes());
+            header[32..40].copy_from_slice(&bytes.to_le_bytes());
+            prop_assert!(decode_header(&sealed(header)).is_err());
+        }
+
+        #[test]
+        fn document_tables_round_trip_and_random_ones_are_refused(
+            lengths in prop::collection::vec(0_u32..50, 0..20),
+            noise in prop::collection::vec(any::<u8>(), 24..200),
+        ) {
+            let mut start = 0;
+            let mut documents = Vec::new();
+            for (at, length) in lengths.iter().enumerate() {
+                let (contribution, document) = (ContributionId(at as u64 / 3 + 1), at as u32 % 3);
+                documents.push(Entry { contribution, document, datanet: DatanetId(2), start, length: *length });
+                start += length + 1;
+            }
+            let bytes = encode_documents(&documents);
+            prop_assert_eq!(decode_documents(&bytes, start as usize), Ok(documents.clone()));
+            prop_assert!(decode_documents(&bytes, start as usize + 1).is_err());
+            prop_assert!(decode_documents(&noise, noise.len()).is_err());
+            if documents.len() > 1 {
+                documents.swap(0, 1);
+                prop_assert!(decode_documents(&encode_documents(&documents), start as usize).is_err());
+            }
+        }
+    }
+}
