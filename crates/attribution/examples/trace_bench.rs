@@ -3,8 +3,8 @@
 //! `cargo run --release -p fonte-attribution --example trace_bench -- [--mb N] [FOLDER]...`
 //!
 //! With folders: their UTF-8 files, each folder one contribution, up to N MB (default 100). Without: a seeded generator
-//! of N MB. Prints one line per figure; CPU times hold on a busy machine, too; wall times need an
-//! idle one.
+//! of N MB. Prints one line per figure; CPU times mean
+//! something on a busy machine, too (other programs still compete for caches); wall times need an idle one.
 
 use std::{
     collections::BTreeMap,
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let index = SuffixIndex::open(folder.path(), IndexConfig::default())?;
     println!("open: {:.2} ms", opening.elapsed().as_secs_f64() * 1e3);
 
-    let half = |contribution: ContributionId, _: DatanetId| contribution.0 % 2 == 0;
+    let half = |contribution: ContributionId, _: DatanetId| contribution.0.is_multiple_of(2);
     let prompt = b"What do the sources say about this, and how sure are they? Answer in two paragraphs, please.";
     for (answers, kind) in [(&quoting, "quotes and words"), (&single, "one long quote"), (&foreign, "scrambled words")]
     {

@@ -1,6 +1,8 @@
 //! The fast path equals the brute-force reference, on texts made to be hard: small alphabets, copies of copies, long
 //! repetitions, separators inside texts, many segments, withdrawn contributions, echoes of the prompt.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use fonte_attribution::{Document, IndexConfig, Members, SpanQuery, SuffixIndex, TraceIndex, reference};
 use fonte_types::{
     ContributionId, DatanetId,

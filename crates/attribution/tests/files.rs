@@ -1,6 +1,8 @@
 //! What is on disk: damage of any byte is refused and never answers wrongly, killed builds leave nothing, segments
 //! merge, one writer at a time.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{fs, path::PathBuf};
 
 use fonte_attribution::{Damage, Document, Everyone, IndexConfig, IndexError, SuffixIndex, TraceError, TraceIndex};

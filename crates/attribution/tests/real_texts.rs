@@ -1,6 +1,8 @@
 //! The fast path equals the reference on texts that people wrote: the demo corpus, and the licences and manuals of the
 //! machine that runs the tests. What was used is printed; a corpus that is not there is named.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

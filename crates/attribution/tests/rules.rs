@@ -1,5 +1,7 @@
 //! The rules of `docs/spec/attribution.md`, one case each, with the expected bytes worked out by hand.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::collections::BTreeSet;
 
 use fonte_attribution::{
