@@ -3,8 +3,8 @@
 //! `cargo run --release -p fonte-attribution --example trace_bench -- [--mb N] [FOLDER]...`
 //!
 //! With folders: their UTF-8 files, each folder one contribution, up to N MB (default 100). Without: a seeded generator
-//! of N MB. Prints one line per figure; CPU times mean
-//! something on a busy machine, too (other programs still compete for caches); wall times need an idle one.
+//! of N MB. Prints one line per figure. CPU times mean something on a busy machine, too, though other programs compete
+//! for caches; wall times need an idle one.
 
 use std::{
     collections::BTreeMap,
