@@ -4,7 +4,7 @@ use std::{cell::RefCell, ops::Range};
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, Language as Stemming, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter,
-    TextAnalyzer,
+    TextAnalyzer, Token, TokenFilter, TokenStream, Tokenizer,
 };
 
 use crate::import::detect_language;
@@ -81,6 +81,7 @@ impl Language {
             Self::Portuguese => words
                 .filter(StopWordFilter::new(Stemming::Portuguese).expect("tantivy has a list for Portuguese"))
                 .filter(own_stop_words(PORTUGUESE_STOP_WORDS))
+                .filter(Singular)
                 .filter(Stemmer::new(Stemming::Portuguese))
                 .filter(AsciiFoldingFilter)
                 .build(),
@@ -179,6 +180,79 @@ fn with_accents(word: &str) -> Option<String> {
 
 fn own_stop_words(words: &[&str]) -> StopWordFilter {
     StopWordFilter::remove(words.iter().map(|word| (*word).to_owned()))
+}
+
+/// Takes the plural off Portuguese words before they are stemmed: the stemmer alone keeps "rio" and "rios", "estação" and
+/// "estações" apart.
+#[derive(Clone)]
+struct Singular;
+
+#[derive(Clone)]
+struct SingularTokenizer<T>(T);
+
+struct SingularStream<S>(S);
+
+impl TokenFilter for Singular {
+    type Tokenizer<T: Tokenizer> = SingularTokenizer<T>;
+
+    fn transform<T: Tokenizer>(self, tokenizer: T) -> SingularTokenizer<T> {
+        SingularTokenizer(tokenizer)
+    }
+}
+
+impl<T: Tokenizer> Tokenizer for SingularTokenizer<T> {
+    type TokenStream<'a> = SingularStream<T::TokenStream<'a>>;
+
+    fn token_stream<'a>(&'a mut self, text: &'a str) -> Self::TokenStream<'a> {
+        SingularStream(self.0.token_stream(text))
+    }
+}
+
+impl<S: TokenStream> TokenStream for SingularStream<S> {
+    fn advance(&mut self) -> bool {
+        let more = self.0.advance();
+        if more {
+            make_singular(&mut self.0.token_mut().text);
+        }
+        more
+    }
+
+    fn token(&self) -> &Token {
+        self.0.token()
+    }
+
+    fn token_mut(&mut self) -> &mut Token {
+        self.0.token_mut()
+    }
+}
+
+/// The first ending that fits is replaced, if enough of the word is left; words in "-us", "-is" and on an accented vowel
+/// ("ônibus", "lápis", "inglês") are no plurals.
+fn make_singular(word: &mut String) {
+    const ENDINGS: &[(&str, &str, usize)] = &[
+        ("ões", "ão", 1),
+        ("ães", "ão", 1),
+        ("oes", "ao", 3),
+        ("aes", "ao", 3),
+        ("ais", "al", 2),
+        ("éis", "el", 2),
+        ("eis", "el", 3),
+        ("óis", "ol", 2),
+        ("ns", "m", 2),
+        ("res", "r", 3),
+        ("zes", "z", 2),
+        ("as", "a", 2),
+        ("es", "e", 2),
+        ("os", "o", 1),
+        ("ãs", "ã", 2),
+    ];
+    let fitting = ENDINGS
+        .iter()
+        .find(|(plural, _, left)| word.strip_suffix(plural).is_some_and(|stem| stem.chars().count() >= *left));
+    if let Some((plural, singular, _)) = fitting {
+        word.truncate(word.len() - plural.len());
+        word.push_str(singular);
+    }
 }
 
 /// Question words and auxiliaries that the common list lacks: they say nothing about what is asked.

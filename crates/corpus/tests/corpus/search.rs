@@ -164,6 +164,41 @@ fn adding_again_replaces_and_what_was_not_committed_is_not_there() {
 }
 
 #[test]
+fn words_meet_their_plurals() {
+    let same = [
+        ("rio", "rios"),
+        ("estação", "estações"),
+        ("informação", "informações"),
+        ("grão", "grãos"),
+        ("canal", "canais"),
+        ("flor", "flores"),
+        ("jovem", "jovens"),
+        ("árvore", "árvores"),
+        ("cidade", "cidades"),
+        ("papel", "papéis"),
+        ("luz", "luzes"),
+        ("água", "águas"),
+        ("mão", "mãos"),
+        ("pão", "pães"),
+        ("manhã", "manhãs"),
+    ];
+    let stem = |word: &str, language| terms(word, language).remove(0).stem;
+    for (one, many) in same {
+        assert_eq!(stem(one, Language::Portuguese), stem(many, Language::Portuguese), "{one}");
+    }
+    for (one, many) in [("river", "rivers"), ("city", "cities"), ("flood", "flooding"), ("box", "boxes")] {
+        assert_eq!(stem(one, Language::English), stem(many, Language::English), "{one}");
+    }
+    for (a, b) in [("mês", "me"), ("país", "pai"), ("ônibus", "onibu")] {
+        assert_ne!(
+            stem(a, Language::Portuguese),
+            terms(b, Language::Portuguese).first().map_or("", |t| &t.stem),
+            "{a}"
+        );
+    }
+}
+
+#[test]
 fn one_writes_and_others_search() {
     let world = World::new();
     let other = SearchIndex::open(&world.folder.path().join("index")).expect("opened beside the writer");
