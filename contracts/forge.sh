@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs forge from node_modules (npm may skip the postinstall script that would link it).
+# Runs forge from node_modules, by its path: npm links no binary for the packages of one platform.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 case "$(uname -s)-$(uname -m)" in
@@ -10,6 +10,6 @@ case "$(uname -s)-$(uname -m)" in
   *) echo "no forge package for $(uname -s)-$(uname -m)" >&2; exit 1 ;;
 esac
 forge="$here/node_modules/@foundry-rs/forge-$host/bin/forge"
-[ -x "$forge" ] || { echo "$forge is missing: run 'npm ci' in $here" >&2; exit 1; }
+[ -x "$forge" ] || { echo "$forge is missing: run 'npm ci' in $here (the lock file names linux-amd64 alone; elsewhere also 'npm install --no-save @foundry-rs/forge-$host@1.7.1')" >&2; exit 1; }
 cd "$here"
 exec "$forge" "$@"
