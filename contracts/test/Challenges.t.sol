@@ -701,6 +701,7 @@ contract ChallengesTest is World {
         vm.assertTrue(batch != 0);
     }
 
+    /// forge-config: default.fuzz.runs = 64
     function testFuzzPenaltiesStayWithinTheExposure(uint128 fee, uint32 ppm, uint8 which) public {
         Story memory story = which % 2 == 0 ? copied() : invented();
         story.fee = uint128(bound(fee, 0, 30 ether));
