@@ -70,6 +70,13 @@ impl Block {
         Ok(Self(Arc::new(Inner { hash: block.header.hash_slow(), encoded, block })))
     }
 
+    /// Reads a block that this node checked before it stored it.
+    pub(crate) fn load(encoded: Bytes) -> Result<Self, BadBlock> {
+        let block = alloy_rlp::decode_exact::<fonte_evm::Block>(&encoded)?;
+        let hash = block.header.hash_slow();
+        Ok(Self(Arc::new(Inner { hash, encoded, block })))
+    }
+
     pub(crate) fn hash(&self) -> B256 {
         self.0.hash
     }

@@ -1,6 +1,11 @@
 //! The one configuration of a chain, with defaults that run.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    io::Write as _,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use alloy_primitives::{Address, B256, keccak256};
 use fonte_evm::Genesis;
@@ -130,6 +135,41 @@ impl ValidatorKeys {
         Self { network, vote }
     }
 
+    /// Reads the keys that a file holds, or makes new ones and writes them there, readable by the owner
+    /// only. The file is two lines of hexadecimal: the network secret, then the vote secret.
+    pub fn load_or_generate(path: &Path) -> Result<Self, ChainError> {
+        let io = |what, source| ChainError::Io { what, source };
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                let secrets: Vec<B256> = text
+                    .lines()
+                    .map(|line| line.trim().parse())
+                    .collect::<Result<_, _>>()
+                    .map_err(|_| ChainError::BadKey { which: "stored" })?;
+                let [network, vote] = secrets[..] else {
+                    return Err(ChainError::BadKey { which: "stored" });
+                };
+                let keys = Self::from_secrets(network.0, vote.0);
+                keys.public()?;
+                Ok(keys)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let keys = Self::generate();
+                let text = format!("{}\n{}\n", B256::from(keys.network), B256::from(keys.vote));
+                let mut options = std::fs::File::options();
+                options.write(true).create_new(true);
+                #[cfg(unix)]
+                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+                let mut file = options.open(path).map_err(|source| io("create the validator's key file", source))?;
+                file.write_all(text.as_bytes())
+                    .and_then(|()| file.sync_all())
+                    .map_err(|source| io("write the validator's key file", source))?;
+                Ok(keys)
+            }
+            Err(source) => Err(io("read the validator's key file", source)),
+        }
+    }
+
     /// **Public** keys' secrets, the same for everyone, for development only. Only the first 64 are
     /// recognised and refused elsewhere, so the index is taken modulo 64.
     #[must_use]
@@ -180,4 +220,85 @@ pub struct ValidatorAddress {
     pub keys: ValidatorPublic,
     /// Its peer-to-peer address.
     pub address: SocketAddr,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> ChainConfig {
+        let genesis = Genesis {
+            chain_id: 1,
+            timestamp: 0,
+            gas_limit: 30_000_000,
+            base_fee: 1_000_000_000,
+            alloc: Vec::new(),
+            predeploys: Vec::new(),
+            calls: Vec::new(),
+        };
+        ChainConfig::single("unused", genesis, ValidatorKeys::generate())
+    }
+
+    fn member(keys: &ValidatorKeys) -> ValidatorAddress {
+        ValidatorAddress { keys: keys.public().unwrap(), address: SocketAddr::from(([127, 0, 0, 1], 1)) }
+    }
+
+    #[test]
+    fn configurations_that_cannot_run_are_named() {
+        let check = |change: &dyn Fn(&mut ChainConfig), expected: &str| {
+            let mut config = config();
+            change(&mut config);
+            let found = match config.checked_validators() {
+                Ok(_) => "runs".to_owned(),
+                Err(error) => format!("{error:?}"),
+            };
+            assert!(found.starts_with(expected), "{expected}: {found}");
+        };
+        check(&|_| {}, "runs");
+        check(&|c| c.validators = vec![member(&ValidatorKeys::generate())], "NotAValidator");
+        let two = |c: &mut ChainConfig| c.validators = vec![member(&c.keys), member(&ValidatorKeys::generate())];
+        check(&two, "Setting { name: \"listen\"");
+        check(
+            &|c| {
+                two(c);
+                c.listen.set_port(7);
+            },
+            "runs",
+        );
+        check(&|c| c.heartbeat = Duration::from_millis(1), "Setting { name: \"heartbeat\"");
+        check(&|c| c.min_block_interval = c.heartbeat, "Setting { name: \"min_block_interval\"");
+        check(&|c| c.keys = ValidatorKeys::development(3), "DevelopmentKey { index: 0 }");
+        check(
+            &|c| {
+                c.keys = ValidatorKeys::development(3);
+                c.development = true;
+            },
+            "runs",
+        );
+        // Half a development key is one, too.
+        let half = |c: &mut ChainConfig| {
+            let public = ValidatorKeys::development(5);
+            c.keys = ValidatorKeys::from_secrets(*c.keys.network_secret(), *public.vote_secret());
+        };
+        check(&half, "DevelopmentKey { index: 0 }");
+        check(&|c| c.keys = ValidatorKeys::from_secrets([1; 32], [0; 32]), "BadKey { which: \"vote\" }");
+    }
+
+    #[test]
+    fn keys_are_made_once_and_not_shown() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys");
+        let made = ValidatorKeys::load_or_generate(&path).unwrap();
+        let read = ValidatorKeys::load_or_generate(&path).unwrap();
+        assert_eq!(made.public().unwrap(), read.public().unwrap());
+        assert_ne!(made.public().unwrap(), ValidatorKeys::generate().public().unwrap());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert_eq!(format!("{made:?}"), "ValidatorKeys(secret)");
+        std::fs::write(&path, "not a key").unwrap();
+        assert!(ValidatorKeys::load_or_generate(&path).is_err());
+    }
 }

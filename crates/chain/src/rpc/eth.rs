@@ -52,10 +52,6 @@ impl Eth {
         Self { ledger, config, filters }
     }
 
-    fn next_base_fee(&self) -> u64 {
-        next_base_fee(self.ledger.head().header())
-    }
-
     /// What a new transaction should tip: the suggestion, or while blocks are full, what got in.
     fn suggested_tip(&self) -> U256 {
         let head = self.ledger.head();
@@ -322,7 +318,11 @@ impl EthereumServer for Eth {
     }
 
     fn gas_price(&self) -> RpcResult<U256> {
-        Ok(U256::from(self.next_base_fee()).saturating_add(self.suggested_tip()))
+        // Not below the latest block's base fee either: that is what estimates run under.
+        let head = self.ledger.head();
+        let latest = head.header().base_fee_per_gas.unwrap_or_default();
+        let base_fee = latest.max(next_base_fee(head.header()));
+        Ok(U256::from(base_fee).saturating_add(self.suggested_tip()))
     }
 
     fn max_priority_fee_per_gas(&self) -> RpcResult<U256> {

@@ -268,7 +268,7 @@ impl Store {
         let Some(row) = self.blocks.get(number.to_be_bytes()).during("read a block")? else {
             return Ok(None);
         };
-        Block::decode(alloy_primitives::Bytes::copy_from_slice(&row))
+        Block::load(alloy_primitives::Bytes::copy_from_slice(&row))
             .map(Some)
             .map_err(|error| self.damaged(&format!("block {number}: {error}")))
     }

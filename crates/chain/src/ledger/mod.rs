@@ -437,3 +437,6 @@ fn build_genesis(genesis: &Genesis) -> Result<(ExecutedBlock, Block), ChainError
 fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

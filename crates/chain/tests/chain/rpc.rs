@@ -1,14 +1,12 @@
 //! One validator, used as Ethereum tools use a node.
 
-mod common;
-
 use std::time::{Duration, Instant};
 
+use crate::common::*;
 use alloy_network::TransactionBuilder as _;
 use alloy_primitives::{Address, B256, U256};
 use alloy_provider::Provider as _;
 use alloy_rpc_types_eth::{BlockId, BlockNumberOrTag, Filter, TransactionRequest};
-use common::*;
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,6 +156,11 @@ async fn refusals_in_the_words_of_ethereum() {
     let fees = |request: TransactionRequest| {
         request.with_max_fee_per_gas(5_000_000_000).with_max_priority_fee_per_gas(1_000_000_000).with_gas_limit(21_000)
     };
+    // The suggested price of a legacy transaction is enough for its own estimate.
+    let price = provider.get_gas_price().await.unwrap();
+    let legacy = transfer(to, U256::ONE).with_gas_price(price).with_from(accounts()[0].address());
+    assert_eq!(provider.estimate_gas(legacy).await.unwrap(), 21_000);
+
     let low = refused(fees(transfer(to, U256::ONE)).with_nonce(0)).await;
     assert!(low.starts_with("nonce too low"), "{low}");
     let poor = refused(fees(transfer(to, coins(5_000)))).await;

@@ -1,87 +1,18 @@
 //! What survives a kill: everything that was told to be final.
 //!
-//! A child process of this test runs the chain. It is killed at points inside the commit of a block
+//! A child process (`child.rs`) runs the chain. It is killed at points inside the commit of a block
 //! (`FONTE_TEST_CRASH`, which aborts) and at arbitrary moments under load (SIGKILL).
 
-mod common;
-
-use std::{
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use alloy_primitives::{Address, B256, U256};
-use alloy_provider::Provider;
-use common::*;
+use alloy_provider::{DynProvider, Provider as _};
 use fonte_chain::{Chain, ChainConfig, ChainError};
 
-const DIRECTORY: &str = "FONTE_TEST_DIRECTORY";
-const CHAIN_ID: &str = "FONTE_TEST_CHAIN_ID";
-
-/// Not a test: the program that the tests below run and kill.
-#[test]
-#[ignore = "run by the other tests as a child process"]
-fn child() {
-    let Ok(directory) = std::env::var(DIRECTORY) else {
-        return;
-    };
-    let chain_id = std::env::var(CHAIN_ID).unwrap().parse().unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let chain = start(config(Path::new(&directory), chain_id)).await;
-        println!("\nrpc {}", chain.rpc_url());
-        panic!("ended: {}", chain.failed().await);
-    });
-}
-
-struct Node {
-    child: Child,
-    url: String,
-}
-
-impl Node {
-    fn start(directory: &Path, chain_id: u64, crash: Option<&str>) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args(["--exact", "child", "--ignored", "--nocapture"])
-            .env(DIRECTORY, directory)
-            .env(CHAIN_ID, chain_id.to_string())
-            .stdout(Stdio::piped());
-        if let Some(point) = crash {
-            command.env("FONTE_TEST_CRASH", point);
-        }
-        let mut child = command.spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = lines
-            .find_map(|line| Some(line.ok()?.strip_prefix("rpc ")?.to_owned()))
-            .expect("the child says where it listens");
-        // Keep reading, or the child's output blocks it.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url }
-    }
-
-    async fn exited(&mut self) {
-        until(|| std::future::ready(self.child.try_wait().unwrap())).await;
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // Already gone where the test went as planned.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::{child::Node, common::*};
 
 /// What the chain said was final: number, hash and state root of each block.
-async fn history(provider: &impl Provider) -> Vec<(B256, B256)> {
+async fn history(provider: &DynProvider) -> Vec<(B256, B256)> {
     let latest = provider.get_block_number().await.unwrap();
     let mut blocks = Vec::new();
     for number in 0..=latest {
@@ -95,20 +26,24 @@ async fn history(provider: &impl Provider) -> Vec<(B256, B256)> {
 /// `nonce`, and that the chain goes on.
 async fn resumes(directory: &Path, chain_id: u64, before: &[(B256, B256)], nonce: u64) -> u64 {
     let chain = start(config(directory, chain_id)).await;
-    let provider = wallet(&chain.rpc_url(), 0);
+    // Another account than the one that sent before: blocks that were under way may still become final
+    // and use its nonces.
+    let provider = wallet(&chain.rpc_url(), 1);
     let after = history(&provider).await;
     assert!(after.len() >= before.len(), "{} < {}", after.len(), before.len());
     assert_eq!(&after[..before.len()], before);
-    let me = accounts()[0].address();
-    assert!(provider.get_transaction_count(me).await.unwrap() >= nonce);
+    let sender = accounts()[0].address();
+    assert!(provider.get_transaction_count(sender).await.unwrap() >= nonce);
     for _ in 0..2 {
         assert!(send(&provider, transfer(Address::repeat_byte(3), U256::ONE)).await.status());
     }
-    let latest = provider.get_transaction_count(me).await.unwrap();
+    let latest = provider.get_transaction_count(sender).await.unwrap();
     chain.shutdown().await.unwrap();
     latest
 }
 
+/// The points exist only in builds with debug assertions.
+#[cfg(debug_assertions)]
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_inside_a_commit() {
     let dir = tempfile::tempdir().unwrap();
@@ -127,7 +62,7 @@ async fn killed_inside_a_commit() {
         };
         // At least two blocks ahead: blocks that consensus finalized and the store had not yet
         // applied may be delivered while the child starts.
-        let mut node = Node::start(dir.path(), chain_id, Some(&format!("{place}@{}", crash_at + 2)));
+        let mut node = Node::start(dir.path(), chain_id, &[("FONTE_TEST_CRASH", format!("{place}@{}", crash_at + 2))]);
         let provider = wallet(&node.url, 0);
         for _ in 0..20 {
             let sent = provider.send_transaction(transfer(Address::repeat_byte(3), U256::ONE)).await;
@@ -158,7 +93,7 @@ async fn killed_under_load() {
     let chain_id = fresh_chain_id();
     let mut nonce = 0;
     for round in 0..5u64 {
-        let node = Node::start(dir.path(), chain_id, None);
+        let node = Node::start(dir.path(), chain_id, &[]);
         let provider = wallet(&node.url, 0);
         let me = accounts()[0].address();
         let sending = {
@@ -231,11 +166,11 @@ async fn damage_is_named() {
         let db = fjall::Database::builder(dir.path().join("state")).open().unwrap();
         let accounts = db.keyspace("accounts", Default::default).unwrap();
         let key = Address::repeat_byte(3);
-        let mut row = accounts.get(key).unwrap().unwrap().to_vec();
+        let mut row = accounts.get(key.as_slice()).unwrap().unwrap().to_vec();
         // RLP of [nonce, balance, code hash]: list prefix, 0x80, 0x01, ...
-        assert_eq!(row[2..4], [0x80, 0x01]);
-        row[3] = 0x02;
-        accounts.insert(key, row).unwrap();
+        assert_eq!(row[1..3], [0x80, 0x01]);
+        row[2] = 0x02;
+        accounts.insert(key.as_slice(), row).unwrap();
         db.persist(fjall::PersistMode::SyncAll).unwrap();
     }
     let error = Chain::start(config(dir.path(), chain_id)).await.unwrap_err();

@@ -1,11 +1,10 @@
 //! What the tests of this crate share: a funded genesis, a contract, a provider.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
 use alloy_network::{EthereumWallet, TransactionBuilder as _};
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
-use alloy_provider::{Provider, ProviderBuilder};
+use alloy_provider::{DynProvider, Provider as _, ProviderBuilder};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_chain::{Chain, ChainConfig, ChainHandle, Genesis};
@@ -70,23 +69,23 @@ pub async fn start(config: ChainConfig) -> ChainHandle {
     chain
 }
 
-pub fn reader(chain: &ChainHandle) -> impl Provider + Clone + use<> {
-    ProviderBuilder::new().connect_http(chain.rpc_url().parse().unwrap())
+pub fn reader(chain: &ChainHandle) -> DynProvider {
+    ProviderBuilder::new().connect_http(chain.rpc_url().parse().unwrap()).erased()
 }
 
 /// A provider that fills nonces and fees and signs as account `index`.
-pub fn wallet(url: &str, index: usize) -> impl Provider + Clone + use<> {
+pub fn wallet(url: &str, index: usize) -> DynProvider {
     let wallet = EthereumWallet::from(accounts()[index].clone());
-    ProviderBuilder::new().wallet(wallet).connect_http(url.parse().unwrap())
+    ProviderBuilder::new().wallet(wallet).connect_http(url.parse().unwrap()).erased()
 }
 
-pub async fn send(provider: &impl Provider, request: TransactionRequest) -> TransactionReceipt {
+pub async fn send(provider: &DynProvider, request: TransactionRequest) -> TransactionReceipt {
     let pending = provider.send_transaction(request).await.unwrap();
     receipt(provider, *pending.tx_hash()).await
 }
 
 /// Waits for the receipt.
-pub async fn receipt(provider: &impl Provider, hash: B256) -> TransactionReceipt {
+pub async fn receipt(provider: &DynProvider, hash: B256) -> TransactionReceipt {
     until(|| async { provider.get_transaction_receipt(hash).await.ok().flatten() }).await
 }
 
