@@ -290,7 +290,7 @@ impl Passages for Shelf<'_> {
             let bundle = self.library.store.bundle_of(contribution)?;
             let (_, metadata) = bundle.describe(document)?;
             let text = bundle.text(document)?;
-            let windows = if text.len() <= WHOLE { vec![0..text.len()] } else { windows(&text, ranges) };
+            let windows = windows(&text, ranges);
             found.extend(windows.into_iter().map(|window| FoundPassage {
                 contribution,
                 document,
@@ -318,8 +318,13 @@ impl Passages for Shelf<'_> {
     }
 }
 
-/// Passages with what stands around them, cut at paragraph ends where those are near, merged where they touch.
+/// Passages with what stands around them, cut at paragraph ends where those are near, merged where they touch. A short
+/// text is one window.
 fn windows(text: &str, mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    if text.len() <= WHOLE {
+        let whole = 0..text.len();
+        return Vec::from([whole]);
+    }
     ranges.sort_by_key(|range| range.start);
     let mut windows: Vec<Range<usize>> = Vec::new();
     for range in ranges {

@@ -205,7 +205,9 @@ fn candidates(clause: &Clause, passages: &[Passage<'_>]) -> Vec<Found> {
         let read = score::read(passage, memory);
         for index in 0..read.sentences.len() {
             let sentence = &read.sentences[index];
-            if sentence.heading || sentence.range.len() > MAX_SENTENCE {
+            // A question in a text is not an answer to one.
+            let asks = passage.text[sentence.range.clone()].ends_with('?');
+            if asks || sentence.heading || sentence.range.len() > MAX_SENTENCE {
                 continue;
             }
             let score = read.score(index, clause);
@@ -248,25 +250,27 @@ fn extend(text: &str, read: &Read, index: usize, clause: &Clause) -> Option<Rang
             range.start = other.range.start;
         }
     }
-    if let Some((at, other)) = after {
-        if read.adds(at, index, clause) >= WORTH_EXTENDING && other.range.end - range.start <= MAX_EXTENDED {
-            range.end = other.range.end;
-        }
+    if let Some((at, other)) = after
+        && read.adds(at, index, clause) >= WORTH_EXTENDING
+        && other.range.end - range.start <= MAX_EXTENDED
+    {
+        range.end = other.range.end;
     }
-    // Too short to be attributed: with a neighbour, of whichever paragraph.
+    // Too short to be attributed: with the sentences around it. Never across a blank line, which parts the quotes of an
+    // answer.
     let (mut first, mut last) = (index, index);
     while range.len() < MIN_QUOTE {
-        if last + 1 < sentences.len() && sentences[last + 1].range.len() <= MAX_SENTENCE {
-            last += 1;
-            range.end = range.end.max(sentences[last].range.end);
-        } else if first > 0 && sentences[first - 1].range.len() <= MAX_SENTENCE {
-            first -= 1;
-            range.start = range.start.min(sentences[first].range.start);
+        if let Some((at, other)) = neighbour(Some(last + 1)) {
+            last = at;
+            range.end = range.end.max(other.range.end);
+        } else if let Some((at, other)) = neighbour(first.checked_sub(1)) {
+            first = at;
+            range.start = range.start.min(other.range.start);
         } else {
             return None;
         }
     }
-    Some(range)
+    (range.len() <= MAX_SENTENCE + MIN_QUOTE).then_some(range)
 }
 
 /// Whether a sentence begins with a word that points back.

@@ -179,10 +179,10 @@ const FRACTION: u32 = 6;
 fn log2(value: u64) -> i32 {
     let value = value.max(1);
     let whole = 63 - value.leading_zeros();
-    let mut mantissa = u128::from(value) << 32 >> whole;
+    let mut mantissa = (u128::from(value) << 32) >> whole;
     let mut result = whole as i32;
     for _ in 0..FRACTION {
-        mantissa = mantissa * mantissa >> 32;
+        mantissa = (mantissa * mantissa) >> 32;
         result <<= 1;
         if mantissa >= 2 << 32 {
             mantissa >>= 1;

@@ -92,9 +92,9 @@ where
     }
 }
 
-async fn send<S: AsyncWrite + Unpin>(writer: &mut Writer<S>, message: ToGateway) -> Result<(), ServeError>
+async fn send<S>(writer: &mut Writer<S>, message: ToGateway) -> Result<(), ServeError>
 where
-    S: AsyncRead,
+    S: AsyncRead + AsyncWrite + Unpin,
 {
     Ok(writer.send(Frame::Message(message).encode()?.into()).await?)
 }

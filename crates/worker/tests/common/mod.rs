@@ -1,6 +1,6 @@
 //! A world for tests: documents as a gateway holds them, a chain in memory, and a gateway that follows a script.
 
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
