@@ -9,8 +9,7 @@ use alloy_provider::{DynProvider, Provider, ProviderBuilder};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_signer_local::PrivateKeySigner;
 use fonte_types::{
-    ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, bundle::Terms,
-    ids::Membership,
+    ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, bundle::Terms, ids::Membership,
 };
 use serde::{Deserialize, Serialize};
 
@@ -128,9 +127,7 @@ pub struct ModelRecord {
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The address is not one.
-    #[error(
-        "{0:?} is not an http URL: give the chain's JSON-RPC address, such as http://127.0.0.1:8545"
-    )]
+    #[error("{0:?} is not an http URL: give the chain's JSON-RPC address, such as http://127.0.0.1:8545")]
     Url(String),
     /// The node did not answer, or answered with an error.
     #[error("the chain at {url} did not serve {what}: {source}")]
@@ -199,43 +196,18 @@ impl Client {
             None => ProviderBuilder::new().connect_http(parsed).erased(),
         };
         provider.client().set_poll_interval(POLL);
-        let rpc = |what, source: Box<dyn std::error::Error + Send + Sync>| ClientError::Rpc {
-            url: url.into(),
-            what,
-            source,
-        };
-        let chain_id = provider
-            .get_chain_id()
-            .await
-            .map_err(|e| rpc("its chain id", e.into()))?;
-        let code = provider
-            .get_code_at(addresses::SETTLEMENT)
-            .await
-            .map_err(|e| rpc("its contracts", e.into()))?;
+        let rpc =
+            |what, source: Box<dyn std::error::Error + Send + Sync>| ClientError::Rpc { url: url.into(), what, source };
+        let chain_id = provider.get_chain_id().await.map_err(|e| rpc("its chain id", e.into()))?;
+        let code = provider.get_code_at(addresses::SETTLEMENT).await.map_err(|e| rpc("its contracts", e.into()))?;
         if code.is_empty() {
-            return Err(ClientError::NoContract {
-                url: url.into(),
-                address: addresses::SETTLEMENT,
-            });
+            return Err(ClientError::NoContract { url: url.into(), address: addresses::SETTLEMENT });
         }
         let settlement = Settlement::new(addresses::SETTLEMENT, &provider);
-        let network_id = settlement
-            .networkId()
-            .call()
-            .await
-            .map_err(|e| rpc("its network id", e.into()))?;
-        let network = Network {
-            chain_id,
-            network_id,
-            settlement: addresses::SETTLEMENT,
-            datanets: addresses::DATANETS,
-        };
-        Ok(Self {
-            url: url.into(),
-            provider,
-            network,
-            sender,
-        })
+        let network_id = settlement.networkId().call().await.map_err(|e| rpc("its network id", e.into()))?;
+        let network =
+            Network { chain_id, network_id, settlement: addresses::SETTLEMENT, datanets: addresses::DATANETS };
+        Ok(Self { url: url.into(), provider, network, sender })
     }
 
     /// The network that signatures are bound to.
@@ -283,11 +255,7 @@ impl Client {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        result.map_err(|source| ClientError::Rpc {
-            url: self.url.to_string(),
-            what,
-            source: source.into(),
-        })
+        result.map_err(|source| ClientError::Rpc { url: self.url.to_string(), what, source: source.into() })
     }
 
     /// Number of the latest (final) block.
@@ -304,10 +272,7 @@ impl Client {
     /// Every datanet.
     pub async fn datanets(&self) -> Result<Vec<DatanetRecord>, ClientError> {
         let contract = self.datanets_contract();
-        let count = self.reading(
-            "the number of datanets",
-            contract.datanetCount().call().await,
-        )?;
+        let count = self.reading("the number of datanets", contract.datanetCount().call().await)?;
         let mut datanets = Vec::with_capacity(count as usize);
         for id in 1..=count {
             let read = self.reading("a datanet", contract.datanet(id).call().await)?;
@@ -319,33 +284,18 @@ impl Client {
     /// The latest version of every datanet, ascending.
     pub async fn versions(&self) -> Result<Vec<DatanetVersion>, ClientError> {
         let datanets = self.datanets().await?;
-        Ok(datanets
-            .iter()
-            .map(|d| DatanetVersion {
-                datanet: d.id,
-                version: d.version,
-            })
-            .collect())
+        Ok(datanets.iter().map(|d| DatanetVersion { datanet: d.id, version: d.version }).collect())
     }
 
     /// Every revealed contribution with an id of at least `first`, ascending.
-    pub async fn contributions(
-        &self,
-        first: ContributionId,
-    ) -> Result<Vec<ContributionRecord>, ClientError> {
+    pub async fn contributions(&self, first: ContributionId) -> Result<Vec<ContributionRecord>, ClientError> {
         let contract = self.datanets_contract();
-        let count = self.reading(
-            "the number of contributions",
-            contract.contributionCount().call().await,
-        )?;
+        let count = self.reading("the number of contributions", contract.contributionCount().call().await)?;
         let mut records = Vec::new();
         let mut next = first.0.max(1);
         while next <= count {
             let limit = alloy_primitives::U256::from(PAGE);
-            let page = self.reading(
-                "contributions",
-                contract.contributions(next, limit).call().await,
-            )?;
+            let page = self.reading("contributions", contract.contributions(next, limit).call().await)?;
             records.extend(page.into_iter().filter_map(convert::contribution));
             next += PAGE;
         }
@@ -353,10 +303,7 @@ impl Client {
     }
 
     /// One contribution, if it was revealed.
-    pub async fn contribution(
-        &self,
-        id: ContributionId,
-    ) -> Result<Option<ContributionRecord>, ClientError> {
+    pub async fn contribution(&self, id: ContributionId) -> Result<Option<ContributionRecord>, ClientError> {
         let read = self.datanets_contract().contribution(id.0).call().await;
         Ok(convert::contribution(self.reading("a contribution", read)?))
     }
@@ -374,32 +321,24 @@ impl Client {
     }
 
     /// Sends a transaction and waits until it is final; a revert becomes an error with its decoded reason.
-    pub async fn send<D: CallDecoder + Send + Sync>(
+    pub async fn send<P: Provider, D: CallDecoder + Send + Sync>(
         &self,
         what: &'static str,
-        call: CallBuilder<DynProvider, D>,
+        call: CallBuilder<P, D>,
     ) -> Result<TransactionReceipt, ClientError> {
         let pending = match call.send().await {
             Ok(pending) => pending,
             Err(error) => {
                 return Err(match revert_reason(&error) {
                     Some(reason) => ClientError::Refused { what, reason },
-                    None => ClientError::Rpc {
-                        url: self.url.to_string(),
-                        what,
-                        source: error.into(),
-                    },
+                    None => ClientError::Rpc { url: self.url.to_string(), what, source: error.into() },
                 });
             }
         };
         let hash = *pending.tx_hash();
         let receipt = self.reading(what, pending.get_receipt().await)?;
         if !receipt.status() {
-            return Err(ClientError::Reverted {
-                what,
-                hash,
-                reason: "the chain says no more".into(),
-            });
+            return Err(ClientError::Reverted { what, hash, reason: "the chain says no more".into() });
         }
         Ok(receipt)
     }
@@ -415,7 +354,6 @@ pub fn revert_reason(error: &alloy_contract::Error) -> Option<String> {
         .or_else(|_| Challenges::ChallengesErrors::abi_decode(&data).map(|e| format!("{e:?}")))
         .or_else(|_| Models::ModelsErrors::abi_decode(&data).map(|e| format!("{e:?}")));
     Some(named.unwrap_or_else(|_| {
-        alloy_sol_types::decode_revert_reason(&data)
-            .unwrap_or_else(|| format!("reverted with {data}"))
+        alloy_sol_types::decode_revert_reason(&data).unwrap_or_else(|| format!("reverted with {data}"))
     }))
 }

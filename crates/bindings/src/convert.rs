@@ -13,9 +13,7 @@ use fonte_types::{
 };
 
 use crate::{
-    client::{
-        ContributionRecord, ContributionStatus, DatanetRecord, ModelRecord, Policy, ReviewRule,
-    },
+    client::{ContributionRecord, ContributionStatus, DatanetRecord, ModelRecord, Policy, ReviewRule},
     contracts::{
         IDatanets,
         challenges::{IChallenges, ISettlement as IChallengedSettlement},
@@ -29,19 +27,11 @@ pub fn policy(policy: &Policy) -> IDatanets::Policy {
     let flags = [policy.index, policy.train, policy.quote, policy.private];
     IDatanets::Policy {
         licence: policy.licence.clone(),
-        flags: flags
-            .iter()
-            .enumerate()
-            .map(|(bit, on)| u8::from(*on) << bit)
-            .sum(),
+        flags: flags.iter().enumerate().map(|(bit, on)| u8::from(*on) << bit).sum(),
         review: policy.review as u8,
         curatorPpm: policy.curator_ppm,
         priceFloor: policy.price_floor,
-        jurisdictions: policy
-            .jurisdictions
-            .iter()
-            .map(|code| FixedBytes(*code))
-            .collect(),
+        jurisdictions: policy.jurisdictions.iter().map(|code| FixedBytes(*code)).collect(),
     }
 }
 
@@ -56,19 +46,10 @@ pub fn datanet(id: DatanetId, datanet: IDatanets::Datanet) -> DatanetRecord {
             train: flag(1),
             quote: flag(2),
             private: flag(3),
-            review: if datanet.policy.review == 0 {
-                ReviewRule::Open
-            } else {
-                ReviewRule::Curator
-            },
+            review: if datanet.policy.review == 0 { ReviewRule::Open } else { ReviewRule::Curator },
             curator_ppm: datanet.policy.curatorPpm,
             price_floor: datanet.policy.priceFloor,
-            jurisdictions: datanet
-                .policy
-                .jurisdictions
-                .iter()
-                .map(|code| code.0)
-                .collect(),
+            jurisdictions: datanet.policy.jurisdictions.iter().map(|code| code.0).collect(),
         },
         name: datanet.name,
         curator: datanet.curator,
@@ -116,10 +97,7 @@ pub fn model(id: ModelId, model: IModels::Model) -> ModelRecord {
                 developer: model.terms.splits.developerPpm,
                 data: model.terms.splits.dataPpm,
             },
-            prices: Prices {
-                input: model.terms.priceIn,
-                output: model.terms.priceOut,
-            },
+            prices: Prices { input: model.terms.priceIn, output: model.terms.priceOut },
         },
         datanets: model.terms.datanets.into_iter().map(DatanetId).collect(),
     }
@@ -180,10 +158,7 @@ pub fn receipt(receipt: &AnswerReceipt) -> IChallenges::AnswerReceipt {
         versions: signed
             .versions
             .iter()
-            .map(|v| IChallenges::DatanetVersion {
-                datanet: v.datanet,
-                version: v.version,
-            })
+            .map(|v| IChallenges::DatanetVersion { datanet: v.datanet, version: v.version })
             .collect(),
         promptRoot: signed.promptRoot,
         answerRoot: signed.answerRoot,
@@ -193,14 +168,7 @@ pub fn receipt(receipt: &AnswerReceipt) -> IChallenges::AnswerReceipt {
         seed: signed.seed,
         fee: signed.fee,
         methodVersion: signed.methodVersion,
-        shares: signed
-            .shares
-            .iter()
-            .map(|s| IChallenges::Share {
-                contribution: s.contribution,
-                ppm: s.ppm,
-            })
-            .collect(),
+        shares: signed.shares.iter().map(|s| IChallenges::Share { contribution: s.contribution, ppm: s.ppm }).collect(),
         evidenceHash: signed.evidenceHash,
         issuedAt: signed.issuedAt,
     }

@@ -61,8 +61,7 @@ impl Parameters {
 }
 
 /// Sender of the genesis calls: an address without a key.
-pub const REGISTRAR: Address =
-    alloy_primitives::address!("f017e000000000000000000000000000000000ff");
+pub const REGISTRAR: Address = alloy_primitives::address!("f017e000000000000000000000000000000000ff");
 
 /// A contract that exists from genesis on: its constructor runs at its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,11 +78,7 @@ pub struct Predeploy {
 pub fn predeploys(parameters: &Parameters) -> Vec<Predeploy> {
     let with = |code: &Bytes, arguments: Vec<u8>| Bytes::from([code.as_ref(), &arguments].concat());
     vec![
-        Predeploy {
-            name: "FonteToken",
-            address: addresses::FONTE_TOKEN,
-            init_code: FonteToken::BYTECODE.clone(),
-        },
+        Predeploy { name: "FonteToken", address: addresses::FONTE_TOKEN, init_code: FonteToken::BYTECODE.clone() },
         Predeploy {
             name: "Datanets",
             address: addresses::DATANETS,
@@ -134,10 +129,7 @@ pub fn predeploys(parameters: &Parameters) -> Vec<Predeploy> {
             address: addresses::CHALLENGES,
             init_code: with(
                 &Challenges::BYTECODE,
-                Challenges::constructorCall {
-                    settlement_: addresses::SETTLEMENT,
-                }
-                .abi_encode(),
+                Challenges::constructorCall { settlement_: addresses::SETTLEMENT }.abi_encode(),
             ),
         },
     ]
@@ -168,11 +160,7 @@ pub struct Commons {
 /// Creates the commons datanet (number 1, curated by the registrar, which has no key) and registers its contributions,
 /// which so precede everyone's.
 pub fn commons_calls(parameters: &Parameters, commons: &[Commons]) -> Vec<Call> {
-    let call = |data: Vec<u8>| Call {
-        from: parameters.registrar,
-        to: addresses::DATANETS,
-        data: data.into(),
-    };
+    let call = |data: Vec<u8>| Call { from: parameters.registrar, to: addresses::DATANETS, data: data.into() };
     let create = Datanets::createCall {
         name: COMMONS_NAME.into(),
         policy: crate::convert::policy(&crate::client::Policy {

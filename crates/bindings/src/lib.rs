@@ -21,12 +21,7 @@ pub mod genesis;
 pub use client::{Client, ClientError, ContributionRecord, DatanetRecord, ModelRecord};
 
 /// The contracts, as the compiler described them.
-#[allow(
-    missing_docs,
-    clippy::too_many_arguments,
-    clippy::all,
-    reason = "generated from the ABI"
-)]
+#[allow(missing_docs, clippy::too_many_arguments, clippy::all, reason = "generated from the ABI")]
 pub mod contracts {
     alloy_sol_types::sol!(
         #[sol(rpc)]

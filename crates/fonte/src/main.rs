@@ -1,2 +1,64 @@
-//! The `fonte` binary.
-fn main() {}
+//! The `fonte` binary: the command line, and the wiring of all roles in one process or apart.
+//!
+//! `fonte demo` runs the main job end to end: documents in, questions asked, fees settled, receipts checked, a liar
+//! caught. Everything that decides something lives in the crates; here it is wired and shown.
+
+mod account;
+mod args;
+mod challenge;
+mod context;
+mod datanet;
+mod demo;
+mod embedded;
+mod gateway_api;
+mod key_commands;
+mod keys;
+mod money;
+mod publish;
+mod receipt;
+mod say;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use eyre::Result;
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("fonte: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("fonte: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one command; `false` where it worked and the answer is no.
+async fn run(cli: Cli) -> Result<bool> {
+    let common = cli.common;
+    match cli.command {
+        Command::Demo(demo) => demo::run(demo, common.json).await?,
+        Command::Up(up) => up::run(&common, up).await?,
+        Command::Keys(keys) => key_commands::run(&common, keys)?,
+        Command::Datanet(datanet) => datanet::run(&common, datanet).await?,
+        Command::Ask(ask) => account::ask(&common, ask).await?,
+        Command::Receipt(receipt) => return receipt::run(&common, receipt).await,
+        Command::Account(account) => account::run(&common, account).await?,
+    }
+    Ok(true)
+}

@@ -1,0 +1,244 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+/// answer -> why -> who got paid -> check it yourself.
+#[derive(Debug, Parser)]
+#[command(name = "fonte", version, about, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Where keys, publications and, for `up`, the whole network live.
+    #[arg(long, global = true, env = "FONTE_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The chain's JSON-RPC.
+    #[arg(long, global = true, env = "FONTE_RPC_URL", default_value = "http://127.0.0.1:8545", value_name = "URL")]
+    pub(crate) rpc_url: String,
+    /// The gateway.
+    #[arg(long, global = true, env = "FONTE_GATEWAY", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    pub(crate) gateway: String,
+    /// The key to sign with: a keystore's name, dev:NAME, or 0x and 64 hexadecimal digits.
+    #[arg(long, global = true, env = "FONTE_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the main job on an embedded network, then exit.
+    Demo(Demo),
+    /// Run everything embedded until Ctrl-C; prints URLs, keys and an API key.
+    Up(Up),
+    /// Keys: encrypted keystores on this machine.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Datanets: create, publish, list, show, withdraw.
+    #[command(subcommand)]
+    Datanet(Datanet),
+    /// Ask a question.
+    Ask(Ask),
+    /// Receipts: show, verify, explain, challenge.
+    #[command(subcommand)]
+    Receipt(Receipt),
+    /// Money: deposit, limit, balance, earnings.
+    #[command(subcommand)]
+    Account(Account),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Your own documents instead of the shipped corpus: each sub-folder is one contributor.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) docs: Option<PathBuf>,
+    /// A question; may be given several times.
+    #[arg(long, value_name = "Q")]
+    pub(crate) question: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Where gateway and OpenAI API listen.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Where the chain's JSON-RPC listens.
+    #[arg(long, default_value = "127.0.0.1:8545", value_name = "ADDR")]
+    pub(crate) rpc_listen: SocketAddr,
+    /// Start with the shipped demo corpus published.
+    #[arg(long)]
+    pub(crate) with_demo_corpus: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Make a key and store it encrypted (keystore v3).
+    New {
+        /// Its name.
+        name: String,
+    },
+    /// Store a given private key encrypted; it is read from FONTE_SECRET or asked for.
+    Import {
+        /// Its name.
+        name: String,
+    },
+    /// The stored keys.
+    List,
+    /// Address of a key.
+    Show {
+        /// Its name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Datanet {
+    /// Create a datanet; the key becomes its curator.
+    Create(DatanetCreate),
+    /// Publish a folder: .md, .txt, .html, UTF-8 files without extension, and .gz of these.
+    Publish(DatanetPublish),
+    /// All datanets.
+    List,
+    /// A datanet and its contributions.
+    Show {
+        /// Name or number.
+        datanet: String,
+    },
+    /// Accept pending contributions as the curator.
+    Accept {
+        /// Numbers of the contributions.
+        #[arg(required = true)]
+        contributions: Vec<u64>,
+    },
+    /// Take a contribution back: no later version holds it.
+    Withdraw {
+        /// Number of the contribution.
+        contribution: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DatanetCreate {
+    /// Its name.
+    pub(crate) name: String,
+    /// SPDX expression that applies to documents which state none.
+    #[arg(long, default_value = "CC-BY-4.0", value_name = "SPDX")]
+    pub(crate) licence: String,
+    /// Who admits contributions: open (anyone) or curator (you).
+    #[arg(long, default_value = "curator", value_parser = ["open", "curator"], value_name = "RULE")]
+    pub(crate) review: String,
+    /// Models may not be trained on it.
+    #[arg(long)]
+    pub(crate) no_train: bool,
+    /// Answers may not quote it.
+    #[arg(long)]
+    pub(crate) no_quote: bool,
+    /// Private requests may not use it.
+    #[arg(long)]
+    pub(crate) no_private: bool,
+    /// ISO 3166-1 alpha-2 code of a jurisdiction whose rules it declares; may be given several times.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) jurisdiction: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DatanetPublish {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+    /// The datanet, by name or number.
+    #[arg(long, value_name = "DATANET")]
+    pub(crate) datanet: String,
+    /// Name to publish under; the folder's name otherwise.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Who is paid; the signing key otherwise.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) payee: Option<alloy_primitives::Address>,
+    /// Publish nothing if any file cannot be published.
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Ask {
+    /// The question.
+    pub(crate) question: String,
+    /// The API key.
+    #[arg(long, env = "FONTE_API_KEY", hide_env_values = true, value_name = "KEY")]
+    pub(crate) api_key: String,
+    /// The model; fonte-quote:NAME restricts it to a datanet.
+    #[arg(long, default_value = "fonte-quote", value_name = "MODEL")]
+    pub(crate) model: String,
+    /// Evidence for the payer only.
+    #[arg(long)]
+    pub(crate) private: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Receipt {
+    /// The receipt and what it rests on.
+    Show {
+        /// File or id.
+        receipt: String,
+    },
+    /// Recompute it: each check passed, failed (naming what differs) or not checkable without something.
+    Verify {
+        /// File or id.
+        receipt: String,
+        /// Make the checks that need the chain, too.
+        #[arg(long)]
+        chain: bool,
+    },
+    /// Who, in which role, worth what, paid how much.
+    Explain {
+        /// File or id.
+        receipt: String,
+    },
+    /// Recompute the attribution from the texts of the named versions, and challenge it on chain if it is wrong.
+    Challenge {
+        /// File or id.
+        receipt: String,
+        /// Say what would be sent, and send nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    /// Add coins to a payer's deposit (the key's, unless another is named).
+    Deposit {
+        /// Amount in FNT, such as 2.5.
+        amount: String,
+        /// Whose deposit.
+        #[arg(long, value_name = "ADDRESS")]
+        payer: Option<alloy_primitives::Address>,
+    },
+    /// Get an API key from the gateway and let it spend up to a limit.
+    Limit {
+        /// Cumulative limit in FNT; 0 revokes.
+        amount: String,
+        /// Change the limit of this session key instead of making an API key.
+        #[arg(long, value_name = "ADDRESS")]
+        session_key: Option<alloy_primitives::Address>,
+    },
+    /// Coins, deposit, limit and what has been spent.
+    Balance {
+        /// Whose; the key's otherwise.
+        address: Option<alloy_primitives::Address>,
+    },
+    /// What each document has earned.
+    Earnings {
+        /// Whose; the key's otherwise.
+        address: Option<alloy_primitives::Address>,
+    },
+}

@@ -1,0 +1,241 @@
+//! Recomputing a receipt's attribution from the texts, and turning a fault into a challenge on chain.
+
+use std::{path::Path, sync::Arc};
+
+use alloy_primitives::{Address, B256};
+use eyre::{Result, WrapErr, bail, eyre};
+use fonte_attribution::{
+    Document, IndexConfig, SuffixIndex,
+    audit::{Fault, faults},
+};
+use fonte_bindings::{Client, ContributionRecord, contracts::challenges::IChallenges, convert};
+use fonte_corpus::{Bundle, Store};
+use fonte_types::{
+    ContributionId, DatanetId, WINDOW,
+    bundle::{ReceiptBundle, Terms},
+    evidence::{Evidence, Source},
+    merkle::CommittedText,
+    settlement::Row,
+};
+use serde::Serialize;
+
+use crate::gateway_api::{GatewayApi, SettlementState};
+
+/// The texts of the versions that a receipt names, checked against the chain, and an index over them.
+pub(crate) struct Auditor {
+    index: SuffixIndex,
+    store: Store,
+    members: Vec<ContributionRecord>,
+}
+
+/// What became of a challenge.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Challenged {
+    pub(crate) caught: bool,
+    pub(crate) kind: &'static str,
+    pub(crate) run: u32,
+    pub(crate) answer_start: u32,
+    pub(crate) answer_end: u32,
+    /// Who was credited, and who should have been.
+    pub(crate) credited: String,
+    pub(crate) rightful: String,
+    pub(crate) harmed: Address,
+    #[serde(with = "fonte_types::wei")]
+    pub(crate) harm_wei: u128,
+    #[serde(with = "fonte_types::wei")]
+    pub(crate) penalty_wei: u128,
+    #[serde(with = "fonte_types::wei")]
+    pub(crate) burnt_wei: u128,
+    pub(crate) tx: B256,
+}
+
+impl Auditor {
+    /// Fetches what is missing, checks every text against its root on chain, and indexes it.
+    pub(crate) async fn prepare(
+        folder: &Path,
+        client: &Client,
+        gateway: &GatewayApi,
+        bundle: &ReceiptBundle,
+    ) -> Result<Self> {
+        let records = client.contributions(ContributionId(1)).await?;
+        let members: Vec<_> =
+            records.into_iter().filter(|r| r.membership.is_member_of_any(&bundle.receipt.versions)).collect();
+        let store = Store::open(&folder.join("store")).wrap_err("opening the auditor's store")?;
+        for member in &members {
+            if store.holds(member.root) {
+                continue;
+            }
+            let bytes = gateway
+                .bundle(member.id)
+                .await
+                .wrap_err_with(|| format!("contribution {} cannot be audited without its texts", member.id))?;
+            store.receive(member.root, bytes.as_slice()).wrap_err_with(|| {
+                format!("the texts of contribution {} do not lead to its root on chain", member.id)
+            })?;
+        }
+        let index_folder = folder.join(format!("index-{}", bundle.id));
+        let index = SuffixIndex::open(&index_folder, IndexConfig::default()).wrap_err("opening the auditor's index")?;
+        if index.stats().documents == 0 {
+            let documents = documents(&store, &members)?;
+            index.add(documents).wrap_err("indexing the texts")?;
+        }
+        Ok(Self { index, store, members })
+    }
+
+    fn is_member(&self, contribution: ContributionId, datanet: DatanetId) -> bool {
+        self.members.iter().any(|m| m.id == contribution && m.membership.datanet == datanet)
+    }
+
+    fn bundle(&self, contribution: ContributionId) -> Result<Arc<Bundle>> {
+        let member = self.members.iter().find(|member| member.id == contribution);
+        let member = member.ok_or_else(|| eyre!("contribution {contribution} is in none of the named versions"))?;
+        Ok(self.store.bundle(member.root)?)
+    }
+
+    /// Every provable fault of the receipt; none for an honest one.
+    pub(crate) fn faults(&self, bundle: &ReceiptBundle) -> Result<Vec<Fault>> {
+        let texts =
+            |contribution, document| self.bundle(contribution).ok()?.text(document).ok().map(String::into_bytes);
+        let members = |contribution, datanet| self.is_member(contribution, datanet);
+        faults(bundle, &self.index, &texts, &members).wrap_err("recomputing the attribution")
+    }
+
+    /// Sends the challenge that a fault calls for, and waits until it is final.
+    pub(crate) async fn challenge(
+        &self,
+        client: &Client,
+        bundle: &ReceiptBundle,
+        standing: &SettlementState,
+        fault: Fault,
+    ) -> Result<Challenged> {
+        let row = row_opening(bundle, standing)?;
+        let (kind, number) = match fault {
+            Fault::NotThere { run, .. } => ("not_there", run),
+            Fault::Earlier { run, .. } => ("earlier", run),
+        };
+        let run = run_opening(bundle, number)?;
+        let challenged = &bundle.runs[number as usize];
+        let contract = client.challenges_contract();
+        let (receipt, rightful) = match fault {
+            Fault::NotThere { position, .. } => {
+                let answer = open_answer(bundle, position, position + 1)?;
+                let offset = challenged.offset + u64::from(position - challenged.match_start);
+                let source = self.open_source(bundle, challenged.source, challenged.document, offset, offset + 1)?;
+                let call = contract.challengeNotThere(row, run, position, answer, source);
+                (client.send("the challenge (not there)", call).await?, Source::Nobody)
+            }
+            Fault::Earlier { position, source, document, offset, .. } => {
+                let window = WINDOW as u32;
+                let answer = open_answer(bundle, position, position + window)?;
+                let opened = self.open_source(bundle, source, document, offset, offset + u64::from(window))?;
+                let call = contract.challengeEarlier(row, run, position, offset, answer, opened);
+                (client.send("the challenge (earlier)", call).await?, source)
+            }
+        };
+        let event = receipt
+            .decoded_log::<fonte_bindings::contracts::challenges::Challenges::Challenged>()
+            .ok_or_else(|| eyre!("the challenge was accepted and said nothing"))?;
+        Ok(Challenged {
+            caught: true,
+            kind,
+            run: number,
+            answer_start: challenged.start,
+            answer_end: challenged.end,
+            credited: describe(challenged.source),
+            rightful: describe(rightful),
+            harmed: event.harmed,
+            harm_wei: event.harm.saturating_to(),
+            penalty_wei: event.penalty.saturating_to(),
+            burnt_wei: event.burnt.saturating_to(),
+            tx: receipt.transaction_hash,
+        })
+    }
+
+    fn open_source(
+        &self,
+        bundle: &ReceiptBundle,
+        source: Source,
+        document: u32,
+        start: u64,
+        end: u64,
+    ) -> Result<IChallenges::SourceOpening> {
+        match source {
+            Source::Nobody => bail!("nobody holds no text"),
+            Source::Prompt => {
+                let prompt = CommittedText::prompt(bundle.prompt.text.as_bytes(), bundle.prompt.salt)?;
+                Ok(IChallenges::SourceOpening {
+                    contribution: source.code(),
+                    document: 0,
+                    path: Vec::new(),
+                    text: convert::text(&prompt.open_range(start, end)?),
+                })
+            }
+            Source::Contribution(id) => {
+                let range = usize::try_from(start)?..usize::try_from(end)?;
+                let opening = self.bundle(id)?.open_range(document, range)?;
+                Ok(IChallenges::SourceOpening {
+                    contribution: source.code(),
+                    document,
+                    path: opening.path.clone(),
+                    text: convert::text(&opening.chunks),
+                })
+            }
+        }
+    }
+}
+
+/// A source in words.
+pub(crate) fn describe(source: Source) -> String {
+    match source {
+        Source::Nobody => "nobody".into(),
+        Source::Prompt => "prompt".into(),
+        Source::Contribution(id) => id.to_string(),
+    }
+}
+
+fn documents(store: &Store, members: &[ContributionRecord]) -> Result<Vec<Document>> {
+    let mut documents = Vec::new();
+    for member in members {
+        let bundle = store.bundle(member.root)?;
+        for document in 0..bundle.documents() {
+            documents.push(Document {
+                contribution: member.id,
+                document,
+                datanet: member.membership.datanet,
+                text: bundle.text(document)?.into_bytes(),
+            });
+        }
+    }
+    Ok(documents)
+}
+
+fn open_answer(bundle: &ReceiptBundle, start: u32, end: u32) -> Result<IChallenges::TextOpening> {
+    let answer = CommittedText::answer(bundle.answer.text.as_bytes(), bundle.answer.salt)?;
+    Ok(convert::text(&answer.open_range(start.into(), end.into())?))
+}
+
+fn run_opening(bundle: &ReceiptBundle, number: u32) -> Result<IChallenges::RunOpening> {
+    let evidence = Evidence::new(bundle.runs.clone(), bundle.receipt.answer_bytes)?;
+    let opening = evidence.open(number, &bundle.other_channels).ok_or_else(|| eyre!("there is no run {number}"))?;
+    Ok(convert::run(&opening, &bundle.receipt))
+}
+
+fn row_opening(bundle: &ReceiptBundle, standing: &SettlementState) -> Result<IChallenges::RowOpening> {
+    let (Some(batch), Some(opening)) = (standing.batch, standing.opening.as_ref()) else {
+        bail!("receipt {} is {}: only a settled one can be challenged", bundle.id, standing.state);
+    };
+    let row = Row::of(bundle.id, &bundle.receipt);
+    Ok(IChallenges::RowOpening {
+        batch,
+        index: opening.index,
+        payer: bundle.receipt.payer,
+        row: convert::challenged_row(&row),
+        path: opening.path.clone(),
+    })
+}
+
+/// The model's terms as registered now, to compare with the bundle's.
+pub(crate) async fn registered_terms(client: &Client, bundle: &ReceiptBundle) -> Result<Option<Terms>> {
+    let models = client.models().await?;
+    Ok(models.into_iter().find(|model| model.id == bundle.receipt.model).map(|model| model.terms))
+}

@@ -1,0 +1,186 @@
+//! The gateway as its clients see it: HTTP and JSON.
+
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, Bytes};
+use eyre::{Result, WrapErr, bail};
+use fonte_types::{ContributionId, bundle::ReceiptBundle, receipt::ContributionTerms};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::say::say;
+
+/// A connection to one gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct GatewayApi {
+    base: String,
+    http: reqwest::Client,
+}
+
+/// Answer to a commit.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Committed {
+    pub(crate) id: ContributionId,
+    pub(crate) block: Option<u64>,
+}
+
+/// A reveal to relay.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RevealItem {
+    pub(crate) id: ContributionId,
+    pub(crate) terms: ContributionTerms,
+    pub(crate) contributor: Address,
+    pub(crate) signature: Bytes,
+}
+
+/// Answer to a reveal.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Revealed {
+    pub(crate) id: ContributionId,
+    pub(crate) ok: bool,
+    #[serde(default)]
+    pub(crate) block: Option<u64>,
+    #[serde(default)]
+    pub(crate) error: Option<String>,
+}
+
+/// A fresh API key.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct ApiKey {
+    pub(crate) api_key: String,
+    pub(crate) session_key: Address,
+    pub(crate) gateway: Address,
+}
+
+/// Where a receipt was settled.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct SettlementState {
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) batch: Option<u64>,
+    #[serde(default)]
+    pub(crate) opening: Option<RowPlace>,
+}
+
+/// A row's place in its batch.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct RowPlace {
+    pub(crate) index: u32,
+    pub(crate) path: Vec<B256>,
+}
+
+impl GatewayApi {
+    pub(crate) fn new(base: &str) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .build()
+            .wrap_err("preparing the HTTP client")?;
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
+    }
+
+    async fn read<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
+        let response = request.send().await.wrap_err_with(|| {
+            say!(
+                "no gateway answers at {}: start one with `fonte up`, or give --gateway URL",
+                "nenhum gateway responde em {}: inicie um com `fonte up` ou informe --gateway URL",
+                self.base
+            )
+        })?;
+        let status = response.status();
+        let body = response.bytes().await.wrap_err("reading the gateway's answer")?;
+        if !status.is_success() {
+            let error: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let message = error["error"]["message"]
+                .as_str()
+                .map_or_else(|| String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned(), ToOwned::to_owned);
+            bail!("the gateway refused ({status}): {message}");
+        }
+        serde_json::from_slice(&body).wrap_err_with(|| {
+            format!(
+                "the gateway's answer is not as expected: {}",
+                String::from_utf8_lossy(&body[..body.len().min(300)])
+            )
+        })
+    }
+
+    fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.get(format!("{}{path}", self.base))
+    }
+
+    fn post(&self, path: &str, body: &impl Serialize) -> reqwest::RequestBuilder {
+        self.http.post(format!("{}{path}", self.base)).json(body)
+    }
+
+    /// What the gateway says of itself.
+    pub(crate) async fn network(&self) -> Result<Value> {
+        self.read(self.get("/fonte/v1/network")).await
+    }
+
+    /// Asks the gateway for an API key of this payer.
+    pub(crate) async fn api_key(&self, payer: Address) -> Result<ApiKey> {
+        self.read(self.post("/fonte/v1/api-keys", &json!({ "payer": payer }))).await
+    }
+
+    /// A chat completion with one question.
+    pub(crate) async fn ask(&self, api_key: &str, model: &str, question: &str, private: bool) -> Result<Value> {
+        let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": question }] });
+        if private {
+            body["fonte"] = json!({ "visibility": "private" });
+        }
+        self.read(self.post("/v1/chat/completions", &body).bearer_auth(api_key)).await
+    }
+
+    /// A stored receipt.
+    pub(crate) async fn receipt(&self, id: B256, api_key: Option<&str>) -> Result<ReceiptBundle> {
+        let mut request = self.get(&format!("/fonte/v1/receipts/{id}"));
+        if let Some(key) = api_key {
+            request = request.bearer_auth(key);
+        }
+        self.read(request).await
+    }
+
+    /// Where a receipt was settled.
+    pub(crate) async fn settlement(&self, id: B256) -> Result<SettlementState> {
+        self.read(self.get(&format!("/fonte/v1/receipts/{id}/settlement"))).await
+    }
+
+    /// What an address has earned, per document.
+    pub(crate) async fn earnings(&self, address: Address) -> Result<Value> {
+        self.read(self.get(&format!("/fonte/v1/earnings/{address}"))).await
+    }
+
+    /// Relays commits.
+    pub(crate) async fn commit(&self, commitments: &[B256]) -> Result<Vec<Committed>> {
+        let items: Vec<_> = commitments.iter().map(|commitment| json!({ "commitment": commitment })).collect();
+        self.read(self.post("/fonte/v1/contributions/commit", &items)).await
+    }
+
+    /// Uploads a bundle's bytes.
+    pub(crate) async fn upload(&self, id: ContributionId, bundle: &std::path::Path) -> Result<()> {
+        // Read whole: a bundle is bounded to 256 MiB, and the usual one is a few hundred kilobytes.
+        let bytes = tokio::fs::read(bundle).await.wrap_err_with(|| format!("reading {}", bundle.display()))?;
+        let url = format!("{}/fonte/v1/contributions/{id}/bundle", self.base);
+        let _: Value = self.read(self.http.put(url).body(bytes)).await?;
+        Ok(())
+    }
+
+    /// Relays reveals.
+    pub(crate) async fn reveal(&self, items: &[RevealItem]) -> Result<Vec<Revealed>> {
+        self.read(self.post("/fonte/v1/contributions/reveal", &items)).await
+    }
+
+    /// Relays a withdrawal.
+    pub(crate) async fn withdraw(&self, id: ContributionId, deadline: u64, signature: &Bytes) -> Result<Value> {
+        let body = json!({ "deadline": deadline, "signature": signature });
+        self.read(self.post(&format!("/fonte/v1/contributions/{id}/withdraw"), &body)).await
+    }
+
+    /// Downloads the texts and salts of an open contribution.
+    pub(crate) async fn bundle(&self, id: ContributionId) -> Result<Vec<u8>> {
+        let response = self.get(&format!("/fonte/v1/contributions/{id}/bundle")).send().await?;
+        if !response.status().is_success() {
+            bail!("the gateway does not give out contribution {id} ({})", response.status());
+        }
+        Ok(response.bytes().await?.to_vec())
+    }
+}

@@ -1,0 +1,296 @@
+//! `fonte receipt show|verify|explain|challenge`.
+
+use std::path::Path;
+
+use alloy_primitives::B256;
+use eyre::{Result, WrapErr, eyre};
+use fonte_bindings::Client;
+use fonte_types::{
+    bundle::{Check, Outcome, ReceiptBundle, Verification, verify},
+    evidence::Source,
+    fees::credits,
+    merkle::root_from_path,
+    settlement::Row,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    args::{Common, Receipt},
+    challenge::{Auditor, describe, registered_terms},
+    context::Context,
+    gateway_api::{GatewayApi, SettlementState},
+    money::{fnt, percent},
+    say::say,
+};
+
+/// Runs a receipt command; `false` where the answer is no (a receipt that fails, nothing to challenge).
+pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
+    match command {
+        Receipt::Show { receipt } => {
+            let bundle = load(common, &receipt).await?;
+            println!("{}", serde_json::to_string_pretty(&bundle)?);
+            Ok(true)
+        }
+        Receipt::Verify { receipt, chain } => {
+            let bundle = load(common, &receipt).await?;
+            let mut checks = verify(&bundle).checks;
+            if chain {
+                let context = Context::read_only(common).await?;
+                let standing = context.gateway.settlement(bundle.id).await.ok();
+                checks.retain(|check| check.name != "completeness");
+                checks.extend(chain_checks(&context.client, &bundle, standing.as_ref()).await?);
+                checks.push(completeness(&context, &bundle).await);
+            }
+            let verification = Verification::of(checks);
+            print_verification(common.json, &verification)?;
+            Ok(verification.ok)
+        }
+        Receipt::Explain { receipt } => {
+            let bundle = load(common, &receipt).await?;
+            let standing = GatewayApi::new(&common.gateway)?.settlement(bundle.id).await.ok();
+            explain(common.json, &bundle, standing.as_ref())?;
+            Ok(true)
+        }
+        Receipt::Challenge { receipt, dry_run } => challenge(common, &receipt, dry_run).await,
+    }
+}
+
+/// Reads a bundle from a file, or asks the gateway for an id.
+async fn load(common: &Common, receipt: &str) -> Result<ReceiptBundle> {
+    let path = Path::new(receipt);
+    if path.exists() {
+        let bytes = std::fs::read(path).wrap_err_with(|| format!("reading {}", path.display()))?;
+        return serde_json::from_slice(&bytes)
+            .wrap_err_with(|| say!("{} is not a receipt bundle", "{} não é um pacote de recibo", path.display()));
+    }
+    let id: B256 = receipt.parse().map_err(|_| {
+        eyre!(say!(
+            "{receipt:?} is neither a file nor a receipt's id (0x and 64 hexadecimal digits)",
+            "{receipt:?} não é um arquivo nem o id de um recibo (0x e 64 dígitos hexadecimais)"
+        ))
+    })?;
+    GatewayApi::new(&common.gateway)?.receipt(id, std::env::var("FONTE_API_KEY").ok().as_deref()).await
+}
+
+/// The checks that need the chain.
+pub(crate) async fn chain_checks(
+    client: &Client,
+    bundle: &ReceiptBundle,
+    standing: Option<&SettlementState>,
+) -> Result<Vec<Check>> {
+    let failed = |differs: &str, why: String| Outcome::Failed { differs: differs.into(), why };
+    let network = if client.network() == &bundle.network {
+        Outcome::Passed
+    } else {
+        failed("network", format!("{} is another network", client.url()))
+    };
+    let terms = match registered_terms(client, bundle).await? {
+        Some(terms) if terms == bundle.terms => Outcome::Passed,
+        Some(_) => failed("terms", "the chain has other terms for this model".into()),
+        None => failed("receipt.model", "the chain knows no such model".into()),
+    };
+    let mut contributions = Outcome::Passed;
+    for cited in &bundle.cited {
+        let place = format!("cited[{}]", cited.contribution);
+        contributions = match client.contribution(cited.contribution).await? {
+            None => failed(&place, "the chain knows no such contribution".into()),
+            Some(record) if record.root != cited.root => {
+                failed(&place, format!("its root on chain is {}", record.root))
+            }
+            Some(record) if record.contributor != cited.contributor => {
+                failed(&place, format!("{} signed it", record.contributor))
+            }
+            Some(record) if !record.membership.is_member_of_any(&bundle.receipt.versions) => {
+                failed(&place, "it is in none of the named versions".into())
+            }
+            Some(_) => continue,
+        };
+        break;
+    }
+    let settled = match standing.and_then(|s| s.batch.zip(s.opening.as_ref())) {
+        None => Outcome::NotCheckable { without: "a settlement: it waits for its batch".into() },
+        Some((batch, opening)) => {
+            let on_chain = client.settlement_contract().batch(batch).call().await?;
+            let leaf = Row::of(bundle.id, &bundle.receipt).leaf(bundle.receipt.payer);
+            match root_from_path(leaf, opening.index, on_chain.rows, &opening.path) {
+                Ok(root) if root == on_chain.rowsRoot => Outcome::Passed,
+                Ok(_) => failed("row", format!("batch {batch} settled another row at {}", opening.index)),
+                Err(error) => failed("row", error.to_string()),
+            }
+        }
+    };
+    Ok(vec![
+        Check { name: "network", outcome: network },
+        Check { name: "terms on chain", outcome: terms },
+        Check { name: "contributions on chain", outcome: contributions },
+        Check { name: "settled as written", outcome: settled },
+    ])
+}
+
+/// Recomputes the attribution from the texts.
+async fn completeness(context: &Context, bundle: &ReceiptBundle) -> Check {
+    let audited = async {
+        let folder = context.data_dir.join("audit");
+        let auditor = Auditor::prepare(&folder, &context.client, &context.gateway, bundle).await?;
+        auditor.faults(bundle)
+    };
+    let outcome = match audited.await {
+        Ok(faults) => match faults.first() {
+            None => Outcome::Passed,
+            Some(fault) => {
+                Outcome::Failed { differs: "runs".into(), why: format!("the texts say otherwise: {fault:?}") }
+            }
+        },
+        Err(error) => Outcome::NotCheckable { without: format!("the texts of the named versions: {error:#}") },
+    };
+    Check { name: "completeness", outcome }
+}
+
+pub(crate) fn print_verification(json: bool, verification: &Verification) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(verification)?);
+        return Ok(());
+    }
+    for check in &verification.checks {
+        match &check.outcome {
+            Outcome::Passed => println!("  ok      {}", check.name),
+            Outcome::Failed { differs, why } => println!("  FAILED  {}: {differs}: {why}", check.name),
+            Outcome::NotCheckable { without } => {
+                println!(
+                    "  {}  {}: {}",
+                    say!("?     ", "?     "),
+                    check.name,
+                    say!("not checkable without {without}", "não verificável sem {without}")
+                );
+            }
+        }
+    }
+    match &verification.differs {
+        None => println!("{}", say!("the receipt holds", "o recibo confere")),
+        Some(differs) => println!(
+            "{}",
+            say!("the receipt does NOT hold: {differs} differs", "o recibo NÃO confere: {differs} difere")
+        ),
+    }
+    Ok(())
+}
+
+/// Who, in which role, worth what, paid how much.
+fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState>) -> Result<()> {
+    let receipt = &bundle.receipt;
+    let paid = credits(receipt.fee, &bundle.terms.splits, &receipt.shares);
+    let state = standing.map_or("unknown", |standing| standing.state.as_str());
+    let mut rows: Vec<(Value, String)> = Vec::new();
+    for (share, (contribution, wei)) in receipt.shares.as_slice().iter().zip(&paid.contributions) {
+        let cited = bundle.cited.iter().find(|cited| cited.contribution == *contribution);
+        let titles: Vec<&str> =
+            cited.map(|c| c.documents.iter().map(|d| d.metadata.title.as_str()).collect()).unwrap_or_default();
+        let who = cited.map(|c| c.contributor).unwrap_or_default();
+        let payee = cited.map(|c| c.payee).unwrap_or_default();
+        let bytes: u32 =
+            bundle.runs.iter().filter(|r| r.source == Source::Contribution(*contribution)).map(|r| r.bytes()).sum();
+        rows.push((
+            json!({"role": "source", "who": who, "payee": payee, "contribution": contribution, "documents": titles,
+                   "bytes": bytes, "share_ppm": share.ppm, "wei": wei.to_string()}),
+            say!(
+                "source      contribution {contribution} by {who}: {} — {bytes} bytes, {} of the data pool, {} FNT to {payee}",
+                "fonte       contribuição {contribution} de {who}: {} — {bytes} bytes, {} do fundo de dados, {} FNT para {payee}",
+                titles.join("; "),
+                percent(share.ppm),
+                fnt(*wei)
+            ),
+        ));
+    }
+    rows.push((
+        json!({"role": "worker", "who": receipt.worker, "wei": paid.worker.to_string()}),
+        say!("machine     {} — {} FNT", "máquina     {} — {} FNT", receipt.worker, fnt(paid.worker)),
+    ));
+    rows.push((
+        json!({"role": "developer", "model": bundle.model_name, "wei": paid.developer.to_string()}),
+        say!(
+            "model       {} — {} FNT to its developer",
+            "modelo      {} — {} FNT para quem o desenvolveu",
+            bundle.model_name,
+            fnt(paid.developer)
+        ),
+    ));
+    rows.push((
+        json!({"role": "treasury", "unattributed_ppm": receipt.shares.unattributed_ppm(), "wei": paid.treasury.to_string()}),
+        say!(
+            "commons     protocol, dust and {} that no source explains — {} FNT",
+            "comum       protocolo, centavos e {} que nenhuma fonte explica — {} FNT",
+            percent(receipt.shares.unattributed_ppm()),
+            fnt(paid.treasury)
+        ),
+    ));
+    if json {
+        let rows: Vec<_> = rows.into_iter().map(|(row, _)| row).collect();
+        let object = json!({"receipt": bundle.id, "fee_wei": receipt.fee.to_string(), "state": state, "paid": rows});
+        println!("{}", serde_json::to_string_pretty(&object)?);
+        return Ok(());
+    }
+    println!(
+        "{}",
+        say!("receipt {}: fee {} FNT, {state}", "recibo {}: taxa {} FNT, {state}", bundle.id, fnt(receipt.fee))
+    );
+    for (_, line) in rows {
+        println!("  {line}");
+    }
+    for run in bundle.runs.iter().filter(|run| run.source != Source::Nobody) {
+        let text = bundle.answer.text.get(run.start as usize..run.end as usize).unwrap_or("…");
+        println!("  [{:>4}..{:<4}] {} «{}»", run.start, run.end, describe(run.source), text.trim());
+    }
+    Ok(())
+}
+
+async fn challenge(common: &Common, receipt: &str, dry_run: bool) -> Result<bool> {
+    let bundle = load(common, receipt).await?;
+    let context = if dry_run { Context::read_only(common).await? } else { Context::signing(common).await? };
+    let auditor = Auditor::prepare(&context.data_dir.join("audit"), &context.client, &context.gateway, &bundle).await?;
+    let faults = auditor.faults(&bundle)?;
+    let Some(fault) = faults.first().copied() else {
+        let nothing = say!(
+            "every byte is credited as the texts say: nothing to challenge",
+            "cada byte está creditado como dizem os textos: nada a contestar"
+        );
+        if common.json {
+            println!("{}", json!({"caught": false, "why": nothing}));
+        } else {
+            println!("{nothing}");
+        }
+        return Ok(false);
+    };
+    if dry_run {
+        println!(
+            "{}",
+            if common.json {
+                json!({"caught": null, "fault": format!("{fault:?}")}).to_string()
+            } else {
+                format!("{fault:?}")
+            }
+        );
+        return Ok(true);
+    }
+    let standing = context.gateway.settlement(bundle.id).await?;
+    let challenged = auditor.challenge(&context.client, &bundle, &standing, fault).await?;
+    if common.json {
+        println!("{}", serde_json::to_string_pretty(&challenged)?);
+    } else {
+        println!(
+            "{}",
+            say!(
+                "caught: bytes {}..{} were credited to {}, they are {}'s; {} got {} FNT from the bond, penalty {} FNT ({})",
+                "pego: os bytes {}..{} foram creditados a {}, são de {}; {} recebeu {} FNT da caução, multa {} FNT ({})",
+                challenged.answer_start,
+                challenged.answer_end,
+                challenged.credited,
+                challenged.rightful,
+                challenged.harmed,
+                fnt(challenged.harm_wei),
+                fnt(challenged.penalty_wei),
+                challenged.tx
+            )
+        );
+    }
+    Ok(true)
+}

@@ -1,0 +1,118 @@
+//! `fonte up`: everything embedded, until Ctrl-C.
+
+use eyre::{Result, WrapErr};
+use fonte_bindings::{
+    client::{Policy, ReviewRule},
+    convert,
+};
+use serde_json::json;
+
+use crate::{
+    args::{Common, Up},
+    context::data_dir,
+    demo::{self, Tell},
+    embedded::{DEVELOPMENT_CHAIN, Embedded, EmbeddedConfig},
+    gateway_api::GatewayApi,
+    keys,
+    say::say,
+};
+
+pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
+    let home = data_dir(common)?;
+    let net = Embedded::start(EmbeddedConfig {
+        data_dir: home.join("up"),
+        chain_id: DEVELOPMENT_CHAIN,
+        listen: up.listen,
+        rpc_listen: up.rpc_listen,
+        heartbeat: std::time::Duration::from_secs(5),
+        settle_every: Some(std::time::Duration::from_secs(15)),
+    })
+    .await?;
+    let prepared = Box::pin(prepare(&net, &up, &home)).await;
+    let api_key = match prepared {
+        Ok(api_key) => api_key,
+        Err(error) => {
+            net.shutdown().await?;
+            return Err(error);
+        }
+    };
+    announce(common.json, &net, &api_key)?;
+    tokio::signal::ctrl_c().await.wrap_err("waiting for Ctrl-C")?;
+    eprintln!("{}", say!("stopping", "parando"));
+    net.shutdown().await
+}
+
+/// A datanet to publish to, the demo corpus if it was asked for, and a funded payer.
+async fn prepare(net: &Embedded, up: &Up, home: &std::path::Path) -> Result<String> {
+    let gateway = GatewayApi::new(net.gateway.url())?;
+    let datanets = net.operator.datanets().await?;
+    if up.with_demo_corpus && !datanets.iter().any(|datanet| datanet.name == "coffee") {
+        let folder = tempfile::tempdir().wrap_err("making a folder for the corpus")?;
+        let collection = demo::with_shipped(folder.path())?;
+        demo::publish(net, &gateway, &collection, &home.join("demo-corpus"), &Tell { quiet: true }).await?;
+    }
+    if !datanets.iter().any(|datanet| datanet.name == "open") {
+        let policy = Policy {
+            licence: "CC-BY-4.0".into(),
+            index: true,
+            train: true,
+            quote: true,
+            private: true,
+            review: ReviewRule::Open,
+            curator_ppm: 0,
+            price_floor: 0,
+            jurisdictions: Vec::new(),
+        };
+        let contract = net.operator.datanets_contract();
+        let call = contract.create("open".into(), convert::policy(&policy));
+        net.operator.send("creating the open datanet", call).await?;
+    }
+    demo::open_account(net, &gateway).await
+}
+
+fn announce(json: bool, net: &Embedded, api_key: &str) -> Result<()> {
+    let rpc_url = net.chain.rpc_url();
+    let gateway = net.gateway.url();
+    let network = net.operator.network();
+    let development: Vec<_> = keys::DEVELOPMENT
+        .iter()
+        .map(|name| {
+            let key = keys::development(name);
+            json!({"name": name, "address": key.address(), "private_key": key.to_bytes()})
+        })
+        .collect();
+    if json {
+        let object = json!({
+            "rpc_url": rpc_url, "ws_url": net.chain.ws_url(), "gateway": gateway, "openai_base_url": format!("{gateway}/v1"),
+            "chain_id": network.chain_id, "network_id": network.network_id, "api_key": api_key, "model": net.model.name,
+            "keys": development,
+        });
+        println!("{object}");
+        return Ok(());
+    }
+    println!("JSON-RPC   {rpc_url}  (chain id {})", network.chain_id);
+    println!("OpenAI     {gateway}/v1");
+    println!("API key    {api_key}");
+    println!(
+        "\n{}",
+        say!(
+            "Development keys, funded, known to everyone:",
+            "Chaves de desenvolvimento, com saldo, conhecidas por todos:"
+        )
+    );
+    for key in &development {
+        println!(
+            "  dev:{:<9} {}  {}",
+            key["name"].as_str().unwrap_or_default(),
+            key["address"].as_str().unwrap_or_default(),
+            key["private_key"].as_str().unwrap_or_default()
+        );
+    }
+    println!("\n{}", say!("Try:", "Experimente:"));
+    println!("  fonte datanet publish DIR --datanet open --key dev:author");
+    println!(
+        "  curl {gateway}/v1/chat/completions -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\\n    -d '{{\"model\":\"fonte-quote:open\",\"messages\":[{{\"role\":\"user\",\"content\":\"...\"}}]}}'"
+    );
+    println!("\n{}", say!("Ctrl-C stops it; what is settled stays.", "Ctrl-C encerra; o que foi liquidado fica."));
+    Ok(())
+}
