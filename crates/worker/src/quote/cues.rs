@@ -64,7 +64,8 @@ pub(super) fn asked(words: &[String]) -> Asked {
             ("how", "heavy") => (Kind::Weight, 2),
             ("how", "tall" | "high" | "deep" | "wide" | "thick" | "far" | "close") => (Kind::Length, 2),
             ("how", "big" | "large" | "small" | "strong" | "steep") => (Kind::Number, 2),
-            ("when", _) | ("quando", _) => (Kind::Date, 1),
+            // Later in a sentence it only joins: "what do I do when …".
+            ("when" | "quando", _) if at <= 2 => (Kind::Date, 1),
             ("what" | "which", "time" | "year" | "day" | "month" | "date" | "hour") => (Kind::Date, 2),
             ("who" | "whose" | "whom" | "quem", _) => (Kind::Person, 1),
             ("why", _) | ("porque", _) => (Kind::Reason, 1),
@@ -237,6 +238,8 @@ mod tests {
         assert_eq!(kind("Quanto custa?"), Some(Kind::Money));
         assert_eq!(kind("Por que se troca a água?"), Some(Kind::Reason));
         assert_eq!(kind("What is a flood board?"), None);
+        assert_eq!(kind("When does it open?"), Some(Kind::Date));
+        assert_eq!(kind("What should I do when it burns?"), None);
     }
 
     #[test]

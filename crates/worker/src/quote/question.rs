@@ -17,6 +17,8 @@ const MAX_CLAUSES: usize = 3;
 /// A content word of a question.
 #[derive(Clone, Debug)]
 pub(super) struct Term {
+    /// In lower case, without accents.
+    folded: String,
     /// Its folded stems, one per language of the documents it may meet.
     stems: [String; 2],
     /// How much it says: the rarer, the more.
@@ -37,8 +39,10 @@ pub(super) struct Clause {
 /// How a document's word meets the terms of a clause.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Meets {
+    /// Terms that are this very word.
+    pub(super) identical: u64,
     /// Terms with the same stem.
-    pub(super) exact: u64,
+    pub(super) same_stem: u64,
     /// Terms with a related stem ("roast" and "roaster").
     pub(super) related: u64,
 }
@@ -49,12 +53,12 @@ pub(super) fn read(question: &str, language: Language, rarity: &dyn Rarity) -> V
         .into_iter()
         .take(MAX_CLAUSES)
         .map(|clause| read_clause(clause, language, rarity))
-        .filter(|clause| !clause.terms.is_empty())
+        // A number alone asks for nothing.
+        .filter(|clause| clause.terms.iter().any(|term| !term.folded.starts_with(|c: char| c.is_ascii_digit())))
         .collect();
     // A clause of a single word ("…, and between which places?") leans on the one before: it is no question by itself.
     if clauses.iter().any(|clause| clause.terms.len() < 2) {
-        let whole = read_clause(question, language, rarity);
-        clauses = if whole.terms.is_empty() { Vec::new() } else { vec![whole] };
+        clauses = vec![read_clause(question, language, rarity)];
     }
     clauses
 }
@@ -106,6 +110,7 @@ fn read_clause(clause: &str, language: Language, rarity: &dyn Rarity) -> Clause 
         let holding = rarity.holding(word.text).min(documents);
         let capital = word.is_capitalised() && at > 0 && !word.text.chars().skip(1).all(char::is_uppercase);
         terms.push(Term {
+            folded: folded[at].clone(),
             stems: both,
             // At least one, so that a word which stands everywhere still counts for a little.
             weight: (log2(documents + 1) - log2(holding + 1)).max(0).unsigned_abs() + (1 << FRACTION),
@@ -116,15 +121,31 @@ fn read_clause(clause: &str, language: Language, rarity: &dyn Rarity) -> Clause 
     Clause { terms, kind }
 }
 
+impl Meets {
+    /// Terms that are met in any way.
+    pub(super) fn any(self) -> u64 {
+        self.identical | self.same_stem | self.related
+    }
+
+    pub(super) fn join(&mut self, other: Self) {
+        self.identical |= other.identical;
+        self.same_stem |= other.same_stem;
+        self.related |= other.related;
+    }
+}
+
 impl Clause {
-    /// Which terms a stem of a document in `language` meets.
-    pub(super) fn meets(&self, stem: &str, language: Language) -> Meets {
+    /// Which terms a document's word meets, with its stem in `language`.
+    fn meets(&self, word: &str, stem: &str, language: Language) -> Meets {
+        let folded = fold(&word.to_lowercase());
         let mut meets = Meets::default();
         let index = usize::from(language == Language::Portuguese);
         for (bit, term) in self.terms.iter().enumerate() {
             let wanted = &term.stems[index];
-            if wanted == stem {
-                meets.exact |= 1 << bit;
+            if term.folded == folded {
+                meets.identical |= 1 << bit;
+            } else if wanted == stem {
+                meets.same_stem |= 1 << bit;
             } else if related(wanted, stem) {
                 meets.related |= 1 << bit;
             }
@@ -155,7 +176,7 @@ impl<'c> Memory<'c> {
         if let Some(known) = self.known.get(word.text) {
             return *known;
         }
-        let meets = self.clause.meets(&self.stems.of(word), self.language);
+        let meets = self.clause.meets(word.text, &self.stems.of(word), self.language);
         self.known.insert(word.text.to_owned(), meets);
         meets
     }

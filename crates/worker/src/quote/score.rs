@@ -12,13 +12,16 @@ use super::{
 
 /// What a term counts, in percent of its weight, by where it is found. The nearer, the more.
 const IN_SENTENCE: u32 = 100;
-const RELATED: u32 = 75;
 const AS_KIND: u32 = 80;
 const IN_SENTENCE_BEFORE: u32 = 70;
 const IN_TITLE: u32 = 65;
 const IN_SENTENCE_AFTER: u32 = 55;
 const IN_PARAGRAPH: u32 = 45;
 const IN_DOCUMENT: u32 = 25;
+
+/// What another form of the word counts of that, in percent: "roasted" for "roast", and "roaster" for "roast".
+const SAME_STEM: u32 = 96;
+const RELATED: u32 = 75;
 
 /// A sentence without a number loses this much, in percent, where a quantity is asked for.
 const WITHOUT_QUANTITY: u32 = 60;
@@ -62,29 +65,24 @@ pub(super) fn read(passage: &Passage<'_>, memory: &mut Memory<'_>) -> Read {
     let mut whole = Meets::default();
     let mut title = Meets::default();
     for word in words(passage.title).chain(words(passage.about)) {
-        join(&mut title, memory.meets(&word));
+        title.join(memory.meets(&word));
     }
-    join(&mut whole, title);
+    whole.join(title);
     let mut sentences = Vec::new();
     for sentence in super::sentences::split(passage.text) {
         let text = &passage.text[sentence.range.clone()];
         let all: Vec<Word<'_>> = words(text).collect();
         let mut meets = Meets::default();
         for word in &all {
-            join(&mut meets, memory.meets(word));
+            meets.join(memory.meets(word));
         }
-        join(&mut whole, meets);
+        whole.join(meets);
         // Most sentences meet nothing, and then nobody asks for their kinds.
-        let kinds = if meets.exact | meets.related == 0 { Kinds::default() } else { kinds_in(text, &all) };
+        let kinds = if meets.any() == 0 { Kinds::default() } else { kinds_in(text, &all) };
         let (range, paragraph, heading) = (sentence.range, sentence.paragraph, sentence.heading);
         sentences.push(Sentence { range, paragraph, heading, meets, kinds });
     }
     Read { sentences, title, whole }
-}
-
-fn join(into: &mut Meets, other: Meets) {
-    into.exact |= other.exact;
-    into.related |= other.related;
 }
 
 impl Read {
@@ -101,10 +99,10 @@ impl Read {
         let mut paragraph = Meets::default();
         let mut title = self.title;
         for other in self.sentences.iter().filter(|other| other.paragraph == sentence.paragraph) {
-            join(&mut paragraph, other.meets);
+            paragraph.join(other.meets);
         }
         if let Some(heading) = self.sentences[..index].iter().rev().find(|other| other.heading) {
-            join(&mut title, heading.meets);
+            title.join(heading.meets);
         }
         let places = [
             (before, IN_SENTENCE_BEFORE),
@@ -145,7 +143,7 @@ impl Read {
     /// Percent of the clause's weight that sentence `index` covers and `other` does not.
     pub(super) fn adds(&self, index: usize, other: usize, clause: &Clause) -> u32 {
         let (mine, theirs) = (self.sentences[index].meets, self.sentences[other].meets);
-        let fresh = (mine.exact | mine.related) & !(theirs.exact | theirs.related);
+        let fresh = mine.any() & !theirs.any();
         let weight: u64 = clause
             .terms
             .iter()
@@ -158,8 +156,10 @@ impl Read {
 }
 
 fn percent(meets: Meets, bit: u64, worth: u32) -> u32 {
-    if meets.exact & bit != 0 {
+    if meets.identical & bit != 0 {
         worth
+    } else if meets.same_stem & bit != 0 {
+        worth * SAME_STEM / 100
     } else if meets.related & bit != 0 {
         worth * RELATED / 100
     } else {

@@ -158,41 +158,41 @@ type Words = LazyLock<HashSet<&'static str>>;
 
 /// Function words and the words that questions are made of.
 static ENGLISH: Words = LazyLock::new(|| {
-    "a about above according across actually after again against all almost also although always am \
-    among an and another any anyone anything are aren around as ask asked at away back be became because become been \
-    before being below between both but by came can cannot come could couldn did didn do does doesn doing don done \
-    down during each either else enough ever every everyone exactly explain few find for found from further gave get \
-    gets getting give given gives go goes going gone got had hadn has hasn have haven having he help her here hers \
-    him his how however i if in instead into is isn it its itself just keep kept kind know known less let like ll \
-    long look made make makes making many may me mean means might mine more most much must my myself need needed \
-    needs never no nor not now of off often ok on once one only onto or other our ours out over own people per \
-    perhaps please possible put quite rather re really said same say says see seem several shall she should shouldn \
-    since so some somebody someone something sort still such take taken takes taking tell than that the their theirs \
-    them themselves then there these they thing things this those though through thus to together too took toward \
-    try under until up upon us use used uses using usually ve very via want was wasn way we well went were weren \
-    what whatever when whenever where whether which while who whom whose why will with within without won would \
-    wouldn yes yet you your yours yourself"
+    "a about above according across actually after again against all almost also although always am among an and \
+        another any anyone anything are aren around as ask asked at away back be became because become been before being \
+        below between both but by came can cannot come could couldn did didn do does doesn doing don done down during \
+        each either else enough ever every everyone exactly explain few find for found from further gave get gets \
+        getting give given gives go goes going gone got had hadn has hasn have haven having he hello help her hey hi \
+        here hers him his how however i if in instead into is isn it its itself just keep kept kind know known less let \
+        like ll long look made make makes making many may me mean means might mine more most much must my myself need \
+        needed needs never no nor not now of off often ok on once one only onto or other our ours out over own people \
+        per perhaps please possible put quite rather re really said same say says see seem several shall she should \
+        shouldn since so some somebody someone something sort still such take taken takes taking tell than thank thanks \
+        that the their theirs them themselves then there these they thing things this those though through thus to \
+        together too took toward try under until up upon us use used uses using usually ve very via want was wasn way we \
+        well went were weren what whatever when whenever where whether which while who whom whose why will with within \
+        without won would wouldn yes yet you your yours yourself"
         .split_ascii_whitespace()
         .collect()
 });
 
 /// The same, accents folded.
 static PORTUGUESE: Words = LazyLock::new(|| {
-    "a acaso acerca afinal agora ai ainda alem algo alguem algum alguma algumas alguns ali ante \
-    antes ao aos apenas apos aquela aquelas aquele aqueles aqui aquilo as assim ate atraves bem boa boas bom bons \
-    cada coisa coisas com como contra cuja cujas cujo cujos da dao daquela daquele daqueles dar das de dela delas \
-    dele deles demais dentro depois desde dessa dessas desse desses desta destas deste destes deve devem devemos \
-    devo dever diante disso disto do dos e eh ela elas ele eles em enquanto entao entre era eram essa essas esse \
-    esses esta estao estar estas estava estavam este estes estou eu existe existem explique faz fazem fazer faco fica \
-    ficam ficar foi fora foram fosse for ha haver havia houve isso isto ja la lhe lhes logo mais mas me mediante \
-    mesma mesmas mesmo mesmos meu meus minha minhas muita muitas muito muitos na nada nao naquela naquele nas nem \
-    nenhum nenhuma nessa nesse nesta neste ninguem no nos nossa nossas nosso nossos num numa o onde os ou outra \
-    outras outro outros para pela pelas pelo pelos pergunta pode podem poder podemos por porem porque posso pouca \
-    poucas pouco poucos pois pra precisa precisam preciso propria proprias proprio proprios qual quais qualquer \
-    quando quanta quantas quanto quantos quase que quem quer queria quero sabe saber sao se segundo sei seja sejam \
-    sem sempre sendo ser sera serao seria seu seus sim sob sobre somos sou sua suas tal talvez tambem tanta tanto \
-    tao te tem temos tempo tenho ter teu teus teve ti tinha tinham tipo toda todas todo todos tu tua tudo um uma \
-    umas uns usa usada usado usam usar vai vao varias varios vez vezes voce voces vou"
+    "a acaso acerca afinal agora ai ainda alem algo alguem algum alguma algumas alguns ali ante antes ao aos apenas \
+        apos aquela aquelas aquele aqueles aqui aquilo as assim ate atraves bem boa boas bom bons cada coisa coisas com \
+        como contra cuja cujas cujo cujos da dao daquela daquele daqueles dar das de dela delas dele deles demais dentro \
+        depois desde dessa dessas desse desses desta destas deste destes deve devem devemos devo dever diante disso \
+        disto do dos e eh ela elas ele eles em enquanto entao entre era eram essa essas esse esses esta estao estar \
+        estas estava estavam este estes estou eu existe existem explique faz fazem fazer faco fica ficam ficar foi fora \
+        foram fosse for ha haver havia houve isso isto ja la lhe lhes logo mais mas me mediante mesma mesmas mesmo \
+        mesmos meu meus minha minhas muita muitas muito muitos na nada nao naquela naquele nas nem nenhum nenhuma nessa \
+        nesse nesta neste ninguem no nos nossa nossas nosso nossos num numa o obrigada obrigado oi ola onde os ou outra \
+        outras outro outros para pela pelas pelo pelos pergunta pode podem poder podemos por porem porque posso pouca \
+        poucas pouco poucos pois pra precisa precisam preciso propria proprias proprio proprios qual quais qualquer \
+        quando quanta quantas quanto quantos quase que quem quer queria quero sabe saber sao se segundo sei seja sejam \
+        sem sempre sendo ser sera serao seria seu seus sim sob sobre somos sou sua suas tal talvez tambem tanta tanto \
+        tao te tem temos tempo tenho ter teu teus teve ti tinha tinham tipo toda todas todo todos tu tua tudo um uma \
+        umas uns usa usada usado usam usar vai vao varias varios vez vezes voce voces vou"
         .split_ascii_whitespace()
         .collect()
 });

@@ -25,7 +25,45 @@ fn passage(contribution: u64, text: &'static str, language: &'static str) -> Pas
 }
 
 fn ask(question: &str, passages: &[Passage<'_>]) -> QuoteAnswer {
-    answer(question, passages, &FromPassages(passages), 10_000).unwrap()
+    let answer = answer(question, passages, &FromPassages(passages), 10_000).unwrap();
+    check_form(&answer, passages);
+    answer
+}
+
+/// What the module promises of every answer: readers of the format rely on it.
+fn check_form(answer: &QuoteAnswer, passages: &[Passage<'_>]) {
+    assert_eq!(answer.pieces.concat(), answer.text);
+    assert!(answer.quotes.len() <= MAX_QUOTES);
+    if answer.quotes.is_empty() {
+        assert!([NOTHING_ENGLISH, NOTHING_PORTUGUESE].contains(&answer.text.as_str()));
+        return;
+    }
+    let paragraphs: Vec<&str> = answer.text.split("\n\n").collect();
+    assert_eq!(paragraphs.len(), answer.quotes.len());
+    let mut most = 0;
+    for (paragraph, quote) in paragraphs.into_iter().zip(&answer.quotes) {
+        let quoted = &answer.text[quote.answer.clone()];
+        assert_eq!(paragraph, format!("{quoted} [{}]", quote.number));
+        assert!(quoted.len() >= MIN_QUOTE);
+        assert!(quote.number <= most + 1);
+        most = most.max(quote.number);
+        let named = |p: &&Passage<'_>| (p.contribution, p.document) == (quote.contribution, quote.document);
+        assert!(passages.iter().filter(named).any(|passage| {
+            let from = quote.source.start.checked_sub(passage.offset);
+            from.and_then(|from| passage.text.get(from..from + quote.source.len())) == Some(quoted)
+        }));
+    }
+}
+
+#[test]
+fn every_sentence_of_a_text_is_found_by_its_own_words() {
+    let passages = [passage(3, CRACK, "en"), passage(9, FEIJAO, "pt"), passage(11, COPY, "en")];
+    for text in [CRACK, FEIJAO] {
+        for range in fonte_corpus::sentences(text).into_iter().filter(|range| range.len() >= MIN_QUOTE) {
+            let answer = ask(&text[range.clone()], &passages);
+            assert!(answer.text.contains(&text[range]), "{}", answer.text);
+        }
+    }
 }
 
 #[test]
@@ -58,7 +96,10 @@ fn nothing_fits_is_said_in_the_language_of_the_question() {
     assert_eq!(ask("Who composed the Magic Flute?", &passages).text, NOTHING_ENGLISH);
     assert_eq!(ask("Quem escreveu Dom Casmurro?", &passages).text, NOTHING_PORTUGUESE);
     assert_eq!(ask("", &passages).text, NOTHING_ENGLISH);
-    assert_eq!(ask("How are you?", &[]).text, NOTHING_ENGLISH);
+    for chatter in ["How are you?", "hello", "What is 196?", "Thanks!"] {
+        assert_eq!(ask(chatter, &passages).text, NOTHING_ENGLISH);
+    }
+    assert_eq!(ask("Olá, muito obrigado!", &passages).text, NOTHING_PORTUGUESE);
 }
 
 #[test]
