@@ -16,6 +16,7 @@ use fonte_types::{
     bundle::{ReceiptBundle, SaltedText, Terms},
     wire::SignedAnswer,
 };
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -137,7 +138,14 @@ pub struct UncheckedAnswer {
 
 impl Gateway {
     /// Connects to the chain, opens the data directory, goes on with what a crash interrupted, and serves.
-    pub async fn start(config: GatewayConfig) -> Result<GatewayHandle, GatewayError> {
+    ///
+    /// Boxed, not `async fn`: the body would otherwise be compiled anew, with the whole HTTP server, in every crate that
+    /// awaits it.
+    pub fn start(config: GatewayConfig) -> BoxFuture<'static, Result<GatewayHandle, GatewayError>> {
+        Box::pin(Self::run(config))
+    }
+
+    async fn run(config: GatewayConfig) -> Result<GatewayHandle, GatewayError> {
         let folder = |name: &str| {
             let path = config.data_dir.join(name);
             std::fs::create_dir_all(&path)

@@ -69,7 +69,7 @@ impl Default for SettlementConfig {
     fn default() -> Self {
         Self {
             interval: Some(Duration::from_secs(30)),
-            max_rows: 128,
+            max_rows: 64,
             max_push: 64,
             bond_top_up: 100_000_000_000_000_000_000,
             keeper_interval: Some(Duration::from_secs(2)),

@@ -24,6 +24,7 @@ pub(super) async fn network(State(app): SharedApp) -> Result<Json<Value>, ApiErr
             "datanets": network.datanets,
             "models": fonte_bindings::addresses::MODELS,
             "settlement": network.settlement,
+            "challenges": fonte_bindings::addresses::CHALLENGES,
         },
         "models": directory.models,
         "datanets": directory.datanets,

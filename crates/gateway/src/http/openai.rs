@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use axum::{
     Json,
     body::Body,
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, State},
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,7 @@ use fonte_types::{bundle::ReceiptBundle, wei};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{authenticate, read_json, sse, take};
+use super::{Segment, authenticate, read_json, sse, take};
 use crate::{
     answer::{self, Live, unix_now},
     app::App,
@@ -34,7 +34,7 @@ pub(super) async fn models(State(app): SharedApp) -> Result<Json<Value>, ApiErro
 }
 
 /// `GET /v1/models/{model}`
-pub(super) async fn model(State(app): SharedApp, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn model(State(app): SharedApp, Segment(name): Segment<String>) -> Result<Json<Value>, ApiError> {
     let directory = app.chain.directory().await?;
     let base = name.split(':').next().unwrap_or(&name);
     let model = directory.models.iter().find(|model| model.name == base);
@@ -109,7 +109,7 @@ pub(super) async fn chat(State(app): SharedApp, headers: HeaderMap, body: Body) 
     .into_response())
 }
 
-pub(super) fn completion_id(bundle: &ReceiptBundle) -> String {
+fn completion_id(bundle: &ReceiptBundle) -> String {
     format!("chatcmpl-{}", hex::encode(&bundle.id[..12]))
 }
 

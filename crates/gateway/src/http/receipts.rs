@@ -3,15 +3,11 @@
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256};
-use axum::{
-    Json,
-    extract::{Path, Query, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::State, http::HeaderMap};
 use fonte_types::{Visibility, bundle::ReceiptBundle};
 use serde::{Deserialize, Serialize};
 
-use super::authenticate;
+use super::{Options, Segment, authenticate};
 use crate::{
     app::App,
     error::ApiError,
@@ -33,7 +29,7 @@ pub(super) struct Page {
 pub(super) async fn recent(
     State(app): SharedApp,
     headers: HeaderMap,
-    Query(page): Query<Page>,
+    Options(page): Options<Page>,
 ) -> Result<Json<Vec<ReceiptSummary>>, ApiError> {
     let caller = authenticate(&app, &headers).ok().map(|key| key.payer);
     let mut newest = app.store.recent(page.limit.unwrap_or(50).min(MAX_LIST))?;
@@ -60,7 +56,7 @@ fn find(app: &App, headers: &HeaderMap, id: B256) -> Result<ReceiptBundle, ApiEr
 pub(super) async fn bundle(
     State(app): SharedApp,
     headers: HeaderMap,
-    Path(id): Path<B256>,
+    Segment(id): Segment<B256>,
 ) -> Result<Json<ReceiptBundle>, ApiError> {
     find(&app, &headers, id).map(Json)
 }
@@ -101,7 +97,7 @@ pub(super) struct Standing {
 }
 
 /// `GET /fonte/v1/receipts/{id}/settlement`
-pub(super) async fn settlement(State(app): SharedApp, Path(id): Path<B256>) -> Result<Json<Standing>, ApiError> {
+pub(super) async fn settlement(State(app): SharedApp, Segment(id): Segment<B256>) -> Result<Json<Standing>, ApiError> {
     let unknown = || ApiError::not_found("receipt_not_found", format!("there is no receipt {id} here"));
     let fee_wei = app.store.receipt(id)?.ok_or_else(unknown)?.receipt.fee;
     let mut standing = Standing {
@@ -154,8 +150,8 @@ pub(super) struct Earnings {
 /// `GET /fonte/v1/earnings/{address}`: credited through this gateway, per document, most first.
 pub(super) async fn earnings(
     State(app): SharedApp,
-    Path(payee): Path<Address>,
-    Query(page): Query<Page>,
+    Segment(payee): Segment<Address>,
+    Options(page): Options<Page>,
 ) -> Result<Json<Earnings>, ApiError> {
     let mut documents = app.store.earnings(payee, usize::MAX)?;
     let wei = documents.iter().map(|document| document.wei).sum();

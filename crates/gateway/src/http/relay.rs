@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Json,
     body::Body,
-    extract::{ConnectInfo, Path, State},
+    extract::{ConnectInfo, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -13,7 +13,7 @@ use fonte_types::ContributionId;
 use serde_json::{Value, json};
 use tokio_util::io::ReaderStream;
 
-use super::{read_json, take};
+use super::{Segment, read_json, take};
 use crate::{
     app::App,
     contributions::{self, CommitItem, Committed, RevealItem, Revealed, Uploaded, WithdrawRequest},
@@ -46,7 +46,7 @@ pub(super) async fn commit(
 pub(super) async fn upload(
     State(app): SharedApp,
     ConnectInfo(caller): Caller,
-    Path(id): Path<ContributionId>,
+    Segment(id): Segment<ContributionId>,
     body: Body,
 ) -> Result<Json<Uploaded>, ApiError> {
     take(&app.limits.relays, caller.ip(), 1)?;
@@ -68,7 +68,7 @@ pub(super) async fn reveal(
 pub(super) async fn withdraw(
     State(app): SharedApp,
     ConnectInfo(caller): Caller,
-    Path(id): Path<ContributionId>,
+    Segment(id): Segment<ContributionId>,
     body: Body,
 ) -> Result<Json<Revealed>, ApiError> {
     take(&app.limits.relays, caller.ip(), 1)?;
@@ -77,7 +77,7 @@ pub(super) async fn withdraw(
 }
 
 /// `GET /fonte/v1/contributions/{id}`
-pub(super) async fn show(State(app): SharedApp, Path(id): Path<ContributionId>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn show(State(app): SharedApp, Segment(id): Segment<ContributionId>) -> Result<Json<Value>, ApiError> {
     let Some(fact) = app.chain.contribution(id).await? else {
         let commit = app.store.commit(id)?.ok_or_else(|| {
             ApiError::not_found(
@@ -115,7 +115,10 @@ pub(super) async fn show(State(app): SharedApp, Path(id): Path<ContributionId>) 
 }
 
 /// `GET /fonte/v1/contributions/{id}/bundle`
-pub(super) async fn download(State(app): SharedApp, Path(id): Path<ContributionId>) -> Result<Response, ApiError> {
+pub(super) async fn download(
+    State(app): SharedApp,
+    Segment(id): Segment<ContributionId>,
+) -> Result<Response, ApiError> {
     let path = contributions::public_bundle(&app, id).await?;
     let failed = |error: std::io::Error| ApiError::internal(&error);
     let file = tokio::fs::File::open(&path).await.map_err(failed)?;

@@ -18,7 +18,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::openai::{completion_id, usage_of};
+use super::openai::usage_of;
 use crate::{
     answer::{Accepted, Live, drive, unix_now},
     app::App,
@@ -56,13 +56,13 @@ pub(super) async fn stream(
     }));
     // A refusal that comes before the first word is a plain HTTP error, with its status.
     let mut ended = done.clone();
-    tokio::select! {
+    let ended_first = tokio::select! {
         biased;
-        _ = length.changed() => {}
-        _ = ended.changed() => {}
-    }
+        _ = length.changed() => false,
+        _ = ended.changed() => true,
+    };
     let mut outcome = None;
-    if driven.0.is_finished() {
+    if ended_first {
         let result = join(&mut driven).await;
         if let (Err(error), true) = (&result, live.since(0).is_empty()) {
             return Err(error.clone());
@@ -190,7 +190,6 @@ impl Chunks {
             "finish_reason": "stop",
         }]));
         chunk["fonte"] = json!(citations::attribution(&bundle));
-        chunk["fonte"]["completion"] = json!(completion_id(&bundle));
         Event::default().data(chunk.to_string())
     }
 

@@ -24,31 +24,9 @@ use crate::{
 
 /// Settles the oldest pending rows in one batch; none: there was nothing that can be settled now.
 pub(super) async fn settle_next(app: &App) -> Result<Option<SettledBatch>, SettlementError> {
-    let mut tabs = loop {
-        // Rows that failed before are tried again behind those that did not, so they hold up nobody.
-        let mut rows = app.store.pending(usize::MAX)?;
-        rows.sort_by_key(|row| (!row.parked.is_empty(), row.sequence));
-        let fresh = rows.iter().any(|row| row.parked.is_empty());
-        rows.truncate(app.config.settlement.max_rows.max(1));
-        let tabs = build(app, rows).await?;
-        match (tabs.is_empty(), fresh) {
-            (false, _) => break tabs,
-            (true, false) => return Ok(None),
-            // These are parked now: on to those behind them.
-            (true, true) => {}
-        }
+    let Some((tabs, call)) = next_tabs(app).await? else {
+        return Ok(None);
     };
-    ensure_bond(app, &tabs).await?;
-    let mut call = settle_call(app, &tabs)?;
-    if let Err(ChainError::Reverted { reason, .. }) = app.chain.estimate(&call).await {
-        tracing::warn!(%reason, "a batch would fail: its rows are tried one by one");
-        let good = sift(app, &tabs).await?;
-        tabs = build(app, good).await?;
-        if tabs.is_empty() {
-            return Ok(None);
-        }
-        call = settle_call(app, &tabs)?;
-    }
     let mut record =
         BatchRecord { number: app.store.next_batch()?, tabs, attempts: Vec::new(), state: BatchState::Sent };
     let taken: Vec<_> = record.rows().cloned().collect();
@@ -72,6 +50,43 @@ pub(super) async fn settle_next(app: &App) -> Result<Option<SettledBatch>, Settl
         Err(error) => tracing::warn!(%error, "a batch was written down and could not be sent"),
     }
     resume(app, record).await
+}
+
+/// The next tabs that the contract takes. Rows that it refuses are parked on the way.
+async fn next_tabs(app: &App) -> Result<Option<(Vec<TabRecord>, Call)>, SettlementError> {
+    let mut limit = app.config.settlement.max_rows.max(1);
+    loop {
+        // Rows that failed before are tried again behind those that did not, so they hold up nobody.
+        let mut rows = app.store.pending(usize::MAX)?;
+        rows.sort_by_key(|row| (!row.parked.is_empty(), row.sequence));
+        let fresh = rows.iter().any(|row| row.parked.is_empty());
+        rows.truncate(limit);
+        let tabs = build(app, rows).await?;
+        if !tabs.is_empty() {
+            ensure_bond(app, &tabs).await?;
+            let call = settle_call(app, &tabs)?;
+            let Err(ChainError::Reverted { reason, .. }) = app.chain.estimate(&call).await else {
+                return Ok(Some((tabs, call)));
+            };
+            tracing::warn!(%reason, "a batch would fail: its rows are tried one by one");
+            let tried: usize = tabs.iter().map(|tab| tab.rows.len()).sum();
+            let good = sift(app, &tabs).await?;
+            if good.len() == tried && tried > 1 {
+                // Each row is fine: together they are more than one transaction may hold.
+                limit = tried / 2;
+                continue;
+            }
+            let tabs = build(app, good).await?;
+            if !tabs.is_empty() {
+                let call = settle_call(app, &tabs)?;
+                return Ok(Some((tabs, call)));
+            }
+        }
+        // These are parked now: on to those behind them, unless all have been tried before.
+        if !fresh {
+            return Ok(None);
+        }
+    }
 }
 
 /// Groups rows by payer under freshly signed vouchers. Rows that no session key covers are parked.

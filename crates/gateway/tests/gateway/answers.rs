@@ -1,0 +1,326 @@
+//! Asking over HTTP: answers, their citations, and every way in which a request is refused.
+
+use std::{sync::Arc, time::Duration};
+
+use fonte_types::{bundle, wire::RefusalCode};
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use crate::{
+    net::{Net, PATIENCE, PRICE_IN, PRICE_OUT, ask, coins, get, policy, post},
+    peer::{Answer, Peer, Tamper, honest},
+};
+
+const FIRST: &str =
+    "Roasting begins in silence: the beans lose their water before anything is heard, and então o grão estala.";
+const SECOND: &str =
+    "A river that floods every spring builds its own meadow, and the meadow in turn holds the next flood back.";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_cited_priced_and_kept() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(1), coins(1)).await;
+    let (first, second) = (net.draft(net.datanet, "ana", &[FIRST]), net.draft(net.datanet, "rio", &[SECOND]));
+    let ids = [net.publish(&gateway, &first).await, net.publish(&gateway, &second).await];
+    let peer = Peer::connect(&net, &gateway, &ids, honest()).await;
+    gateway.adopted(&[net.version(net.datanet).await]).await;
+
+    let (status, models) = get(&gateway, "/v1/models", None).await;
+    assert_eq!((status, &models["data"][0]["id"]), (200, &json!("fonte-quote")));
+    let (status, price) = post(&gateway, "/fonte/v1/quote", None, ask("What is heard first?")).await;
+    assert_eq!(status, 200, "{price}");
+    let input = "user: What is heard first?".len().div_ceil(4) as u128;
+    let most = (PRICE_IN * input + PRICE_OUT * 200).div_ceil(1000);
+    assert_eq!(price["max_fee_wei"], most.to_string());
+
+    let (status, answer) = post(&gateway, "/v1/chat/completions", Some(&key), ask("What is heard first?")).await;
+    assert_eq!(status, 200, "{answer}");
+    let message = &answer["choices"][0]["message"];
+    let text = message["content"].as_str().unwrap();
+    let characters: Vec<char> = text.chars().collect();
+    let annotations = message["annotations"].as_array().unwrap();
+    assert_eq!(annotations.len(), 2);
+    let cited = |index: usize| -> String {
+        let citation = &annotations[index]["url_citation"];
+        let at = |name: &str| citation[name].as_u64().unwrap() as usize;
+        characters[at("start_index")..at("end_index")].iter().collect()
+    };
+    assert!(first.texts[0].starts_with(&cited(0)) && second.texts[0].starts_with(&cited(1)));
+    assert_eq!(annotations[0]["url_citation"]["url"], "https://ana.example/0");
+    assert_eq!(annotations[0]["url_citation"]["title"], "ana 0");
+    let fonte = &answer["fonte"];
+    assert_eq!(fonte["class"], "exact");
+    assert_eq!(fonte["shares"].as_array().unwrap().len(), 2);
+    assert_eq!(fonte["shares"][0]["document"], "rio 0", "the longest quote first");
+    assert_eq!(fonte["shares"][0]["payee"], json!(second.terms.payee));
+    let total: u64 = fonte["shares"].as_array().unwrap().iter().map(|s| s["share_ppm"].as_u64().unwrap()).sum();
+    assert_eq!(total + fonte["unattributed_ppm"].as_u64().unwrap(), 1_000_000);
+    let output = answer["usage"]["completion_tokens"].as_u64().unwrap() as u128;
+    let fee = (PRICE_IN * input + PRICE_OUT * output).div_ceil(1000);
+    assert_eq!(fonte["fee_wei"], fee.to_string());
+
+    // The evidence is public and complete.
+    let id = fonte["receipt"].as_str().unwrap();
+    let (status, evidence) = get(&gateway, &format!("/fonte/v1/receipts/{id}"), None).await;
+    assert_eq!(status, 200);
+    let evidence: bundle::ReceiptBundle = serde_json::from_value(evidence).unwrap();
+    let verification = bundle::verify(&evidence);
+    assert!(verification.ok, "{verification:?}");
+    assert_eq!(evidence.receipt.worker, peer.key.address());
+    let (_, standing) = get(&gateway, &format!("/fonte/v1/receipts/{id}/settlement"), None).await;
+    assert_eq!((&standing["state"], &standing["fee_wei"]), (&json!("pending"), &json!(fee.to_string())));
+    let (_, recent) = get(&gateway, "/fonte/v1/receipts", None).await;
+    assert_eq!(recent[0]["receipt"], id);
+    let (_, earned) = get(&gateway, &format!("/fonte/v1/earnings/{}", second.terms.payee), None).await;
+    let ppm = fonte["shares"][0]["share_ppm"].as_u64().unwrap() as u128;
+    let wei = fee * 600_000 / 1_000_000 * ppm / 1_000_000;
+    assert_eq!(
+        earned["documents"],
+        json!([{
+            "contribution": ids[1], "index": 0, "document": "rio 0", "url": "https://rio.example/0",
+            "answers": 1, "wei": wei.to_string(),
+        }])
+    );
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_says_the_same_and_ends_with_what_it_cites() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(1), coins(1)).await;
+    let draft = net.draft(net.datanet, "ana", &[FIRST]);
+    let id = net.publish(&gateway, &draft).await;
+    let _peer = Peer::connect(&net, &gateway, &[id], honest()).await;
+    gateway.adopted(&[net.version(net.datanet).await]).await;
+
+    let mut body = ask("What is heard first?");
+    body["stream"] = json!(true);
+    body["stream_options"] = json!({"include_usage": true});
+    let response = reqwest::Client::new()
+        .post(format!("{}/v1/chat/completions", gateway.url()))
+        .bearer_auth(&key)
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let text = response.text().await.unwrap();
+    let events: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(events.last(), Some(&"[DONE]"));
+    let chunks: Vec<Value> = events[..events.len() - 1].iter().map(|e| serde_json::from_str(e).unwrap()).collect();
+    let content: String = chunks.iter().filter_map(|c| c["choices"][0]["delta"]["content"].as_str()).collect();
+    assert!(draft.texts[0].starts_with(&content) && content.len() >= 79);
+    let usage = &chunks[chunks.len() - 1];
+    assert_eq!(usage["choices"], json!([]));
+    assert!(usage["usage"]["completion_tokens"].as_u64().unwrap() > 0);
+    let last = &chunks[chunks.len() - 2];
+    assert_eq!(last["choices"][0]["finish_reason"], "stop");
+    assert_eq!(last["choices"][0]["delta"]["annotations"][0]["url_citation"]["title"], "ana 0");
+    let receipt = last["fonte"]["receipt"].as_str().unwrap();
+    // When the last chunk was there, evidence and row were.
+    let (status, _) = get(&gateway, &format!("/fonte/v1/receipts/{receipt}"), None).await;
+    assert_eq!(status, 200);
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_have_openais_shape_and_cost_nothing() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    // Enough for one answer of 200 tokens, not for two at once.
+    let cap = PRICE_OUT * 200 / 1000 + PRICE_OUT / 10;
+    let key = net.api_key(&gateway, coins(1), cap).await;
+    let poor = net.api_key(&gateway, 0, 0).await;
+    let silent = net.create_datanet("silent", policy(|p| p.quote = false)).await;
+    let _ = silent;
+    let (status, error) = post(&gateway, "/v1/chat/completions", None, ask("x")).await;
+    assert_eq!((status, &error["error"]["code"]), (401, &json!("invalid_api_key")));
+    let (status, error) =
+        post(&gateway, "/v1/chat/completions", Some(&format!("sk-fonte-{}", "0".repeat(64))), ask("x")).await;
+    assert_eq!(status, 401, "{error}");
+    let mut unknown = ask("x");
+    unknown["model"] = json!("gpt-4o");
+    let (status, error) = post(&gateway, "/v1/chat/completions", Some(&key), unknown).await;
+    assert_eq!((status, &error["error"]["code"]), (404, &json!("model_not_found")));
+    let (status, error) = post(&gateway, "/v1/chat/completions", Some(&key), ask("x")).await;
+    assert_eq!(status, 400, "no reviewed datanet holds anything: {error}");
+
+    let draft = net.draft(net.datanet, "ana", &[FIRST]);
+    let id = net.publish(&gateway, &draft).await;
+    let mut forbidden = ask("x");
+    forbidden["model"] = json!("fonte-quote:silent");
+    let (status, error) = post(&gateway, "/v1/chat/completions", Some(&key), forbidden).await;
+    assert_eq!((status, &error["error"]["code"]), (403, &json!("datanet_terms")));
+    assert!(error["error"]["message"].as_str().unwrap().contains("silent"), "{error}");
+    let (status, error) = post(&gateway, "/v1/chat/completions", Some(&poor), ask("x")).await;
+    assert_eq!((status, &error["error"]["type"]), (402, &json!("insufficient_quota")), "{error}");
+    let (status, error) = post(&gateway, "/v1/chat/completions", Some(&key), ask("x")).await;
+    assert_eq!((status, &error["error"]["code"]), (503, &json!("no_worker")), "{error}");
+
+    // A worker that never ends holds the reservation; a client that leaves lets it go.
+    let hang: Tamper = Arc::new(|job, answer: &mut Answer| answer.hang = job.question == "hang");
+    let mut peer = Peer::connect(&net, &gateway, &[id], hang).await;
+    gateway.adopted(&[net.version(net.datanet).await]).await;
+    let hanging = tokio::spawn({
+        let (url, key) = (gateway.url().to_owned(), key.clone());
+        async move {
+            let request = reqwest::Client::new().post(format!("{url}/v1/chat/completions"));
+            request.bearer_auth(key).json(&ask("hang")).send().await
+        }
+    });
+    tokio::time::timeout(PATIENCE, peer.jobs.wait_for(|jobs| *jobs == 1)).await.unwrap().unwrap();
+    let (status, error) = post(&gateway, "/v1/chat/completions", Some(&key), ask("x")).await;
+    assert_eq!(status, 402, "the first holds the money: {error}");
+    hanging.abort();
+    tokio::time::timeout(PATIENCE, peer.cancelled.wait_for(|count| *count == 1)).await.unwrap().unwrap();
+    let (status, answer) = post(&gateway, "/v1/chat/completions", Some(&key), ask("x")).await;
+    assert_eq!(status, 200, "and lets it go: {answer}");
+
+    let big = reqwest::Client::new()
+        .post(format!("{}/v1/chat/completions", gateway.url()))
+        .bearer_auth(&key)
+        .body(vec![b' '; (2 << 20) + 1])
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(big.status(), 413);
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_a_check_is_neither_charged_nor_kept() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(10), coins(10)).await;
+    let draft = net.draft(net.datanet, "ana", &[FIRST]);
+    let id = net.publish(&gateway, &draft).await;
+    let cases: Vec<(&str, &str, Tamper)> = vec![
+        ("fee", "fee", Arc::new(|_, a: &mut Answer| a.receipt.fee += 1)),
+        ("more than reserved", "fee", Arc::new(|_, a: &mut Answer| a.receipt.fee = coins(5))),
+        ("tokens", "input_tokens", Arc::new(|_, a: &mut Answer| a.receipt.input_tokens += 1)),
+        ("another payer", "payer", Arc::new(|_, a: &mut Answer| a.receipt.payer.0[0] ^= 1)),
+        ("another nonce", "nonce", Arc::new(|_, a: &mut Answer| a.receipt.nonce += 1)),
+        ("another request", "request_id", Arc::new(|_, a: &mut Answer| a.receipt.request_id.0[0] ^= 1)),
+        ("another prompt", "prompt", Arc::new(|_, a: &mut Answer| a.receipt.prompt_root.0[0] ^= 1)),
+        ("streamed otherwise", "answer", Arc::new(|_, a: &mut Answer| a.streamed = Some(a.text.to_uppercase()))),
+        ("other shares", "shares", Arc::new(|_, a: &mut Answer| a.receipt.shares = Default::default())),
+        (
+            "moved witness",
+            "runs",
+            Arc::new(|_, a: &mut Answer| {
+                a.runs[0].offset += 1;
+                let evidence = fonte_types::evidence::Evidence::new(a.runs.clone(), a.receipt.answer_bytes).unwrap();
+                a.receipt.evidence_hash = evidence.hash(&Default::default());
+            }),
+        ),
+        ("not opened", "runs", Arc::new(|_, a: &mut Answer| a.cited[0].documents.clear())),
+        ("a version of tomorrow", "versions", Arc::new(|_, a: &mut Answer| a.receipt.versions[0].version.0 += 1)),
+        ("a made-up root", "root", Arc::new(|_, a: &mut Answer| a.cited[0].root.0[0] ^= 1)),
+        ("someone else's name", "contributor", Arc::new(|_, a: &mut Answer| a.cited[0].contributor.0[0] ^= 1)),
+        (
+            "another key",
+            "worker_signature",
+            Arc::new(|_, a: &mut Answer| {
+                a.signer = alloy_signer_local::PrivateKeySigner::random();
+            }),
+        ),
+        ("from last week", "issued_at", Arc::new(|_, a: &mut Answer| a.receipt.issued_at -= 7 * 86_400)),
+    ];
+    for (name, word, tamper) in cases {
+        let peer = Peer::connect(&net, &gateway, &[id], tamper).await;
+        gateway.adopted(&[net.version(net.datanet).await]).await;
+        let (status, error) = post(&gateway, "/v1/chat/completions", Some(&key), ask("What is heard first?")).await;
+        assert_eq!((status, &error["error"]["code"]), (502, &json!("answer_refused")), "{name}: {error}");
+        assert!(error["error"]["message"].as_str().unwrap().contains(word), "{name}: {error}");
+        drop(peer);
+        tokio::time::timeout(PATIENCE, async {
+            while gateway.workers() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+    let (_, recent) = get(&gateway, "/fonte/v1/receipts", None).await;
+    assert_eq!(recent, json!([]));
+    assert_eq!(gateway.flush_settlement().await.unwrap(), []);
+
+    // A busy worker and one that leaves are passed over.
+    let busy: Tamper = Arc::new(|_, a: &mut Answer| a.refuse = Some(RefusalCode::Busy));
+    let _busy = Peer::connect(&net, &gateway, &[id], busy).await;
+    let good = Peer::connect(&net, &gateway, &[id], honest()).await;
+    gateway.adopted(&[net.version(net.datanet).await]).await;
+    while gateway.workers() < 2 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..3 {
+        let (status, answer) = post(&gateway, "/v1/chat/completions", Some(&key), ask("What is heard first?")).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let mut jobs = good.jobs.clone();
+    assert_eq!(*jobs.borrow_and_update(), 3);
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn private_evidence_is_the_payers() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(1), coins(1)).await;
+    let draft = net.draft(net.datanet, "ana", &[FIRST]);
+    let id = net.publish(&gateway, &draft).await;
+    let _peer = Peer::connect(&net, &gateway, &[id], honest()).await;
+    gateway.adopted(&[net.version(net.datanet).await]).await;
+    let mut body = ask("What is heard first?");
+    body["fonte"] = json!({"visibility": "private", "datanets": ["coffee"]});
+    let (status, answer) = post(&gateway, "/v1/chat/completions", Some(&key), body).await;
+    assert_eq!(status, 200, "{answer}");
+    let path = format!("/fonte/v1/receipts/{}", answer["fonte"]["receipt"].as_str().unwrap());
+    assert_eq!(get(&gateway, &path, None).await.0, 403);
+    assert_eq!(get(&gateway, &path, Some(&key)).await.0, 200);
+    assert_eq!(get(&gateway, "/fonte/v1/receipts", None).await.1, json!([]));
+    assert_eq!(get(&gateway, "/fonte/v1/receipts", Some(&key)).await.1.as_array().unwrap().len(), 1);
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_a_stream_cancels_the_job() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(1), coins(1)).await;
+    let draft = net.draft(net.datanet, "ana", &[FIRST]);
+    let id = net.publish(&gateway, &draft).await;
+    let hang: Tamper = Arc::new(|_, answer: &mut Answer| answer.hang = true);
+    let mut peer = Peer::connect(&net, &gateway, &[id], hang).await;
+    gateway.adopted(&[net.version(net.datanet).await]).await;
+    let mut body = ask("x");
+    body["stream"] = json!(true);
+    let request = reqwest::Client::new().post(format!("{}/v1/chat/completions", gateway.url()));
+    let pending = tokio::spawn(request.bearer_auth(&key).json(&body).send());
+    tokio::time::timeout(PATIENCE, peer.jobs.wait_for(|jobs| *jobs == 1)).await.unwrap().unwrap();
+    pending.abort();
+    tokio::time::timeout(PATIENCE, peer.cancelled.wait_for(|count| *count == 1)).await.unwrap().unwrap();
+    let metrics = get(&gateway, "/metrics", None).await.1;
+    assert!(metrics.as_str().unwrap().contains("fonte_rows_pending 0"), "{metrics}");
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_headers_are_cut_off() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let net = Net::start().await;
+    let mut config = net.config();
+    config.limits.header_timeout = Duration::from_millis(300);
+    let gateway = fonte_gateway::Gateway::start(config).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(gateway.addr()).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.unwrap().unwrap();
+    assert!(!rest.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&rest));
+    let mut live = reqwest::get(format!("{}/livez", gateway.url())).await.unwrap().bytes_stream();
+    assert_eq!(&live.next().await.unwrap().unwrap()[..], b"ok\n");
+    gateway.shutdown().await;
+}

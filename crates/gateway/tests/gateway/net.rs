@@ -1,0 +1,293 @@
+//! A network of its own for every test: chain, contracts, a datanet, a model, a payer.
+
+use std::time::Duration;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_signer_local::PrivateKeySigner;
+use fonte_bindings::{
+    Client,
+    client::{Policy, ReviewRule},
+    contracts::models::IModels,
+    convert,
+    genesis::{Parameters, commons_calls, predeploys},
+};
+use fonte_chain::{Chain, ChainConfig, ChainHandle, Genesis};
+use fonte_corpus::{Document, Store};
+use fonte_evm::{GenesisAccount, GenesisCall, Predeploy};
+use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle};
+use fonte_types::{
+    ContributionId, DatanetId, DatanetVersion, ModelId, Version,
+    metadata::Metadata,
+    receipt::{self, ContributionTerms},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Long enough for a busy machine; every wait is on a condition.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+pub const PRICE_IN: u128 = 1_000_000_000_000_000;
+pub const PRICE_OUT: u128 = 4_000_000_000_000_000;
+
+pub struct Net {
+    pub chain: ChainHandle,
+    pub folder: TempDir,
+    pub client: Client,
+    pub payer: PrivateKeySigner,
+    pub gateway_key: PrivateKeySigner,
+    pub datanet: DatanetId,
+    pub model: ModelId,
+    pub parameters: Parameters,
+}
+
+/// A contributor's text on its way to the chain.
+pub struct Draft {
+    pub key: PrivateKeySigner,
+    pub terms: ContributionTerms,
+    pub file: Vec<u8>,
+    pub texts: Vec<String>,
+}
+
+pub fn coins(n: u64) -> u128 {
+    u128::from(n) * 1_000_000_000_000_000_000
+}
+
+pub fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
+    let mut policy = Policy {
+        licence: "CC-BY-4.0".into(),
+        index: true,
+        train: true,
+        quote: true,
+        private: true,
+        review: ReviewRule::Curator,
+        curator_ppm: 0,
+        price_floor: 0,
+        jurisdictions: Vec::new(),
+    };
+    change(&mut policy);
+    policy
+}
+
+impl Net {
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let admin = PrivateKeySigner::random();
+        let (payer, gateway_key) = (PrivateKeySigner::random(), PrivateKeySigner::random());
+        let chain_id = u64::from_be_bytes(B256::random()[..8].try_into().unwrap()) >> 16;
+        let parameters = Parameters { window_blocks: 2, ..Parameters::development(chain_id) };
+        let account = |key: &PrivateKeySigner| GenesisAccount {
+            address: key.address(),
+            balance: U256::from(coins(1_000)),
+            ..GenesisAccount::default()
+        };
+        let genesis = Genesis {
+            chain_id,
+            timestamp: 1_700_000_000,
+            gas_limit: 60_000_000,
+            base_fee: 1_000_000_000,
+            alloc: vec![account(&admin), account(&payer), account(&gateway_key)],
+            predeploys: predeploys(&parameters)
+                .into_iter()
+                .map(|p| Predeploy {
+                    name: p.name.into(),
+                    address: p.address,
+                    init_code: p.init_code,
+                    value: U256::ZERO,
+                })
+                .collect(),
+            calls: commons_calls(&parameters, &[])
+                .into_iter()
+                .map(|call| GenesisCall { from: call.from, to: call.to, data: call.data })
+                .collect(),
+        };
+        let config = ChainConfig {
+            heartbeat: Duration::from_millis(500),
+            ..ChainConfig::development(folder.path().join("chain"), genesis)
+        };
+        let chain = Chain::start(config).await.unwrap();
+        let client = Client::connect(&chain.rpc_url(), Some(admin)).await.unwrap();
+        let mut net =
+            Self { chain, folder, client, payer, gateway_key, datanet: DatanetId(0), model: ModelId(0), parameters };
+        net.datanet = net.create_datanet("coffee", policy(|_| ())).await;
+        net.model = net.register_model("fonte-quote").await;
+        net
+    }
+
+    pub async fn create_datanet(&self, name: &str, policy: Policy) -> DatanetId {
+        let call = self.client.datanets_contract().create(name.into(), convert::policy(&policy)).with_cloned_provider();
+        self.client.send("create", call).await.unwrap();
+        self.client.datanets().await.unwrap().into_iter().find(|d| d.name == name).unwrap().id
+    }
+
+    async fn register_model(&self, name: &str) -> ModelId {
+        let input = IModels::ModelInput {
+            name: name.into(),
+            kind: 0,
+            artifact: B256::ZERO,
+            adapter: B256::ZERO,
+            terms: IModels::Terms {
+                priceIn: PRICE_IN,
+                priceOut: PRICE_OUT,
+                splits: IModels::Splits {
+                    protocolPpm: 50_000,
+                    workerPpm: 250_000,
+                    developerPpm: 100_000,
+                    dataPpm: 600_000,
+                    developer: Address::repeat_byte(0xde),
+                },
+                datanets: Vec::new(),
+                maxStaleness: 8,
+                spanPpm: 1_000_000,
+                contextPpm: 0,
+                influencePpm: 0,
+            },
+        };
+        self.client
+            .send("register", self.client.models_contract().register(input).with_cloned_provider())
+            .await
+            .unwrap();
+        self.client.models().await.unwrap().into_iter().find(|m| m.name == name).unwrap().id
+    }
+
+    /// A gateway that settles and pays only when told to.
+    pub fn config(&self) -> GatewayConfig {
+        let mut config =
+            GatewayConfig::new(self.chain.rpc_url(), self.gateway_key.clone(), self.folder.path().join("gateway"));
+        config.settlement.interval = None;
+        config.settlement.keeper_interval = None;
+        config
+    }
+
+    pub async fn gateway(&self) -> GatewayHandle {
+        Gateway::start(self.config()).await.unwrap()
+    }
+
+    /// Deposits and sets a limit for a new API key.
+    pub async fn api_key(&self, gateway: &GatewayHandle, deposit: u128, cap: u128) -> String {
+        let made: Value = post(gateway, "/fonte/v1/api-keys", None, json!({"payer": self.payer.address()})).await.1;
+        let session: Address = made["session_key"].as_str().unwrap().parse().unwrap();
+        assert_eq!(made["gateway"], json!(gateway.gateway()));
+        let payer = Client::connect(&self.chain.rpc_url(), Some(self.payer.clone())).await.unwrap();
+        let contract = payer.settlement_contract();
+        if deposit > 0 {
+            let call = contract.depositFor(self.payer.address()).value(U256::from(deposit)).with_cloned_provider();
+            payer.send("deposit", call).await.unwrap();
+        }
+        payer.send("limit", contract.setLimit(gateway.gateway(), session, cap).with_cloned_provider()).await.unwrap();
+        made["api_key"].as_str().unwrap().to_owned()
+    }
+
+    /// One contributor's documents, sealed and ready to be committed.
+    pub fn draft(&self, datanet: DatanetId, name: &str, texts: &[&str]) -> Draft {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mut draft = store.begin(name).unwrap();
+        let texts: Vec<String> = texts.iter().map(|text| fonte_corpus::clean(text)).collect();
+        for (index, text) in texts.iter().enumerate() {
+            let metadata = Metadata {
+                title: format!("{name} {index}"),
+                url: if index == 0 { format!("https://{name}.example/0") } else { String::new() },
+                language: "en".into(),
+                ..Metadata::default()
+            };
+            draft.add(&Document { path: format!("{index}.md"), metadata, text: text.clone() }).unwrap();
+        }
+        let sealed = store.seal(draft).unwrap();
+        let key = PrivateKeySigner::random();
+        let terms = ContributionTerms {
+            datanet,
+            root: sealed.root,
+            documents: sealed.documents,
+            text_bytes: sealed.text_bytes,
+            payee: Address::from(rand::random::<[u8; 20]>()),
+            blind: B256::random(),
+            deadline: u64::MAX,
+        };
+        let file = std::fs::read(store.bundle(sealed.root).unwrap().path()).unwrap();
+        Draft { key, terms, file, texts }
+    }
+
+    pub fn reveal_item(&self, draft: &Draft, id: ContributionId) -> Value {
+        let digest = draft.terms.digest(self.client.network());
+        json!({
+            "id": id,
+            "terms": draft.terms,
+            "contributor": draft.key.address(),
+            "signature": receipt::sign(&draft.key, digest).unwrap(),
+        })
+    }
+
+    /// Commits, uploads, reveals over the gateway, and lets the curator accept.
+    pub async fn publish(&self, gateway: &GatewayHandle, draft: &Draft) -> ContributionId {
+        let commitment = draft.terms.commitment(draft.key.address());
+        let (status, committed) =
+            post(gateway, "/fonte/v1/contributions/commit", None, json!([{"commitment": commitment}])).await;
+        assert_eq!(status, 200, "{committed}");
+        let id: ContributionId = serde_json::from_value(committed[0]["id"].clone()).unwrap();
+        let (status, uploaded) = upload(gateway, id, draft.file.clone()).await;
+        assert_eq!(status, 200, "{uploaded}");
+        let (status, revealed) =
+            post(gateway, "/fonte/v1/contributions/reveal", None, json!([self.reveal_item(draft, id)])).await;
+        assert_eq!((status, &revealed[0]["ok"]), (200, &json!(true)), "{revealed}");
+        if revealed[0]["status"] == "pending" {
+            let call = self.client.datanets_contract().acceptBatch(vec![id.0]).with_cloned_provider();
+            self.client.send("accept", call).await.unwrap();
+        }
+        id
+    }
+
+    pub async fn version(&self, datanet: DatanetId) -> DatanetVersion {
+        let version = self.client.datanets_contract().version(datanet.0).call().await.unwrap();
+        DatanetVersion { datanet, version: Version(version) }
+    }
+
+    /// Blocks go by until a batch's window is over.
+    pub async fn window_over(&self, batch: u64) {
+        let contract = self.client.settlement_contract();
+        tokio::time::timeout(PATIENCE, async {
+            let mut blocks = self.chain.subscribe();
+            while !contract.windowOver(batch).call().await.unwrap() {
+                blocks.next().await.unwrap();
+            }
+        })
+        .await
+        .unwrap();
+    }
+}
+
+pub async fn post(gateway: &GatewayHandle, path: &str, key: Option<&str>, body: Value) -> (u16, Value) {
+    let mut request = reqwest::Client::new().post(format!("{}{path}", gateway.url())).json(&body);
+    if let Some(key) = key {
+        request = request.bearer_auth(key);
+    }
+    let response = tokio::time::timeout(PATIENCE, request.send()).await.unwrap().unwrap();
+    let status = response.status().as_u16();
+    assert!(response.headers().contains_key("x-request-id"));
+    (status, response.json().await.unwrap())
+}
+
+pub async fn get(gateway: &GatewayHandle, path: &str, key: Option<&str>) -> (u16, Value) {
+    let mut request = reqwest::Client::new().get(format!("{}{path}", gateway.url()));
+    if let Some(key) = key {
+        request = request.bearer_auth(key);
+    }
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or_else(|_| json!(String::from_utf8_lossy(&body))))
+}
+
+pub async fn upload(gateway: &GatewayHandle, id: ContributionId, bytes: impl Into<Bytes>) -> (u16, Value) {
+    let url = format!("{}/fonte/v1/contributions/{id}/bundle", gateway.url());
+    let bytes: Bytes = bytes.into();
+    let response = reqwest::Client::new().put(url).body(bytes.to_vec()).send().await.unwrap();
+    (response.status().as_u16(), response.json().await.unwrap())
+}
+
+pub fn ask(question: &str) -> Value {
+    json!({
+        "model": "fonte-quote",
+        "messages": [{"role": "user", "content": question}],
+        "max_tokens": 200,
+    })
+}

@@ -1,0 +1,247 @@
+//! The other end of the wire: a peer that quotes the beginning of a document, and lies where a test tells it to.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_primitives::B256;
+use alloy_signer_local::PrivateKeySigner;
+use bytes::Bytes;
+use fonte_corpus::{Store, bundle::Bundle};
+use fonte_gateway::GatewayHandle;
+use fonte_types::{
+    AnswerReceipt, ContributionId, DatanetVersion, EngineClass, ModelId,
+    bundle::{CitedContribution, CitedDocument},
+    evidence::{Evidence, OtherChannels, Run, Source},
+    merkle::CommittedText,
+    receipt::sign,
+    shares::Shares,
+    wire::{Frame, Job, MAX_FRAME, PROTOCOL, Refusal, RefusalCode, SignedAnswer, ToGateway, ToWorker},
+};
+use futures::{SinkExt, StreamExt};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+
+use crate::net::{Net, PATIENCE};
+
+/// What a peer does with an answer before it is signed and sent.
+pub type Tamper = Arc<dyn Fn(&Job, &mut Answer) + Send + Sync>;
+
+/// An answer in the making.
+pub struct Answer {
+    pub text: String,
+    pub receipt: AnswerReceipt,
+    pub runs: Vec<Run>,
+    pub cited: Vec<CitedContribution>,
+    /// Streamed instead of `text`.
+    pub streamed: Option<String>,
+    /// Instead of answering.
+    pub refuse: Option<RefusalCode>,
+    /// Never ends.
+    pub hang: bool,
+    /// Closes the connection instead of ending.
+    pub leave: bool,
+    /// Signs instead of the worker's key.
+    pub signer: PrivateKeySigner,
+}
+
+pub struct Peer {
+    pub key: PrivateKeySigner,
+    pub cancelled: tokio::sync::watch::Receiver<u64>,
+    pub jobs: tokio::sync::watch::Receiver<u64>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+pub fn honest() -> Tamper {
+    Arc::new(|_, _| ())
+}
+
+impl Peer {
+    /// Connects, fetches the contributions, checks them against the chain, adopts the datanets' latest versions.
+    pub async fn connect(net: &Net, gateway: &GatewayHandle, contributions: &[ContributionId], tamper: Tamper) -> Self {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        gateway.attach_worker(theirs);
+        let key = PrivateKeySigner::random();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let mut framed = Framed::new(ours, codec());
+        send(
+            &mut framed,
+            ToGateway::Hello { protocol: PROTOCOL, worker: key.address(), models: vec![net.model], slots: 2 },
+        )
+        .await;
+        match next(&mut framed).await {
+            Some(Frame::Message(ToWorker::Hello { network, .. })) => assert_eq!(network, *net.client.network()),
+            other => panic!("no hello but {other:?}"),
+        }
+        let mut held: BTreeMap<ContributionId, (Arc<Bundle>, CitedContribution)> = BTreeMap::new();
+        let mut versions: BTreeMap<_, DatanetVersion> = BTreeMap::new();
+        for id in contributions {
+            let record = net.client.contribution(*id).await.unwrap().unwrap();
+            send(&mut framed, ToGateway::NeedContribution { contribution: *id }).await;
+            let mut bytes = Vec::new();
+            loop {
+                match next(&mut framed).await {
+                    Some(Frame::Part(part_of, part)) => {
+                        assert_eq!(part_of, *id);
+                        bytes.extend(part);
+                    }
+                    Some(Frame::Message(ToWorker::ContributionEnd { contribution, bytes: sent })) => {
+                        assert_eq!((contribution, sent), (*id, bytes.len() as u64));
+                        break;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            let bundle = store.receive(record.root, bytes.as_slice()).unwrap();
+            let cited = CitedContribution {
+                contribution: *id,
+                root: record.root,
+                membership: record.membership,
+                contributor: record.contributor,
+                payee: record.payee,
+                documents: Vec::new(),
+            };
+            held.insert(*id, (bundle, cited));
+            let version = net.version(record.membership.datanet).await;
+            versions.insert(version.datanet, version);
+        }
+        let versions: Vec<_> = versions.into_values().collect();
+        send(&mut framed, ToGateway::Adopted { versions: versions.clone() }).await;
+        let (count, cancelled) = tokio::sync::watch::channel(0);
+        let (started, jobs) = tokio::sync::watch::channel(0);
+        let (network, signer, model) = (*net.client.network(), key.clone(), net.model);
+        let gateway_address = gateway.gateway();
+        let task = tokio::spawn(async move {
+            let _folder = folder;
+            while let Some(frame) = next(&mut framed).await {
+                match frame {
+                    Frame::Message(ToWorker::Cancel { .. }) => count.send_modify(|count| *count += 1),
+                    Frame::Message(ToWorker::Job(job)) => {
+                        started.send_modify(|count| *count += 1);
+                        let mut answer = write(&job, &held, &versions, &signer, model, gateway_address);
+                        tamper(&job, &mut answer);
+                        if answer.hang {
+                            continue;
+                        }
+                        if let Some(code) = answer.refuse {
+                            let refusal = Refusal { code, message: "the test says so".into(), datanet: None };
+                            send(&mut framed, ToGateway::Refused { job: job.job, refusal }).await;
+                            continue;
+                        }
+                        let streamed = answer.streamed.clone().unwrap_or(answer.text);
+                        let half = streamed.floor_char_boundary(streamed.len() / 2);
+                        for piece in [&streamed[..half], &streamed[half..]] {
+                            send(&mut framed, ToGateway::Delta { job: job.job, text: piece.into() }).await;
+                        }
+                        if answer.leave {
+                            return;
+                        }
+                        let signature = sign(&answer.signer, answer.receipt.id(&network)).unwrap();
+                        let signed = SignedAnswer {
+                            receipt: answer.receipt,
+                            signature,
+                            runs: answer.runs,
+                            other_channels: OtherChannels::default(),
+                            cited: answer.cited,
+                        };
+                        send(&mut framed, ToGateway::Done { job: job.job, answer: Box::new(signed) }).await;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+        Self { key, cancelled, jobs, task }
+    }
+}
+
+type Wire = Framed<tokio::io::DuplexStream, LengthDelimitedCodec>;
+
+fn codec() -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec()
+}
+
+async fn send(framed: &mut Wire, message: ToGateway) {
+    // The gateway may have closed the connection: the test sees that elsewhere.
+    let _ = framed.send(Bytes::from(Frame::Message(message).encode().unwrap())).await;
+}
+
+async fn next(framed: &mut Wire) -> Option<Frame<ToWorker>> {
+    let frame = tokio::time::timeout(PATIENCE, framed.next()).await.ok()??.ok()?;
+    Some(Frame::decode(&frame).unwrap())
+}
+
+/// Quotes the first 80 bytes of the first document of each contribution, the second one after a blank line.
+fn write(
+    job: &Job,
+    held: &BTreeMap<ContributionId, (Arc<Bundle>, CitedContribution)>,
+    versions: &[DatanetVersion],
+    signer: &PrivateKeySigner,
+    model: ModelId,
+    gateway: alloy_primitives::Address,
+) -> Answer {
+    let (mut text, mut runs, mut cited) = (String::new(), Vec::new(), Vec::new());
+    for (id, (bundle, contribution)) in held {
+        if !job.datanets.contains(&contribution.membership.datanet) {
+            continue;
+        }
+        if !text.is_empty() {
+            let start = text.len() as u32;
+            text.push_str("\n\n");
+            runs.push(Run::nobody(start, text.len() as u32));
+        }
+        let document = bundle.document(0).unwrap().document;
+        let quote = &document.text[..document.text.floor_char_boundary(80)];
+        let start = text.len() as u32;
+        text.push_str(quote);
+        let end = text.len() as u32;
+        runs.push(Run::witnessed(start, end, Source::Contribution(*id), 0, start, end, 0));
+        let mut contribution = contribution.clone();
+        contribution.documents.push(CitedDocument {
+            metadata: document.metadata.clone(),
+            opening: bundle.open_range(0, 0..quote.len()).unwrap(),
+        });
+        cited.push(contribution);
+    }
+    let evidence = Evidence::new(runs.clone(), text.len() as u32).unwrap();
+    let prompt = CommittedText::prompt(job.prompt.text.as_bytes(), job.prompt.salt).unwrap();
+    let (input_tokens, output_tokens) = (job.prompt.text.len().div_ceil(4) as u32, text.len().div_ceil(4) as u32);
+    let receipt = AnswerReceipt {
+        request_id: job.request_id,
+        payer: job.payer,
+        gateway,
+        nonce: job.nonce,
+        worker: signer.address(),
+        model,
+        model_hash: B256::ZERO,
+        adapter_hash: B256::ZERO,
+        engine_class: EngineClass::Exact,
+        visibility: job.visibility,
+        versions: versions.iter().filter(|v| job.datanets.contains(&v.datanet)).copied().collect(),
+        prompt_root: prompt.commitment(),
+        answer_root: CommittedText::answer(text.as_bytes(), job.answer_salt).unwrap().commitment(),
+        answer_bytes: text.len() as u32,
+        input_tokens,
+        output_tokens,
+        seed: job.seed,
+        fee: job.terms.prices.fee(input_tokens, output_tokens).unwrap(),
+        method_version: 1,
+        shares: Shares::from_evidence(&evidence),
+        evidence_hash: evidence.hash(&OtherChannels::default()),
+        issued_at: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(),
+    };
+    Answer {
+        text,
+        receipt,
+        runs,
+        cited,
+        streamed: None,
+        refuse: None,
+        hang: false,
+        leave: false,
+        signer: signer.clone(),
+    }
+}

@@ -1,0 +1,125 @@
+//! Contributors who have only a key.
+
+use alloy_primitives::U256;
+use fonte_bindings::client::ContributionStatus;
+use fonte_types::{ContributionId, receipt};
+use serde_json::json;
+
+use crate::net::{Net, get, policy, post, upload};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commit_upload_reveal_withdraw_each_twice() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let open = net.create_datanet("open", policy(|p| p.review = fonte_bindings::client::ReviewRule::Open)).await;
+    let texts: Vec<String> =
+        (0..3).map(|i| format!("Text number {i} is long enough to be quoted by someone.")).collect();
+    let drafts: Vec<_> = (0..3).map(|i| net.draft(open, &format!("person {i}"), &[&texts[i]])).collect();
+    for draft in &drafts {
+        assert_eq!(net.client.balance(draft.key.address()).await.unwrap(), 0, "they have only a key");
+    }
+    let items: Vec<_> = drafts.iter().map(|d| json!({"commitment": d.terms.commitment(d.key.address())})).collect();
+    let (status, committed) = post(&gateway, "/fonte/v1/contributions/commit", None, json!(items)).await;
+    assert_eq!(status, 200, "{committed}");
+    let ids: Vec<ContributionId> =
+        committed.as_array().unwrap().iter().map(|c| serde_json::from_value(c["id"].clone()).unwrap()).collect();
+    assert!(ids.is_sorted() && ids[0] < ids[2], "{ids:?}");
+    let (_, again) = post(&gateway, "/fonte/v1/contributions/commit", None, json!(items)).await;
+    assert_eq!(again, committed, "the same ids, and no second transaction");
+
+    // No text, no registration.
+    let reveals: Vec<_> = drafts.iter().zip(&ids).map(|(draft, id)| net.reveal_item(draft, *id)).collect();
+    let (_, early) = post(&gateway, "/fonte/v1/contributions/reveal", None, json!(reveals)).await;
+    for outcome in early.as_array().unwrap() {
+        assert_eq!(outcome["ok"], false);
+        assert!(outcome["error"].as_str().unwrap().contains("/bundle"), "{outcome}");
+    }
+    // Broken bytes are refused.
+    let mut broken = drafts[0].file.clone();
+    let middle = broken.len() / 3;
+    broken[middle] ^= 1;
+    let (status, error) = upload(&gateway, ids[0], broken).await;
+    assert_eq!(status, 400, "{error}");
+    let (status, error) = upload(&gateway, ContributionId(99), drafts[0].file.clone()).await;
+    assert_eq!(status, 404, "{error}");
+    for (draft, id) in drafts.iter().zip(&ids) {
+        for _ in 0..2 {
+            let (status, uploaded) = upload(&gateway, *id, draft.file.clone()).await;
+            assert_eq!((status, &uploaded["root"]), (200, &json!(draft.terms.root)));
+        }
+    }
+    // One bad signature among three does not hold the others up.
+    let mut mixed = reveals.clone();
+    mixed[1]["signature"] = mixed[0]["signature"].clone();
+    let (_, outcomes) = post(&gateway, "/fonte/v1/contributions/reveal", None, json!(mixed)).await;
+    assert_eq!((&outcomes[0]["ok"], &outcomes[2]["ok"]), (&json!(true), &json!(true)), "{outcomes}");
+    assert!(outcomes[1]["error"].as_str().unwrap().contains("InvalidSignature"), "{outcomes}");
+    let (_, outcomes) = post(&gateway, "/fonte/v1/contributions/reveal", None, json!(reveals)).await;
+    for outcome in outcomes.as_array().unwrap() {
+        assert_eq!((&outcome["ok"], &outcome["status"]), (&json!(true), &json!("accepted")), "{outcome}");
+    }
+    assert!(outcomes[0]["tx"].is_null() && outcomes[1]["tx"].is_string(), "only the missing one was sent: {outcomes}");
+
+    let path = format!("/fonte/v1/contributions/{}", ids[0]);
+    let (_, shown) = get(&gateway, &path, None).await;
+    assert_eq!((&shown["name"], &shown["hosted"]), (&json!("person 0"), &json!(true)));
+    let bytes = reqwest::get(format!("{}{path}/bundle", gateway.url())).await.unwrap().bytes().await.unwrap();
+    assert_eq!(bytes, drafts[0].file);
+
+    let deadline = u64::MAX;
+    let digest = receipt::withdrawal_digest(ids[0], deadline, net.client.network());
+    let signature = receipt::sign(&drafts[0].key, digest).unwrap();
+    let stranger = receipt::sign(&drafts[1].key, digest).unwrap();
+    let (status, error) =
+        post(&gateway, &format!("{path}/withdraw"), None, json!({"deadline": deadline, "signature": stranger})).await;
+    assert_eq!(status, 409, "{error}");
+    for _ in 0..2 {
+        let request = json!({"deadline": deadline, "signature": signature});
+        let (status, withdrawn) = post(&gateway, &format!("{path}/withdraw"), None, request).await;
+        assert_eq!((status, &withdrawn["status"]), (200, &json!("withdrawn")), "{withdrawn}");
+    }
+    let record = net.client.contribution(ids[0]).await.unwrap().unwrap();
+    assert_eq!(record.status, ContributionStatus::Withdrawn);
+    assert_eq!(get(&gateway, &format!("{path}/bundle"), None).await.0, 403);
+    let spent = net.client.balance(gateway.gateway()).await.unwrap();
+    assert!(U256::from(spent) < U256::from(crate::net::coins(1000)), "the gateway paid");
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relays_are_bounded() {
+    let net = Net::start().await;
+    let mut config = net.config();
+    config.limits.relay_items = 2;
+    config.limits.bundle = 600;
+    config.limits.unrevealed = 900;
+    config.limits.keys_per_minute = 1;
+    let gateway = fonte_gateway::Gateway::start(config).await.unwrap();
+    let item = json!({"commitment": alloy_primitives::B256::random()});
+    let (status, error) = post(&gateway, "/fonte/v1/contributions/commit", None, json!([item, item, item])).await;
+    assert_eq!(status, 400, "{error}");
+    let drafts: Vec<_> =
+        (0..2).map(|i| net.draft(net.datanet, &format!("p{i}"), &[&format!("{i}{}", "x".repeat(60))])).collect();
+    let items: Vec<_> = drafts.iter().map(|d| json!({"commitment": d.terms.commitment(d.key.address())})).collect();
+    let (_, committed) = post(&gateway, "/fonte/v1/contributions/commit", None, json!(items)).await;
+    let ids: Vec<ContributionId> =
+        committed.as_array().unwrap().iter().map(|c| serde_json::from_value(c["id"].clone()).unwrap()).collect();
+    let (status, error) = upload(&gateway, ids[0], vec![0; 601]).await;
+    assert_eq!(status, 413, "{error}");
+    assert!(drafts[0].file.len() <= 600 && drafts[0].file.len() + drafts[1].file.len() > 900 - 600);
+    let (status, _) = upload(&gateway, ids[0], drafts[0].file.clone()).await;
+    assert_eq!(status, 200);
+    let left = 900 - drafts[0].file.len();
+    let (status, error) = upload(&gateway, ids[1], vec![0; left.min(599) + 1]).await;
+    assert!(status == 503 || status == 413, "{error}");
+    // What is revealed waits no more.
+    let (_, revealed) =
+        post(&gateway, "/fonte/v1/contributions/reveal", None, json!([net.reveal_item(&drafts[0], ids[0])])).await;
+    assert_eq!(revealed[0]["ok"], true, "{revealed}");
+    let (status, _) = upload(&gateway, ids[1], drafts[1].file.clone()).await;
+    assert_eq!(status, 200);
+    let payer = json!({"payer": net.payer.address()});
+    assert_eq!(post(&gateway, "/fonte/v1/api-keys", None, payer.clone()).await.0, 200);
+    assert_eq!(post(&gateway, "/fonte/v1/api-keys", None, payer).await.0, 429);
+    gateway.shutdown().await;
+}
