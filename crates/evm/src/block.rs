@@ -66,7 +66,7 @@ pub enum BlockError {
         /// Of the transaction.
         hash: TxHash,
         /// Why.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
     },
     /// Time runs backwards.
     #[error("timestamp {found} is before the parent's {parent}")]
@@ -146,7 +146,7 @@ impl RecoveredBlock {
                         number: block.header.number,
                         index,
                         hash,
-                        refusal: Refusal::Signature { hash },
+                        refusal: Box::new(Refusal::Signature { hash }),
                     }
                 })
             })

@@ -169,7 +169,7 @@ impl Executor {
                 number: header.number,
                 index,
                 hash: *transaction.tx_hash(),
-                refusal,
+                refusal: Box::new(refusal),
             })?;
         }
         let executed = run.finish(header, block.block.body.transactions.clone(), block.senders.clone())?;

@@ -190,7 +190,7 @@ pub(crate) fn validate(transaction: &Transaction, chain_id: u64) -> Result<(), R
     if transaction.authorization_list().is_some_and(<[_]>::is_empty) {
         return Err(Refusal::NoAuthorizations);
     }
-    let gas = calculate_initial_tx_gas_for_tx(&environment(transaction, Address::ZERO), SpecId::OSAKA, None);
+    let gas = calculate_initial_tx_gas_for_tx(environment(transaction, Address::ZERO), SpecId::OSAKA, None);
     let needed = gas.initial_total_gas().max(gas.floor_gas());
     if gas_limit < needed {
         return Err(Refusal::GasTooLow { gas_limit, needed });

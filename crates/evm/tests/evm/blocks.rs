@@ -151,10 +151,8 @@ fn every_header_field_is_checked_and_named() {
         bad.senders.push(key(0).address());
         bad.block.header.transactions_root = proofs::calculate_transaction_root(&bad.block.body.transactions);
     });
-    assert!(matches!(
-        twice,
-        BlockError::Transaction { index: 1, refusal: Refusal::NonceTooLow { expected: 1, found: 0 }, .. }
-    ));
+    let BlockError::Transaction { index: 1, refusal, .. } = twice else { panic!("{twice}") };
+    assert_eq!(*refusal, Refusal::NonceTooLow { expected: 1, found: 0 });
 }
 
 #[test]
