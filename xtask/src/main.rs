@@ -39,10 +39,7 @@ fn main() -> ExitCode {
 type Outcome = Result<(), String>;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("xtask lies in the workspace root")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace root").to_owned()
 }
 
 /// Runs a program to its end, its output going where ours goes.
@@ -50,12 +47,7 @@ fn run(directory: &Path, program: &str, arguments: &[&str]) -> Outcome {
     run_with(directory, program, arguments, &[])
 }
 
-fn run_with(
-    directory: &Path,
-    program: &str,
-    arguments: &[&str],
-    variables: &[(&str, &str)],
-) -> Outcome {
+fn run_with(directory: &Path, program: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
     let line = format!("{program} {}", arguments.join(" "));
     println!("$ {line}");
     let status = Command::new(program)
@@ -64,27 +56,17 @@ fn run_with(
         .current_dir(directory)
         .status()
         .map_err(|error| format!("`{line}` did not start: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("`{line}` failed with {status}"))
-    }
+    if status.success() { Ok(()) } else { Err(format!("`{line}` failed with {status}")) }
 }
 
 fn cargo(arguments: &[&str]) -> Outcome {
-    run(
-        &root(),
-        &env::var("CARGO").unwrap_or_else(|_| "cargo".into()),
-        arguments,
-    )
+    run(&root(), &env::var("CARGO").unwrap_or_else(|_| "cargo".into()), arguments)
 }
 
 fn test() -> Outcome {
     cargo(&["test", "--workspace", "--no-fail-fast"])?;
     if !has_node() {
-        println!(
-            "skipped: contract tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer"
-        );
+        println!("skipped: contract tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer");
         return Ok(());
     }
     install_contract_tools()?;
@@ -94,24 +76,12 @@ fn test() -> Outcome {
 
 fn check() -> Outcome {
     cargo(&["fmt", "--all", "--check"])?;
-    cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "--deny",
-        "warnings",
-    ])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
     let cargo_path = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     run_with(
         &root(),
         &cargo_path,
-        &[
-            "doc",
-            "--workspace",
-            "--no-deps",
-            "--document-private-items",
-        ],
+        &["doc", "--workspace", "--no-deps", "--document-private-items"],
         &[("RUSTDOCFLAGS", "--deny warnings")],
     )?;
     let faults = tidy::faults(&root());
@@ -124,37 +94,24 @@ fn check() -> Outcome {
 
 fn contracts(check: bool) -> Outcome {
     if !has_node() {
-        return Err(
-            "the contracts are built by solc for Node: install Node.js 20 or newer and npm".into(),
-        );
+        return Err("the contracts are built by solc for Node: install Node.js 20 or newer and npm".into());
     }
     install_contract_tools()?;
-    let arguments: &[&str] = if check {
-        &["build.mjs", "--check"]
-    } else {
-        &["build.mjs"]
-    };
+    let arguments: &[&str] = if check { &["build.mjs", "--check"] } else { &["build.mjs"] };
     run(&root().join("contracts"), "node", arguments)
 }
 
 fn bench(names: &[&str]) -> Outcome {
     let script = root().join("benches/run.sh");
-    let mut arguments = vec![
-        script
-            .to_str()
-            .ok_or("the repository's path is not UTF-8")?,
-    ];
+    let mut arguments = vec![script.to_str().ok_or("the repository's path is not UTF-8")?];
     arguments.extend(names);
     run(&root(), "bash", &arguments)
 }
 
 fn has_node() -> bool {
-    ["node", "npm"].iter().all(|program| {
-        Command::new(program)
-            .arg("--version")
-            .output()
-            .is_ok_and(|output| output.status.success())
-    })
+    ["node", "npm"]
+        .iter()
+        .all(|program| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success()))
 }
 
 /// What the contract tests need from npm, under `contracts/node_modules`, exactly as the lock file says.
@@ -166,11 +123,6 @@ fn install_contract_tools() -> Outcome {
     if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    run(
-        &contracts,
-        "npm",
-        &["ci", "--no-audit", "--no-fund", "--loglevel=error"],
-    )?;
-    std::fs::write(&stamp, lock)
-        .map_err(|error| format!("{} could not be written: {error}", stamp.display()))
+    run(&contracts, "npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    std::fs::write(&stamp, lock).map_err(|error| format!("{} could not be written: {error}", stamp.display()))
 }

@@ -9,17 +9,8 @@ use std::{
 const FOLDERS: [&str; 5] = ["", "docs", "benches", "contracts", "fixtures"];
 
 /// A first path segment that marks a word in backticks as a path of this repository.
-const TOP: [&str; 9] = [
-    "crates/",
-    "contracts/",
-    "docs/",
-    "fixtures/",
-    "benches/",
-    "examples/",
-    "xtask/",
-    ".ci/",
-    ".cargo/",
-];
+const TOP: [&str; 9] =
+    ["crates/", "contracts/", "docs/", "fixtures/", "benches/", "examples/", "xtask/", ".ci/", ".cargo/"];
 
 /// Every document fault, one line each.
 pub(crate) fn faults(root: &Path) -> Vec<String> {
@@ -40,10 +31,7 @@ pub(crate) fn faults(root: &Path) -> Vec<String> {
             for link in links_in(line) {
                 let target = link.split('#').next().unwrap_or_default();
                 if !target.is_empty() && !folder.join(target).exists() {
-                    faults.push(format!(
-                        "{shown}:{}: link to {link} leads nowhere",
-                        number + 1
-                    ));
+                    faults.push(format!("{shown}:{}: link to {link} leads nowhere", number + 1));
                 }
             }
         }
@@ -68,13 +56,7 @@ fn collect(folder: &Path, deep: bool, found: &mut Vec<PathBuf>) {
         let path = entry.path();
         let name = entry.file_name();
         // Packages and contributed texts are not ours to check.
-        if path.is_dir()
-            && deep
-            && name != "node_modules"
-            && name != "demo"
-            && name != "out"
-            && name != "cache"
-        {
+        if path.is_dir() && deep && name != "node_modules" && name != "demo" && name != "out" && name != "cache" {
             collect(&path, deep, found);
         } else if path.extension().is_some_and(|extension| extension == "md") {
             found.push(path);
@@ -117,14 +99,8 @@ mod tests {
 
     #[test]
     fn paths_and_links_are_found() {
-        assert_eq!(
-            paths_in("see `crates/types/src` and `cargo xtask`"),
-            ["crates/types/src"]
-        );
-        assert_eq!(
-            links_in("[a](docs/x.md#y) [b](https://example.org)"),
-            ["docs/x.md#y"]
-        );
+        assert_eq!(paths_in("see `crates/types/src` and `cargo xtask`"), ["crates/types/src"]);
+        assert_eq!(links_in("[a](docs/x.md#y) [b](https://example.org)"), ["docs/x.md#y"]);
         let planted = tempdir();
         fs::write(planted.join("A.md"), "see `crates/nowhere`, [x](gone.md)").unwrap();
         assert_eq!(faults(&planted).len(), 2);

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use alloy_primitives::{B256, TxHash};
+use futures::future::BoxFuture;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
@@ -27,7 +28,14 @@ impl Chain {
     ///
     /// Returns once all of that runs. Consensus and RPC have threads of their own, so that the caller
     /// may use any tokio runtime; several chains may run in one process, each in its own directory.
-    pub async fn start(config: ChainConfig) -> Result<ChainHandle, ChainError> {
+    ///
+    /// Boxed, not `async fn`: the body would otherwise be compiled anew, with all of consensus, in every crate that awaits
+    /// it.
+    pub fn start(config: ChainConfig) -> BoxFuture<'static, Result<ChainHandle, ChainError>> {
+        Box::pin(Self::run(config))
+    }
+
+    async fn run(config: ChainConfig) -> Result<ChainHandle, ChainError> {
         let validators = config.checked_validators()?;
         let (gossip_tx, gossip_rx) = mpsc::channel(GOSSIP_QUEUE);
         let opening = {

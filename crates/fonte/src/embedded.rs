@@ -37,6 +37,8 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) rpc_listen: SocketAddr,
     /// An idle chain makes a block this often, so that challenge windows pass.
     pub(crate) heartbeat: Duration,
+    /// Seconds of the challenge window, besides its three blocks.
+    pub(crate) window_seconds: u64,
     /// A batch is sent this long after its first row; none: only when asked to.
     pub(crate) settle_every: Option<Duration>,
 }
@@ -50,7 +52,8 @@ impl EmbeddedConfig {
             chain_id: DEVELOPMENT_CHAIN,
             listen: free,
             rpc_listen: free,
-            heartbeat: Duration::from_millis(400),
+            heartbeat: Duration::from_secs(1),
+            window_seconds: 0,
             settle_every: None,
         }
     }
@@ -139,7 +142,7 @@ async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
     .wrap_err("building the commons")?
     .wrap_err("building the commons")?;
     let commons = Commons { root: commons.root(), documents: commons.documents(), text_bytes: commons.text_bytes() };
-    let parameters = Parameters::development(config.chain_id);
+    let parameters = Parameters { window_seconds: config.window_seconds, ..Parameters::development(config.chain_id) };
     let fund = |address: Address, fnt: u64| GenesisAccount {
         address,
         balance: U256::from(fnt) * U256::from(FNT),

@@ -25,6 +25,8 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
         listen: up.listen,
         rpc_listen: up.rpc_listen,
         heartbeat: std::time::Duration::from_secs(5),
+        // Long enough to challenge a receipt by hand.
+        window_seconds: 30,
         settle_every: Some(std::time::Duration::from_secs(15)),
     })
     .await?;

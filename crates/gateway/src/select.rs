@@ -117,7 +117,7 @@ pub(crate) fn select(directory: &Directory, model: &ModelRecord, chat: &Chat) ->
             selection.required.push(latest(datanet));
         }
     }
-    if chat.datanets.len() > 0 && selection.required.is_empty() {
+    if !chat.datanets.is_empty() && selection.required.is_empty() {
         return Err(ApiError::invalid("fonte.datanets", "the commons are never quoted: name another datanet"));
     }
     // The commons precede everyone in every answer, so that boilerplate earns nobody anything.

@@ -126,11 +126,11 @@ mod tests {
     #[test]
     fn reservations_owe_settle_and_let_go() {
         let tabs = Tabs::default();
-        let first = tabs.reserve(PAYER, 60, 100, 0).ok().expect("covered");
+        let first = tabs.reserve(PAYER, 60, 100, 0).expect("covered");
         assert_eq!(tabs.reserve(PAYER, 50, 100, 0).err(), Some(NotReserved::Insufficient { available: 40 }));
         first.settle(10);
         assert_eq!(tabs.of(PAYER), (10, 0));
-        let second = tabs.reserve(PAYER, 90, 100, 0).ok().expect("covered");
+        let second = tabs.reserve(PAYER, 90, 100, 0).expect("covered");
         drop(second);
         assert_eq!(tabs.of(PAYER), (10, 0));
         tabs.settled([(PAYER, 10)]);
@@ -140,7 +140,7 @@ mod tests {
             Some(NotReserved::Stale),
             "funds read before the settlement count for nothing"
         );
-        tabs.reserve(PAYER, 90, 90, tabs.epoch()).ok().expect("fresh funds");
+        tabs.reserve(PAYER, 90, 90, tabs.epoch()).expect("fresh funds");
         assert!(tabs.0.lock().tabs.is_empty(), "nothing is kept of nobody");
     }
 }

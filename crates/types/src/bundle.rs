@@ -151,15 +151,12 @@ impl Verification {
             Outcome::Failed { differs, .. } => Some(differs.clone()),
             _ => None,
         });
-        Self {
-            ok: differs.is_none(),
-            differs,
-            checks,
-        }
+        Self { ok: differs.is_none(), differs, checks }
     }
 }
 
 type Verdict = Result<(), (String, String)>;
+type Make = fn(&ReceiptBundle) -> Verdict;
 
 fn fail<T>(differs: impl Into<String>, why: impl ToString) -> Result<T, (String, String)> {
     Err((differs.into(), why.to_string()))
@@ -180,16 +177,14 @@ pub fn verify(bundle: &ReceiptBundle) -> Verification {
     checks.push(Check {
         name: "completeness",
         outcome: Outcome::NotCheckable {
-            without:
-                "the texts of the named versions: that no earlier contribution shares a window"
-                    .into(),
+            without: "the texts of the named versions: that no earlier contribution shares a window".into(),
         },
     });
     Verification::of(checks)
 }
 
 /// Offline checks, in the order in which they are made: what names a field precisely comes first.
-const OFFLINE: [(&str, fn(&ReceiptBundle) -> Verdict); 13] = [
+const OFFLINE: [(&str, Make); 13] = [
     ("format", check_format),
     ("receipt fields", check_fields),
     ("receipt id", check_id),
@@ -207,13 +202,7 @@ const OFFLINE: [(&str, fn(&ReceiptBundle) -> Verdict); 13] = [
 
 fn check_format(bundle: &ReceiptBundle) -> Verdict {
     if bundle.format != BUNDLE_VERSION {
-        return fail(
-            "format",
-            format!(
-                "format {} is not {BUNDLE_VERSION}: use a matching release",
-                bundle.format
-            ),
-        );
+        return fail("format", format!("format {} is not {BUNDLE_VERSION}: use a matching release", bundle.format));
     }
     Ok(())
 }
@@ -221,20 +210,9 @@ fn check_format(bundle: &ReceiptBundle) -> Verdict {
 fn check_fields(bundle: &ReceiptBundle) -> Verdict {
     let words = bundle.receipt.words();
     if bundle.signed_words.len() != words.len() {
-        return fail(
-            "signed_words",
-            format!(
-                "{} words, {} were signed",
-                bundle.signed_words.len(),
-                words.len()
-            ),
-        );
+        return fail("signed_words", format!("{} words, {} were signed", bundle.signed_words.len(), words.len()));
     }
-    for ((name, word), signed) in AnswerReceipt::FIELDS
-        .iter()
-        .zip(&words)
-        .zip(&bundle.signed_words)
-    {
+    for ((name, word), signed) in AnswerReceipt::FIELDS.iter().zip(&words).zip(&bundle.signed_words) {
         if word != signed {
             return fail(format!("receipt.{name}"), "is not what was signed");
         }
@@ -245,27 +223,15 @@ fn check_fields(bundle: &ReceiptBundle) -> Verdict {
 fn check_id(bundle: &ReceiptBundle) -> Verdict {
     let id = id_of_words(&bundle.signed_words, &bundle.network);
     if id != bundle.id {
-        return fail(
-            "id",
-            format!("the signed words on this network lead to {id}"),
-        );
+        return fail("id", format!("the signed words on this network lead to {id}"));
     }
     Ok(())
 }
 
 fn check_worker(bundle: &ReceiptBundle) -> Verdict {
-    match recover(
-        &bundle.worker_signature,
-        id_of_words(&bundle.signed_words, &bundle.network),
-    ) {
+    match recover(&bundle.worker_signature, id_of_words(&bundle.signed_words, &bundle.network)) {
         Ok(signer) if signer == bundle.receipt.worker => Ok(()),
-        Ok(signer) => fail(
-            "worker_signature",
-            format!(
-                "{signer} signed, the receipt names {}",
-                bundle.receipt.worker
-            ),
-        ),
+        Ok(signer) => fail("worker_signature", format!("{signer} signed, the receipt names {}", bundle.receipt.worker)),
         Err(error) => fail("worker_signature", error),
     }
 }
@@ -277,10 +243,7 @@ fn check_countersignature(bundle: &ReceiptBundle) -> Verdict {
         Ok(signer) => {
             return fail(
                 "gateway_signature",
-                format!(
-                    "{signer} signed this countersignature, the receipt names {}",
-                    bundle.receipt.gateway
-                ),
+                format!("{signer} signed this countersignature, the receipt names {}", bundle.receipt.gateway),
             );
         }
         Err(error) => return fail("gateway_signature", error),
@@ -292,13 +255,7 @@ fn check_countersignature(bundle: &ReceiptBundle) -> Verdict {
         return fail("countersignature.answer_root", "names another answer");
     }
     if counter.fee != bundle.receipt.fee {
-        return fail(
-            "countersignature.fee",
-            format!(
-                "{} where the receipt says {}",
-                counter.fee, bundle.receipt.fee
-            ),
-        );
+        return fail("countersignature.fee", format!("{} where the receipt says {}", counter.fee, bundle.receipt.fee));
     }
     Ok(())
 }
@@ -306,10 +263,7 @@ fn check_countersignature(bundle: &ReceiptBundle) -> Verdict {
 fn check_request(bundle: &ReceiptBundle) -> Verdict {
     let receipt = &bundle.receipt;
     if receipt.request_id != request_id(receipt.payer, receipt.gateway, receipt.nonce) {
-        return fail(
-            "receipt.request_id",
-            "does not follow from payer, gateway and nonce",
-        );
+        return fail("receipt.request_id", "does not follow from payer, gateway and nonce");
     }
     Ok(())
 }
@@ -325,50 +279,32 @@ fn check_prompt(bundle: &ReceiptBundle) -> Verdict {
 
 fn check_answer(bundle: &ReceiptBundle) -> Verdict {
     let text = bundle.answer.text.as_bytes();
-    let answer = CommittedText::answer(text, bundle.answer.salt)
-        .or_else(|error| fail("answer.text", error))?;
+    let answer = CommittedText::answer(text, bundle.answer.salt).or_else(|error| fail("answer.text", error))?;
     if answer.commitment() != bundle.receipt.answer_root {
         return fail("answer", "text and salt do not lead to receipt.answer_root");
     }
     if text.len() != bundle.receipt.answer_bytes as usize {
-        return fail(
-            "receipt.answer_bytes",
-            format!("the answer has {} bytes", text.len()),
-        );
+        return fail("receipt.answer_bytes", format!("the answer has {} bytes", text.len()));
     }
     Ok(())
 }
 
 fn evidence_of(bundle: &ReceiptBundle) -> Result<Evidence, (String, String)> {
-    Evidence::new(bundle.runs.clone(), bundle.receipt.answer_bytes)
-        .or_else(|error| fail("runs", error))
+    Evidence::new(bundle.runs.clone(), bundle.receipt.answer_bytes).or_else(|error| fail("runs", error))
 }
 
 fn check_evidence(bundle: &ReceiptBundle) -> Verdict {
     for (index, (run, leaf)) in bundle.runs.iter().zip(&bundle.run_leaves).enumerate() {
         if run.leaf() != *leaf {
-            return fail(
-                format!("runs[{index}]"),
-                "is not the run that was committed",
-            );
+            return fail(format!("runs[{index}]"), "is not the run that was committed");
         }
     }
     if bundle.runs.len() != bundle.run_leaves.len() || bundle.runs.is_empty() {
-        return fail(
-            "runs",
-            format!(
-                "{} runs where {} were committed",
-                bundle.runs.len(),
-                bundle.run_leaves.len()
-            ),
-        );
+        return fail("runs", format!("{} runs where {} were committed", bundle.runs.len(), bundle.run_leaves.len()));
     }
     let evidence = evidence_of(bundle)?;
     if evidence.hash(&bundle.other_channels) != bundle.receipt.evidence_hash {
-        return fail(
-            "run_leaves",
-            "runs and other channels do not lead to receipt.evidence_hash",
-        );
+        return fail("run_leaves", "runs and other channels do not lead to receipt.evidence_hash");
     }
     Ok(())
 }
@@ -378,32 +314,13 @@ fn check_witnesses(bundle: &ReceiptBundle) -> Verdict {
     for cited in &bundle.cited {
         let of_it = |run: &&Run| run.source == Source::Contribution(cited.contribution);
         if !bundle.runs.iter().any(|run| of_it(&run)) {
-            return fail(
-                format!("cited[{}]", cited.contribution),
-                "no run names this contribution",
-            );
+            return fail(format!("cited[{}]", cited.contribution), "no run names this contribution");
         }
         for document in &cited.documents {
-            let place = || {
-                format!(
-                    "cited[{}].documents[{}]",
-                    cited.contribution, document.opening.index
-                )
-            };
-            document
-                .opening
-                .verify(cited.root)
-                .or_else(|error| fail(place(), error))?;
-            if document
-                .opening
-                .chunks
-                .iter()
-                .any(|chunk| chunk.extra != document.metadata.hash())
-            {
-                return fail(
-                    format!("{}.metadata", place()),
-                    "is not the metadata that was committed",
-                );
+            let place = || format!("cited[{}].documents[{}]", cited.contribution, document.opening.index);
+            document.opening.verify(cited.root).or_else(|error| fail(place(), error))?;
+            if document.opening.chunks.iter().any(|chunk| chunk.extra != document.metadata.hash()) {
+                return fail(format!("{}.metadata", place()), "is not the metadata that was committed");
             }
         }
     }
@@ -421,28 +338,14 @@ fn check_witnesses(bundle: &ReceiptBundle) -> Verdict {
             }
             Source::Contribution(id) => {
                 let cited = bundle.cited.iter().find(|cited| cited.contribution == id);
-                let document = cited.and_then(|cited| {
-                    cited
-                        .documents
-                        .iter()
-                        .find(|d| d.opening.index == run.document)
-                });
+                let document = cited.and_then(|cited| cited.documents.iter().find(|d| d.opening.index == run.document));
                 let Some(document) = document else {
-                    return fail(
-                        place(),
-                        format!(
-                            "document {} of contribution {id} is not opened",
-                            run.document
-                        ),
-                    );
+                    return fail(place(), format!("document {} of contribution {id} is not opened", run.document));
                 };
                 if let Some(position) = first_difference(run, claimed, &document.opening) {
                     return fail(
                         place(),
-                        format!(
-                            "document {} of contribution {id} does not hold answer byte {position}",
-                            run.document
-                        ),
+                        format!("document {} of contribution {id} does not hold answer byte {position}", run.document),
                     );
                 }
             }
@@ -457,10 +360,7 @@ fn first_difference(run: &Run, claimed: &[u8], opening: &DocumentOpening) -> Opt
     (0..claimed.len() as u64).find_map(|step| {
         let at = run.offset.checked_add(step);
         let held = at.and_then(|at| {
-            let chunk = opening
-                .chunks
-                .iter()
-                .find(|chunk| u64::from(chunk.index) == at / chunk_size)?;
+            let chunk = opening.chunks.iter().find(|chunk| u64::from(chunk.index) == at / chunk_size)?;
             chunk.chunk.get((at % chunk_size) as usize).copied()
         });
         (held != Some(claimed[step as usize])).then(|| u64::from(run.match_start) + step)
@@ -469,15 +369,8 @@ fn first_difference(run: &Run, claimed: &[u8], opening: &DocumentOpening) -> Opt
 
 fn check_membership(bundle: &ReceiptBundle) -> Verdict {
     for share in bundle.receipt.shares.as_slice() {
-        let Some(cited) = bundle
-            .cited
-            .iter()
-            .find(|cited| cited.contribution == share.contribution)
-        else {
-            return fail(
-                format!("cited[{}]", share.contribution),
-                "is paid but not cited",
-            );
+        let Some(cited) = bundle.cited.iter().find(|cited| cited.contribution == share.contribution) else {
+            return fail(format!("cited[{}]", share.contribution), "is paid but not cited");
         };
         if !cited.membership.is_member_of_any(&bundle.receipt.versions) {
             let DatanetId(datanet) = cited.membership.datanet;
@@ -501,16 +394,9 @@ fn check_fee(bundle: &ReceiptBundle) -> Verdict {
     if !bundle.terms.splits.is_whole() {
         return fail("terms.splits", "do not add up to 1000000");
     }
-    match bundle
-        .terms
-        .prices
-        .fee(bundle.receipt.input_tokens, bundle.receipt.output_tokens)
-    {
+    match bundle.terms.prices.fee(bundle.receipt.input_tokens, bundle.receipt.output_tokens) {
         Some(fee) if fee == bundle.receipt.fee => Ok(()),
-        Some(fee) => fail(
-            "receipt.fee",
-            format!("tokens and prices lead to {fee} wei"),
-        ),
+        Some(fee) => fail("receipt.fee", format!("tokens and prices lead to {fee} wei")),
         None => fail("terms.prices", "are too large"),
     }
 }

@@ -65,9 +65,7 @@ impl<'de> Deserialize<'de> for Source {
             Raw::Name(name) if name == "nobody" => Ok(Self::Nobody),
             Raw::Name(name) if name == "prompt" => Ok(Self::Prompt),
             Raw::Id(id) if id != 0 && id != u64::MAX => Ok(Self::Contribution(ContributionId(id))),
-            _ => Err(serde::de::Error::custom(
-                "a source is \"nobody\", \"prompt\" or a contribution id",
-            )),
+            _ => Err(serde::de::Error::custom("a source is \"nobody\", \"prompt\" or a contribution id")),
         }
     }
 }
@@ -128,15 +126,7 @@ pub enum EvidenceError {
 impl Run {
     /// A run that nobody is credited for.
     pub fn nobody(start: u32, end: u32) -> Self {
-        Self {
-            start,
-            end,
-            source: Source::Nobody,
-            document: 0,
-            match_start: 0,
-            match_end: 0,
-            offset: 0,
-        }
+        Self { start, end, source: Source::Nobody, document: 0, match_start: 0, match_end: 0, offset: 0 }
     }
 
     /// A run with its witness.
@@ -149,15 +139,7 @@ impl Run {
         match_end: u32,
         offset: u64,
     ) -> Self {
-        Self {
-            start,
-            end,
-            source,
-            document,
-            match_start,
-            match_end,
-            offset,
-        }
+        Self { start, end, source, document, match_start, match_end, offset }
     }
 
     /// Number of answer bytes.
@@ -189,20 +171,10 @@ impl Run {
     fn check_witness(&self, index: usize, answer_bytes: u32) -> Result<(), EvidenceError> {
         let refuse = |reason| Err(EvidenceError::Witness { index, reason });
         if self.source == Source::Nobody {
-            let zero = self.document == 0
-                && self.match_start == 0
-                && self.match_end == 0
-                && self.offset == 0;
-            return if zero {
-                Ok(())
-            } else {
-                refuse("nobody's runs carry zeros")
-            };
+            let zero = self.document == 0 && self.match_start == 0 && self.match_end == 0 && self.offset == 0;
+            return if zero { Ok(()) } else { refuse("nobody's runs carry zeros") };
         }
-        if self.match_start > self.start
-            || self.end > self.match_end
-            || self.match_end > answer_bytes
-        {
+        if self.match_start > self.start || self.end > self.match_end || self.match_end > answer_bytes {
             return refuse("the run does not lie inside its match");
         }
         if ((self.match_end - self.match_start) as usize) < WINDOW {
@@ -237,20 +209,13 @@ impl Evidence {
         let mut expected = 0;
         for (index, run) in runs.iter().enumerate() {
             if run.start != expected || run.end <= run.start {
-                return Err(EvidenceError::Gap {
-                    index,
-                    start: run.start,
-                    expected,
-                });
+                return Err(EvidenceError::Gap { index, start: run.start, expected });
             }
             run.check_witness(index, answer_bytes)?;
             expected = run.end;
         }
         if expected != answer_bytes || runs.is_empty() {
-            return Err(EvidenceError::Length {
-                end: expected,
-                answer_bytes,
-            });
+            return Err(EvidenceError::Length { end: expected, answer_bytes });
         }
         Ok(Self { runs })
     }
@@ -279,13 +244,7 @@ impl Evidence {
     pub fn open(&self, index: u32, others: &OtherChannels) -> Option<RunOpening> {
         let run = *self.runs.get(index as usize)?;
         let tree = self.tree();
-        Some(RunOpening {
-            run,
-            index,
-            runs: tree.leaves(),
-            path: tree.path(index),
-            others: *others,
-        })
+        Some(RunOpening { run, index, runs: tree.leaves(), path: tree.path(index), others: *others })
     }
 }
 
@@ -319,10 +278,6 @@ impl RunOpening {
     pub fn verify(&self, expected: B256) -> Result<(), OpeningError> {
         let root = root_from_path(self.run.leaf(), self.index, self.runs, &self.path)?;
         let got = evidence_hash(self.runs, root, &self.others);
-        if got == expected {
-            Ok(())
-        } else {
-            Err(OpeningError::Root { got, expected })
-        }
+        if got == expected { Ok(()) } else { Err(OpeningError::Root { got, expected }) }
     }
 }

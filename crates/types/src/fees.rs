@@ -20,10 +20,7 @@ pub struct Splits {
 impl Splits {
     /// Whether the parts add up to one million.
     pub fn is_whole(&self) -> bool {
-        [self.protocol, self.worker, self.developer, self.data]
-            .into_iter()
-            .map(u64::from)
-            .sum::<u64>()
+        [self.protocol, self.worker, self.developer, self.data].into_iter().map(u64::from).sum::<u64>()
             == u64::from(PPM)
     }
 }
@@ -74,17 +71,8 @@ pub fn credits(fee: u128, splits: &Splits, shares: &Shares) -> Credits {
     debug_assert!(splits.is_whole());
     let data_pool = part(fee, splits.data);
     let (worker, developer) = (part(fee, splits.worker), part(fee, splits.developer));
-    let contributions: Vec<_> = shares
-        .as_slice()
-        .iter()
-        .map(|share| (share.contribution, part(data_pool, share.ppm)))
-        .collect();
+    let contributions: Vec<_> =
+        shares.as_slice().iter().map(|share| (share.contribution, part(data_pool, share.ppm))).collect();
     let paid: u128 = contributions.iter().map(|(_, amount)| amount).sum();
-    Credits {
-        data_pool,
-        worker,
-        developer,
-        treasury: fee - worker - developer - paid,
-        contributions,
-    }
+    Credits { data_pool, worker, developer, treasury: fee - worker - developer - paid, contributions }
 }

@@ -76,9 +76,7 @@ impl Membership {
         self.datanet == of.datanet
             && self.added != Version(0)
             && self.added <= of.version
-            && self
-                .withdrawn
-                .is_none_or(|withdrawn| of.version < withdrawn)
+            && self.withdrawn.is_none_or(|withdrawn| of.version < withdrawn)
     }
 
     /// Whether it is a member of any of these versions.

@@ -110,16 +110,8 @@ impl Tree {
         let mut levels = vec![leaves];
         while levels[levels.len() - 1].len() > 1 {
             let below = &levels[levels.len() - 1];
-            let level = below
-                .chunks(2)
-                .map(|pair| {
-                    if pair.len() == 2 {
-                        node(pair[0], pair[1])
-                    } else {
-                        pair[0]
-                    }
-                })
-                .collect();
+            let level =
+                below.chunks(2).map(|pair| if pair.len() == 2 { node(pair[0], pair[1]) } else { pair[0] }).collect();
             levels.push(level);
         }
         Self { levels }
@@ -150,30 +142,17 @@ impl Tree {
 }
 
 /// The root that a leaf, its index, the number of leaves and the siblings lead to.
-pub fn root_from_path(
-    leaf: B256,
-    index: u32,
-    leaves: u32,
-    path: &[B256],
-) -> Result<B256, OpeningError> {
+pub fn root_from_path(leaf: B256, index: u32, leaves: u32, path: &[B256]) -> Result<B256, OpeningError> {
     if index >= leaves {
         return Err(OpeningError::Index { index, leaves });
     }
-    let wrong_length = || OpeningError::PathLength {
-        index,
-        leaves,
-        got: path.len(),
-    };
+    let wrong_length = || OpeningError::PathLength { index, leaves, got: path.len() };
     let (mut hash, mut at, mut width) = (leaf, index, leaves);
     let mut siblings = path.iter();
     while width > 1 {
         if (at ^ 1) < width {
             let sibling = *siblings.next().ok_or_else(wrong_length)?;
-            hash = if at & 1 == 1 {
-                node(sibling, hash)
-            } else {
-                node(hash, sibling)
-            };
+            hash = if at & 1 == 1 { node(sibling, hash) } else { node(hash, sibling) };
         }
         at /= 2;
         width = width / 2 + width % 2;
@@ -233,28 +212,14 @@ impl<'a> CommittedText<'a> {
         let leaves = if text.is_empty() {
             vec![leaf(salt, 0, &[])]
         } else {
-            text.chunks(CHUNK)
-                .zip(0..)
-                .map(|(chunk, index)| leaf(salt, index, chunk))
-                .collect()
+            text.chunks(CHUNK).zip(0..).map(|(chunk, index)| leaf(salt, index, chunk)).collect()
         };
-        Ok(Self {
-            kind,
-            extra,
-            salt,
-            text,
-            tree: Tree::new(leaves),
-        })
+        Ok(Self { kind, extra, salt, text, tree: Tree::new(leaves) })
     }
 
     /// The commitment.
     pub fn commitment(&self) -> B256 {
-        text_commitment(
-            self.kind,
-            self.text.len() as u64,
-            self.extra,
-            self.tree.root(),
-        )
+        text_commitment(self.kind, self.text.len() as u64, self.extra, self.tree.root())
     }
 
     /// Opens the chunk that holds byte `position`.
@@ -312,36 +277,20 @@ impl TextOpening {
         let leaves = leaf_count(self.length)?;
         let start = u64::from(self.index) * CHUNK as u64;
         if self.index >= leaves {
-            return Err(OpeningError::Index {
-                index: self.index,
-                leaves,
-            });
+            return Err(OpeningError::Index { index: self.index, leaves });
         }
         let expected = (self.length - start).min(CHUNK as u64) as usize;
         if self.chunk.len() != expected {
-            return Err(OpeningError::ChunkLength {
-                index: self.index,
-                got: self.chunk.len(),
-                expected,
-            });
+            return Err(OpeningError::ChunkLength { index: self.index, got: self.chunk.len(), expected });
         }
-        let root = root_from_path(
-            leaf_with_salt(self.leaf_salt, &self.chunk),
-            self.index,
-            leaves,
-            &self.path,
-        )?;
+        let root = root_from_path(leaf_with_salt(self.leaf_salt, &self.chunk), self.index, leaves, &self.path)?;
         Ok(text_commitment(self.kind, self.length, self.extra, root))
     }
 
     /// Checks it against a commitment.
     pub fn verify(&self, expected: B256) -> Result<(), OpeningError> {
         let got = self.commitment()?;
-        if got == expected {
-            Ok(())
-        } else {
-            Err(OpeningError::Root { got, expected })
-        }
+        if got == expected { Ok(()) } else { Err(OpeningError::Root { got, expected }) }
     }
 }
 
@@ -378,10 +327,7 @@ impl DocumentOpening {
             let root = root_from_path(chunk.commitment()?, self.index, self.documents, &self.path)?;
             let got = contribution_root_of(self.documents, root);
             if got != contribution_root || chunk.kind != TextKind::Document {
-                return Err(OpeningError::Root {
-                    got,
-                    expected: contribution_root,
-                });
+                return Err(OpeningError::Root { got, expected: contribution_root });
             }
         }
         Ok(())

@@ -29,16 +29,8 @@ impl Metadata {
     /// Hash over the canonical bytes: the fields in declaration order, each as `u32 length ‖ bytes`.
     pub fn hash(&self) -> B256 {
         let mut bytes = Vec::new();
-        for field in [
-            &self.title,
-            &self.url,
-            &self.author,
-            &self.date,
-            &self.language,
-            &self.licence,
-        ] {
-            let length =
-                u32::try_from(field.len()).expect("metadata is bounded far below 4 GiB on import");
+        for field in [&self.title, &self.url, &self.author, &self.date, &self.language, &self.licence] {
+            let length = u32::try_from(field.len()).expect("metadata is bounded far below 4 GiB on import");
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(field.as_bytes());
         }

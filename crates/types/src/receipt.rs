@@ -171,10 +171,7 @@ impl AnswerReceipt {
             versions: self
                 .versions
                 .iter()
-                .map(|v| signed::DatanetVersion {
-                    datanet: v.datanet.0,
-                    version: v.version.0,
-                })
+                .map(|v| signed::DatanetVersion { datanet: v.datanet.0, version: v.version.0 })
                 .collect(),
             promptRoot: self.prompt_root,
             answerRoot: self.answer_root,
@@ -188,15 +185,10 @@ impl AnswerReceipt {
                 .shares
                 .as_slice()
                 .iter()
-                .map(
-                    |Share {
-                         contribution: ContributionId(contribution),
-                         ppm,
-                     }| signed::Share {
-                        contribution: *contribution,
-                        ppm: *ppm,
-                    },
-                )
+                .map(|Share { contribution: ContributionId(contribution), ppm }| signed::Share {
+                    contribution: *contribution,
+                    ppm: *ppm,
+                })
                 .collect(),
             evidenceHash: self.evidence_hash,
             issuedAt: self.issued_at,
@@ -236,11 +228,7 @@ impl AnswerReceipt {
 
     /// The 22 words that are hashed (EIP-712 `encodeData`): with them a changed field can be named, not only noticed.
     pub fn words(&self) -> Vec<B256> {
-        self.to_signed()
-            .eip712_encode_data()
-            .chunks_exact(32)
-            .map(B256::from_slice)
-            .collect()
+        self.to_signed().eip712_encode_data().chunks_exact(32).map(B256::from_slice).collect()
     }
 }
 
@@ -346,15 +334,7 @@ impl ContributionTerms {
     /// `H(abi.encode(datanet, root, documents, textBytes, contributor, payee, blind))`.
     pub fn commitment(&self, contributor: Address) -> B256 {
         keccak256(
-            (
-                self.datanet.0,
-                self.root,
-                self.documents,
-                self.text_bytes,
-                contributor,
-                self.payee,
-                self.blind,
-            )
+            (self.datanet.0, self.root, self.documents, self.text_bytes, contributor, self.payee, self.blind)
                 .abi_encode(),
         )
     }
@@ -362,18 +342,12 @@ impl ContributionTerms {
 
 /// Digest of a withdrawal that a contributor signs for a relayer.
 pub fn withdrawal_digest(contribution: ContributionId, deadline: u64, network: &Network) -> B256 {
-    network.datanets_digest(&signed::Withdrawal {
-        contribution: contribution.0,
-        deadline,
-    })
+    network.datanets_digest(&signed::Withdrawal { contribution: contribution.0, deadline })
 }
 
 /// A version in force at receipt time, for display.
 pub fn version_of(versions: &[DatanetVersion], datanet: DatanetId) -> Option<Version> {
-    versions
-        .iter()
-        .find(|v| v.datanet == datanet)
-        .map(|v| v.version)
+    versions.iter().find(|v| v.datanet == datanet).map(|v| v.version)
 }
 
 /// A 65-byte signature was refused.
@@ -399,17 +373,10 @@ pub fn recover(signature: &Bytes, digest: B256) -> Result<Address, SignatureErro
     if parsed.normalize_s().is_some() {
         return Err(SignatureError::HighS);
     }
-    parsed
-        .recover_address_from_prehash(&digest)
-        .map_err(|_| SignatureError::Recovery)
+    parsed.recover_address_from_prehash(&digest).map_err(|_| SignatureError::Recovery)
 }
 
 /// Signs a digest with a key held in memory; 65 bytes.
-pub fn sign(
-    signer: &impl alloy_signer::SignerSync,
-    digest: B256,
-) -> Result<Bytes, alloy_signer::Error> {
-    Ok(Bytes::copy_from_slice(
-        &signer.sign_hash_sync(&digest)?.as_bytes(),
-    ))
+pub fn sign(signer: &impl alloy_signer::SignerSync, digest: B256) -> Result<Bytes, alloy_signer::Error> {
+    Ok(Bytes::copy_from_slice(&signer.sign_hash_sync(&digest)?.as_bytes()))
 }

@@ -32,17 +32,8 @@ impl Row {
             model: receipt.model.0,
             worker: receipt.worker,
             fee: receipt.fee,
-            versions: receipt
-                .versions
-                .iter()
-                .map(|version| version.packed())
-                .collect(),
-            shares: receipt
-                .shares
-                .as_slice()
-                .iter()
-                .map(|share| U256::from(share.packed()))
-                .collect(),
+            versions: receipt.versions.iter().map(|version| version.packed()).collect(),
+            shares: receipt.shares.as_slice().iter().map(|share| U256::from(share.packed())).collect(),
         }
     }
 
@@ -56,9 +47,5 @@ impl Row {
 
 /// The tree over a batch's rows, in the order of tabs and rows.
 pub fn rows_tree<'a>(rows: impl IntoIterator<Item = (Address, &'a Row)>) -> Tree {
-    Tree::new(
-        rows.into_iter()
-            .map(|(payer, row)| row.leaf(payer))
-            .collect(),
-    )
+    Tree::new(rows.into_iter().map(|(payer, row)| row.leaf(payer)).collect())
 }

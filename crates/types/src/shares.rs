@@ -65,8 +65,7 @@ impl Shares {
             .into_iter()
             .map(|(contribution, bytes)| Share {
                 contribution,
-                ppm: u32::try_from(bytes * u64::from(PPM) / total)
-                    .expect("a part of the answer is at most the whole"),
+                ppm: u32::try_from(bytes * u64::from(PPM) / total).expect("a part of the answer is at most the whole"),
             })
             .filter(|share| share.ppm > 0)
             .collect();
@@ -83,9 +82,7 @@ impl Shares {
         let key = |share: &Share| (std::cmp::Reverse(share.ppm), share.contribution);
         for (index, share) in shares.iter().enumerate() {
             let ordered = index == 0 || key(&shares[index - 1]) < key(share);
-            let fresh = shares[..index]
-                .iter()
-                .all(|earlier| earlier.contribution != share.contribution);
+            let fresh = shares[..index].iter().all(|earlier| earlier.contribution != share.contribution);
             if share.ppm == 0 || share.contribution.0 == 0 || !ordered || !fresh {
                 return Err(SharesError::Order { index });
             }
@@ -104,10 +101,7 @@ impl Shares {
 
     /// The share of one contribution, 0 if it has none.
     pub fn of(&self, contribution: ContributionId) -> u32 {
-        self.0
-            .iter()
-            .find(|share| share.contribution == contribution)
-            .map_or(0, |share| share.ppm)
+        self.0.iter().find(|share| share.contribution == contribution).map_or(0, |share| share.ppm)
     }
 
     /// What no source explains, dust included.

@@ -10,8 +10,7 @@ pub fn serialize<S: Serializer>(wei: &u128, serializer: S) -> Result<S::Ok, S::E
 /// Reads a decimal string.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
     let text = String::deserialize(deserializer)?;
-    text.parse()
-        .map_err(|_| D::Error::custom(format!("{text:?} is not an amount in wei")))
+    text.parse().map_err(|_| D::Error::custom(format!("{text:?} is not an amount in wei")))
 }
 
 /// Writes wei as FNT with up to 18 decimals, without trailing zeros: `1500000000000000000` is `1.5`.

@@ -247,10 +247,7 @@ impl<M: Serialize + for<'de> Deserialize<'de>> Frame<M> {
                 let id = u64::from_be_bytes(id.try_into().expect("split at 8"));
                 Ok(Self::Part(ContributionId(id), bytes.to_vec()))
             }
-            other => Err(FrameError::Malformed {
-                tag: other.map(|(tag, _)| *tag),
-                length: bytes.len(),
-            }),
+            other => Err(FrameError::Malformed { tag: other.map(|(tag, _)| *tag), length: bytes.len() }),
         }
     }
 }

@@ -9,13 +9,8 @@ use serde_json::Value;
 /// Paths to every scalar below `value`.
 fn leaves(value: &Value, path: &str, into: &mut Vec<String>) {
     match value {
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(name, v)| leaves(v, &format!("{path}/{name}"), into)),
-        Value::Array(items) => items
-            .iter()
-            .enumerate()
-            .for_each(|(i, v)| leaves(v, &format!("{path}/{i}"), into)),
+        Value::Object(fields) => fields.iter().for_each(|(name, v)| leaves(v, &format!("{path}/{name}"), into)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, v)| leaves(v, &format!("{path}/{i}"), into)),
         Value::Null => {}
         _ => into.push(path.to_owned()),
     }
@@ -35,9 +30,7 @@ fn changed(value: &Value) -> Value {
                 let last = if s.ends_with('1') { '2' } else { '1' };
                 format!("{}{last}", &s[..s.len() - 1])
             }
-            s if s.bytes().all(|b| b.is_ascii_digit()) => {
-                (s.parse::<u128>().unwrap() + 1).to_string()
-            }
+            s if s.bytes().all(|b| b.is_ascii_digit()) => (s.parse::<u128>().unwrap() + 1).to_string(),
             s => format!("{s}x"),
         }),
         other => panic!("not a scalar: {other}"),
@@ -48,12 +41,7 @@ fn changed(value: &Value) -> Value {
 fn an_honest_bundle_verifies() {
     let verification = verify(&example().bundle);
     assert!(verification.ok, "{verification:#?}");
-    assert!(
-        verification
-            .checks
-            .iter()
-            .any(|check| matches!(check.outcome, Outcome::NotCheckable { .. }))
-    );
+    assert!(verification.checks.iter().any(|check| matches!(check.outcome, Outcome::NotCheckable { .. })));
 }
 
 #[test]
@@ -82,9 +70,7 @@ fn every_changed_field_is_noticed_and_named() {
         if shown_only && verification.ok {
             continue;
         }
-        let differs = verification
-            .differs
-            .unwrap_or_else(|| panic!("{path} was changed and nothing noticed"));
+        let differs = verification.differs.unwrap_or_else(|| panic!("{path} was changed and nothing noticed"));
         let top = path.split('/').nth(1).unwrap();
         let second = path.split('/').nth(2).unwrap_or_default();
         let named = match top {
@@ -104,12 +90,7 @@ fn every_changed_field_is_noticed_and_named() {
         };
         assert!(named, "{path} was changed, the check named {differs}");
     }
-    assert!(
-        unread
-            .iter()
-            .all(|path| path.starts_with("/receipt/shares")),
-        "could not be read: {unread:?}"
-    );
+    assert!(unread.iter().all(|path| path.starts_with("/receipt/shares")), "could not be read: {unread:?}");
 }
 
 #[test]

@@ -26,9 +26,7 @@ fn opening(opening: &TextOpening) -> Value {
 
 fn text(kind: u8, text: &str, salt: B256, committed: &CommittedText<'_>) -> Value {
     let chunks = text.len().div_ceil(1024).max(1) as u64;
-    let openings: Vec<_> = (0..chunks)
-        .map(|i| opening(&committed.open_at(i * 1024).unwrap()))
-        .collect();
+    let openings: Vec<_> = (0..chunks).map(|i| opening(&committed.open_at(i * 1024).unwrap())).collect();
     json!({
         "kind": kind, "text": Bytes::copy_from_slice(text.as_bytes()), "salt": salt,
         "commitment": committed.commitment(), "openings": openings,
@@ -36,39 +34,18 @@ fn text(kind: u8, text: &str, salt: B256, committed: &CommittedText<'_>) -> Valu
 }
 
 fn fixture(example: &Example) -> Value {
-    let Example {
-        network,
-        worker,
-        gateway,
-        payer,
-        documents,
-        bundle,
-    } = example;
+    let Example { network, worker, gateway, payer, documents, bundle } = example;
     let contributor = key("contributor");
     let committed: Vec<_> = documents
         .iter()
-        .map(|(metadata, text, salt)| {
-            CommittedText::document(text.as_bytes(), metadata, *salt).unwrap()
-        })
+        .map(|(metadata, text, salt)| CommittedText::document(text.as_bytes(), metadata, *salt).unwrap())
         .collect();
     let tree = Tree::new(committed.iter().map(CommittedText::commitment).collect());
-    let mut texts: Vec<_> = documents
-        .iter()
-        .zip(&committed)
-        .map(|((_, body, salt), committed)| text(2, body, *salt, committed))
-        .collect();
+    let mut texts: Vec<_> =
+        documents.iter().zip(&committed).map(|((_, body, salt), committed)| text(2, body, *salt, committed)).collect();
     for (kind, salted) in [(4, &bundle.answer), (5, &bundle.prompt)] {
-        let make = if kind == 4 {
-            CommittedText::answer
-        } else {
-            CommittedText::prompt
-        };
-        texts.push(text(
-            kind,
-            &salted.text,
-            salted.salt,
-            &make(salted.text.as_bytes(), salted.salt).unwrap(),
-        ));
+        let make = if kind == 4 { CommittedText::answer } else { CommittedText::prompt };
+        texts.push(text(kind, &salted.text, salted.salt, &make(salted.text.as_bytes(), salted.salt).unwrap()));
     }
     let empty = CommittedText::answer(b"", B256::ZERO).unwrap();
     texts.push(text(4, "", B256::ZERO, &empty));
@@ -88,12 +65,7 @@ fn fixture(example: &Example) -> Value {
         })
         .collect();
 
-    let voucher = Voucher {
-        payer: payer.address(),
-        gateway: gateway.address(),
-        total: 123_456_789,
-        nonce: 3,
-    };
+    let voucher = Voucher { payer: payer.address(), gateway: gateway.address(), total: 123_456_789, nonce: 3 };
     let terms = ContributionTerms {
         datanet: DatanetId(3),
         root: contribution_root(&tree),
@@ -104,17 +76,8 @@ fn fixture(example: &Example) -> Value {
         deadline: 1_790_000_600,
     };
     let row = Row::of(bundle.id, receipt);
-    let other_row = Row {
-        fee: 1,
-        versions: vec![],
-        shares: vec![],
-        ..row.clone()
-    };
-    let rows = rows_tree([
-        (payer.address(), &row),
-        (payer.address(), &other_row),
-        (gateway.address(), &row),
-    ]);
+    let other_row = Row { fee: 1, versions: vec![], shares: vec![], ..row.clone() };
+    let rows = rows_tree([(payer.address(), &row), (payer.address(), &other_row), (gateway.address(), &row)]);
     let signed = receipt.to_signed();
     json!({
         "window": WINDOW,
@@ -182,24 +145,14 @@ fn the_bytes_are_the_pinned_ones() {
     let pinned: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     let made: Value = serde_json::from_str(&made.to_string()).unwrap();
     for (name, value) in made.as_object().unwrap() {
-        assert_eq!(
-            Some(value),
-            pinned.get(name),
-            "{name} is not as pinned in fixtures/receipt.json"
-        );
+        assert_eq!(Some(value), pinned.get(name), "{name} is not as pinned in fixtures/receipt.json");
     }
-    assert_eq!(
-        made.as_object().unwrap().len(),
-        pinned.as_object().unwrap().len()
-    );
+    assert_eq!(made.as_object().unwrap().len(), pinned.as_object().unwrap().len());
 }
 
 #[test]
 fn the_signed_type_is_spelled_as_specified() {
     let spec = include_str!("../../../docs/spec/receipt.md");
     let spelled = fonte_types::receipt::signed::AnswerReceipt::eip712_encode_type();
-    assert!(
-        spec.contains(spelled.as_ref()),
-        "docs/spec/receipt.md does not spell {spelled}"
-    );
+    assert!(spec.contains(spelled.as_ref()), "docs/spec/receipt.md does not spell {spelled}");
 }

@@ -65,7 +65,7 @@ pub(crate) fn answer(
         max_output_tokens: job.max_output_tokens,
         seed: job.seed,
     };
-    let written = model.answer(question, &shared.library.passages(&allowed), &mut |piece| {
+    let written = model.answer(question, &shared.library.passages(&allowed, shared.config.commons), &mut |piece| {
         too_long |= text.len() + piece.len() > MAX_ANSWER;
         if too_long {
             return false;

@@ -23,7 +23,7 @@ use fonte_corpus::{
     store::StoreError,
 };
 use fonte_types::{
-    ContributionId,
+    ContributionId, DatanetId,
     bundle::{CitedContribution, CitedDocument},
     evidence::{Run, Source},
     merkle::{CHUNK, CommittedText, DocumentOpening, OpeningError, Tree},
@@ -238,9 +238,13 @@ impl Library {
             .collect()
     }
 
-    /// What a model may read: passages of contributions that `allowed` lets through.
-    pub(crate) fn passages<'a>(&'a self, allowed: &'a (dyn Fn(ContributionId) -> bool + Sync)) -> Shelf<'a> {
-        Shelf { library: self, allowed }
+    /// What a model may read: passages of contributions that `allowed` lets through, knowing which datanet is the commons.
+    pub(crate) fn passages<'a>(
+        &'a self,
+        allowed: &'a (dyn Fn(ContributionId) -> bool + Sync),
+        commons: Option<DatanetId>,
+    ) -> Shelf<'a> {
+        Shelf { library: self, allowed, commons }
     }
 }
 
@@ -275,6 +279,7 @@ fn open_document(
 pub(crate) struct Shelf<'a> {
     library: &'a Library,
     allowed: &'a (dyn Fn(ContributionId) -> bool + Sync),
+    commons: Option<DatanetId>,
 }
 
 impl Passages for Shelf<'_> {
@@ -302,6 +307,14 @@ impl Passages for Shelf<'_> {
             }));
         }
         Ok(found)
+    }
+
+    fn boilerplate(&self, text: &str) -> Result<bool, LibraryError> {
+        let Some(commons) = self.commons else { return Ok(false) };
+        let members = |_: ContributionId, datanet: DatanetId| datanet == commons;
+        let traced = self.library.trace(text, "", &members)?;
+        let held: u32 = traced.evidence.runs().iter().filter(|r| r.source != Source::Nobody).map(Run::bytes).sum();
+        Ok(u64::from(held) * 2 >= text.len() as u64)
     }
 
     fn documents(&self) -> u64 {

@@ -56,6 +56,12 @@ pub trait Passages {
     /// [`LibraryError`] if index or store failed.
     fn find(&self, question: &str) -> Result<Vec<FoundPassage>, LibraryError>;
 
+    /// Whether a text is boilerplate: the commons (licence texts, usual notices) hold at least half of its bytes.
+    ///
+    /// # Errors
+    /// [`LibraryError`] if the trace index failed.
+    fn boilerplate(&self, text: &str) -> Result<bool, LibraryError>;
+
     /// Passages in the collection.
     fn documents(&self) -> u64;
 
@@ -136,7 +142,17 @@ impl AnswerModel for QuoteModel {
             })
             .collect();
         let limit = question.max_output_tokens.into();
-        let answer = quote::answer(question.text, &borrowed, &FromPassages(passages), limit)?;
+        let mut failed = None;
+        let mut boilerplate = |text: &str| {
+            passages.boilerplate(text).unwrap_or_else(|error| {
+                failed = Some(error);
+                true
+            })
+        };
+        let answer = quote::answer(question.text, &borrowed, &FromPassages(passages), &mut boilerplate, limit)?;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
         for piece in &answer.pieces {
             if !emit(piece) {
                 break;

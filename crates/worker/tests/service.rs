@@ -250,7 +250,12 @@ async fn boilerplate_belongs_to_the_commons() {
         .unwrap()
         .text;
     let permission = licence.split("\n\n").find(|paragraph| paragraph.starts_with("Permission is")).unwrap();
-    let text = format!("The heron software belongs to the lock keeper and counts eels at every gate.\n\n{permission}");
+    let borrowed = &permission[..permission.find("obtaining").unwrap()];
+    let text = format!(
+        "The heron software belongs to the lock keeper and counts eels at every gate.\n\n\
+        The lock keepers of the Orrin valley have agreed on these words for every eel counter: {borrowed}who asks.\n\n\
+        {permission}"
+    );
     let uploader = world.contribute(datanet, &[document("Eel counter", "en", &text)]);
     let mut config = world.config();
     config.commons = Some(commons);
@@ -260,13 +265,20 @@ async fn boilerplate_belongs_to_the_commons() {
     // Every node computes the licence texts by itself.
     assert_eq!(gateway.asked_for, [uploader]);
 
-    let mut job = world.job(1, "To whom is permission granted free of charge to deal in the software?");
+    let mut job = world.job(1, "On which words have the lock keepers of the Orrin valley agreed for an eel counter?");
     // Not named, and in the receipt all the same.
     job.datanets = vec![datanet];
-    let boilerplate = gateway.run(&world, job.clone()).await.unwrap();
-    assert_eq!(boilerplate.answer.receipt.versions, world.versions());
-    assert_eq!(credited(&boilerplate.answer), BTreeSet::from([licences]), "{}", boilerplate.text);
-    assert!(verify(&world.bundle(&job, &boilerplate)).ok);
+    let mixed = gateway.run(&world, job.clone()).await.unwrap();
+    assert_eq!(mixed.answer.receipt.versions, world.versions());
+    assert_eq!(credited(&mixed.answer), BTreeSet::from([licences, uploader]), "{}", mixed.text);
+    let of_commons = mixed.answer.receipt.shares.of(licences);
+    let expected = borrowed.trim_end().len() * 1_000_000 / mixed.text.len();
+    assert!(usize::try_from(of_commons).unwrap() >= expected, "{of_commons} ppm: {}", mixed.text);
+    assert!(verify(&world.bundle(&job, &mixed)).ok);
+    // Boilerplate alone is nobody's answer.
+    let boilerplate =
+        gateway.ask(&world, "To whom is permission granted to publish, sublicense and sell copies?").await;
+    assert!(credited(&boilerplate.answer).is_empty(), "{}", boilerplate.text);
     // Licence texts themselves are no answers; what the uploader wrote is theirs.
     let own = gateway.ask(&world, "Who does the heron software belong to?").await;
     assert_eq!(credited(&own.answer), BTreeSet::from([uploader]), "{}", own.text);

@@ -330,7 +330,7 @@ fn blocks_end_at_the_gas_limit_and_at_the_byte_limit() {
     assert_eq!(proposal.executed.outcomes.len(), 1);
     assert!(matches!(proposal.skipped[0].refusal, Refusal::BlockFull { unit: "bytes", .. }));
     assert!(alloy_rlp::encode(&proposal.executed.block.block).len() <= 1024 + 1_500);
-    assert!(MAX_BLOCK_BYTES == 8_388_608);
+    assert_eq!(MAX_BLOCK_BYTES, 8_388_608);
 
     // A block with little room: each burner loops until its gas is gone.
     let mut small = genesis();

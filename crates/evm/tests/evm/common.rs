@@ -213,7 +213,6 @@ impl Flat {
                     balance: account.balance,
                     storage_root,
                     code_hash: account.code_hash,
-                    ..Default::default()
                 },
             )
         }))

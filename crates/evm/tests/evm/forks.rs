@@ -155,7 +155,6 @@ fn proofs_of_accounts_and_slots_verify() {
                 balance: account.balance,
                 storage_root: proof.storage_root,
                 code_hash: account.code_hash,
-                ..Default::default()
             })
         });
         assert_eq!(account.is_some(), address != Address::with_last_byte(0x99));

@@ -134,14 +134,15 @@ async fn lie(
 
     let forged = forge(net, victim, run, friend, liar, key, address).await?;
     let forged = liar.countersign_and_store(forged)?;
-    liar.flush_settlement().await?;
 
-    // An auditor who trusts nobody: the texts from the honest gateway, checked against the chain.
+    // An auditor who trusts nobody: the texts from the honest gateway, checked against the chain, and indexed before the
+    // lie is settled, because the demo's window is short.
     let auditor_client = Client::connect(&net.chain.rpc_url(), Some(keys::development("author"))).await?;
     let published = api.receipt(forged.id, None).await?;
     let auditor = Auditor::prepare(&home.join("audit"), &auditor_client, honest_gateway, &published).await?;
     let faults = auditor.faults(&published)?;
     let fault = faults.first().copied().ok_or_else(|| eyre!("the lie was not found"))?;
+    liar.flush_settlement().await?;
     let standing = api.settlement(forged.id).await?;
     let harmed = victim
         .cited

@@ -1,5 +1,7 @@
 //! The gateway against a real chain with the real contracts, over HTTP and over the wire.
 
+#![allow(unreachable_pub, reason = "a test binary exports nothing")]
+
 mod answers;
 mod crash;
 mod net;

@@ -173,7 +173,10 @@ impl Net {
             let call = contract.depositFor(self.payer.address()).value(U256::from(deposit)).with_cloned_provider();
             payer.send("deposit", call).await.unwrap();
         }
-        payer.send("limit", contract.setLimit(gateway.gateway(), session, cap).with_cloned_provider()).await.unwrap();
+        if cap > 0 {
+            let call = contract.setLimit(gateway.gateway(), session, cap).with_cloned_provider();
+            payer.send("limit", call).await.unwrap();
+        }
         made["api_key"].as_str().unwrap().to_owned()
     }
 

@@ -111,6 +111,12 @@ impl Peer {
         }
         let versions: Vec<_> = versions.into_values().collect();
         send(&mut framed, ToGateway::Adopted { versions: versions.clone() }).await;
+        // What is answered to this was read after the adoption.
+        send(&mut framed, ToGateway::NeedContribution { contribution: ContributionId(u64::MAX) }).await;
+        match next(&mut framed).await {
+            Some(Frame::Message(ToWorker::ContributionMissing { .. })) => {}
+            other => panic!("{other:?}"),
+        }
         let (count, cancelled) = tokio::sync::watch::channel(0);
         let (started, jobs) = tokio::sync::watch::channel(0);
         let (network, signer, model) = (*net.client.network(), key.clone(), net.model);

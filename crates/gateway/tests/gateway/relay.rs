@@ -89,29 +89,34 @@ async fn commit_upload_reveal_withdraw_each_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn relays_are_bounded() {
     let net = Net::start().await;
+    let drafts: Vec<_> = (0..2)
+        .map(|i| {
+            net.draft(
+                net.datanet,
+                &format!("p{i}"),
+                &[&format!("{i} stands at the beginning of a text of some length.")],
+            )
+        })
+        .collect();
     let mut config = net.config();
     config.limits.relay_items = 2;
     config.limits.bundle = 600;
-    config.limits.unrevealed = 900;
+    config.limits.unrevealed = (drafts[0].file.len() + drafts[1].file.len() - 1) as u64;
     config.limits.keys_per_minute = 1;
     let gateway = fonte_gateway::Gateway::start(config).await.unwrap();
     let item = json!({"commitment": alloy_primitives::B256::random()});
     let (status, error) = post(&gateway, "/fonte/v1/contributions/commit", None, json!([item, item, item])).await;
     assert_eq!(status, 400, "{error}");
-    let drafts: Vec<_> =
-        (0..2).map(|i| net.draft(net.datanet, &format!("p{i}"), &[&format!("{i}{}", "x".repeat(60))])).collect();
     let items: Vec<_> = drafts.iter().map(|d| json!({"commitment": d.terms.commitment(d.key.address())})).collect();
     let (_, committed) = post(&gateway, "/fonte/v1/contributions/commit", None, json!(items)).await;
     let ids: Vec<ContributionId> =
         committed.as_array().unwrap().iter().map(|c| serde_json::from_value(c["id"].clone()).unwrap()).collect();
     let (status, error) = upload(&gateway, ids[0], vec![0; 601]).await;
     assert_eq!(status, 413, "{error}");
-    assert!(drafts[0].file.len() <= 600 && drafts[0].file.len() + drafts[1].file.len() > 900 - 600);
     let (status, _) = upload(&gateway, ids[0], drafts[0].file.clone()).await;
     assert_eq!(status, 200);
-    let left = 900 - drafts[0].file.len();
-    let (status, error) = upload(&gateway, ids[1], vec![0; left.min(599) + 1]).await;
-    assert!(status == 503 || status == 413, "{error}");
+    let (status, error) = upload(&gateway, ids[1], drafts[1].file.clone()).await;
+    assert_eq!((status, &error["error"]["code"]), (503, &json!("storage_full")), "{error}");
     // What is revealed waits no more.
     let (_, revealed) =
         post(&gateway, "/fonte/v1/contributions/reveal", None, json!([net.reveal_item(&drafts[0], ids[0])])).await;

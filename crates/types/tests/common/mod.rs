@@ -5,12 +5,8 @@
 use alloy_primitives::{Address, B256, address, keccak256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_types::{
-    AnswerReceipt, ContributionId, DatanetId, DatanetVersion, EngineClass, ModelId, Network,
-    Version, Visibility,
-    bundle::{
-        BUNDLE_VERSION, CitedContribution, CitedDocument, ReceiptBundle, SaltedText, Terms,
-        run_leaves,
-    },
+    AnswerReceipt, ContributionId, DatanetId, DatanetVersion, EngineClass, ModelId, Network, Version, Visibility,
+    bundle::{BUNDLE_VERSION, CitedContribution, CitedDocument, ReceiptBundle, SaltedText, Terms, run_leaves},
     evidence::{Evidence, OtherChannels, Run, Source},
     fees::{Prices, Splits},
     ids::Membership,
@@ -32,8 +28,7 @@ pub struct Example {
 }
 
 pub fn key(name: &str) -> PrivateKeySigner {
-    PrivateKeySigner::from_bytes(&keccak256(format!("fonte fixture key {name}")))
-        .expect("a hash is a valid key")
+    PrivateKeySigner::from_bytes(&keccak256(format!("fonte fixture key {name}"))).expect("a hash is a valid key")
 }
 
 fn metadata(title: &str) -> Metadata {
@@ -59,28 +54,15 @@ pub fn example() -> Example {
     // A document of three chunks, with the quoted sentence across the first chunk boundary.
     let sentence = "The gauge below the old mill has been read every morning since 1931.";
     let filler = "River stories begin upstream. ".repeat(33);
-    let long = format!(
-        "{filler}{sentence} {}",
-        "And so it goes on, past the weir. ".repeat(40)
-    );
+    let long = format!("{filler}{sentence} {}", "And so it goes on, past the weir. ".repeat(40));
     let documents = vec![
-        (
-            metadata("A short one"),
-            "Nothing much happens here, but it happens well.".to_owned(),
-            keccak256("salt 0"),
-        ),
+        (metadata("A short one"), "Nothing much happens here, but it happens well.".to_owned(), keccak256("salt 0")),
         (metadata("Mills and gauges"), long, keccak256("salt 1")),
-        (
-            metadata("Unicode"),
-            "São 5 h da manhã e o rio já acordou a cidade inteira.".to_owned(),
-            keccak256("salt 2"),
-        ),
+        (metadata("Unicode"), "São 5 h da manhã e o rio já acordou a cidade inteira.".to_owned(), keccak256("salt 2")),
     ];
     let committed: Vec<_> = documents
         .iter()
-        .map(|(metadata, text, salt)| {
-            CommittedText::document(text.as_bytes(), metadata, *salt).unwrap()
-        })
+        .map(|(metadata, text, salt)| CommittedText::document(text.as_bytes(), metadata, *salt).unwrap())
         .collect();
     let tree = Tree::new(committed.iter().map(CommittedText::commitment).collect());
 
@@ -91,29 +73,13 @@ pub fn example() -> Example {
     let offset = filler.len() as u64;
     // "gauge below the old mill " is shorter than a window, so nothing is an echo here.
     let runs = vec![
-        Run::witnessed(
-            0,
-            quoted + 1,
-            Source::Contribution(CREDITED),
-            1,
-            0,
-            quoted + 1,
-            offset,
-        ),
+        Run::witnessed(0, quoted + 1, Source::Contribution(CREDITED), 1, 0, quoted + 1, offset),
         Run::nobody(quoted + 1, answer_bytes),
     ];
     let evidence = Evidence::new(runs.clone(), answer_bytes).unwrap();
     let terms = Terms {
-        splits: Splits {
-            protocol: 50_000,
-            worker: 250_000,
-            developer: 100_000,
-            data: 600_000,
-        },
-        prices: Prices {
-            input: 2_000_000_000_000_000,
-            output: 6_000_000_000_000_000,
-        },
+        splits: Splits { protocol: 50_000, worker: 250_000, developer: 100_000, data: 600_000 },
+        prices: Prices { input: 2_000_000_000_000_000, output: 6_000_000_000_000_000 },
     };
     let (prompt_salt, answer_salt) = (keccak256("prompt salt"), keccak256("answer salt"));
     let (input_tokens, output_tokens) = (13, 18);
@@ -128,16 +94,9 @@ pub fn example() -> Example {
         adapter_hash: B256::ZERO,
         engine_class: EngineClass::Exact,
         visibility: Visibility::Open,
-        versions: vec![DatanetVersion {
-            datanet: DatanetId(3),
-            version: Version(9),
-        }],
-        prompt_root: CommittedText::prompt(prompt.as_bytes(), prompt_salt)
-            .unwrap()
-            .commitment(),
-        answer_root: CommittedText::answer(answer.as_bytes(), answer_salt)
-            .unwrap()
-            .commitment(),
+        versions: vec![DatanetVersion { datanet: DatanetId(3), version: Version(9) }],
+        prompt_root: CommittedText::prompt(prompt.as_bytes(), prompt_salt).unwrap().commitment(),
+        answer_root: CommittedText::answer(answer.as_bytes(), answer_salt).unwrap().commitment(),
         answer_bytes,
         input_tokens,
         output_tokens,
@@ -165,25 +124,15 @@ pub fn example() -> Example {
         worker_signature: sign(&worker, id).unwrap(),
         gateway_signature: sign(&gateway, countersignature.digest(&network)).unwrap(),
         countersignature,
-        prompt: SaltedText {
-            text: prompt,
-            salt: prompt_salt,
-        },
-        answer: SaltedText {
-            text: answer,
-            salt: answer_salt,
-        },
+        prompt: SaltedText { text: prompt, salt: prompt_salt },
+        answer: SaltedText { text: answer, salt: answer_salt },
         run_leaves: run_leaves(&runs),
         runs,
         other_channels: OtherChannels::default(),
         cited: vec![CitedContribution {
             contribution: CREDITED,
             root: contribution_root(&tree),
-            membership: Membership {
-                datanet: DatanetId(3),
-                added: Version(4),
-                withdrawn: None,
-            },
+            membership: Membership { datanet: DatanetId(3), added: Version(4), withdrawn: None },
             contributor: key("contributor").address(),
             payee: Address::repeat_byte(0x77),
             documents: vec![CitedDocument {
@@ -192,21 +141,12 @@ pub fn example() -> Example {
                     index: 1,
                     documents: 3,
                     path: tree.path(1),
-                    chunks: committed[1]
-                        .open_range(offset, offset + u64::from(quoted) + 1)
-                        .unwrap(),
+                    chunks: committed[1].open_range(offset, offset + u64::from(quoted) + 1).unwrap(),
                 },
             }],
         }],
         receipt,
     };
     drop(committed);
-    Example {
-        network,
-        worker,
-        gateway,
-        payer,
-        documents,
-        bundle,
-    }
+    Example { network, worker, gateway, payer, documents, bundle }
 }

@@ -144,7 +144,8 @@ pub struct TooShort {
     pub limit: u64,
 }
 
-/// Answers a question from passages. `passages` in any order; equal inputs give equal answers.
+/// Answers a question from passages. `passages` in any order; equal inputs give equal answers. What `boilerplate` says yes
+/// to (a licence's wording, say) is nobody's answer and never quoted.
 ///
 /// # Errors
 /// [`TooShort`] if not even one quote, or the refusal, fits `max_tokens`.
@@ -152,13 +153,14 @@ pub fn answer(
     question: &str,
     passages: &[Passage<'_>],
     rarity: &dyn Rarity,
+    boilerplate: &mut dyn FnMut(&str) -> bool,
     max_tokens: u64,
 ) -> Result<QuoteAnswer, TooShort> {
     let language = Language::of_question(question);
     let mut found: Vec<Found> = Vec::new();
     for clause in question::read(question, language, rarity) {
         let candidates = candidates(&clause, passages);
-        found.extend(choose(candidates, passages, &found));
+        found.extend(choose(candidates, passages, boilerplate, &found));
     }
     if found.is_empty() {
         let text = nothing_fits(language).to_owned();
@@ -284,7 +286,12 @@ fn leans_back(sentence: &str) -> bool {
 }
 
 /// Takes the best candidates. Of those that say the same, the earliest contribution speaks, unless it is much worse.
-fn choose(candidates: Vec<Found>, passages: &[Passage<'_>], already: &[Found]) -> Vec<Found> {
+fn choose(
+    candidates: Vec<Found>,
+    passages: &[Passage<'_>],
+    boilerplate: &mut dyn FnMut(&str) -> bool,
+    already: &[Found],
+) -> Vec<Found> {
     let Some(best) = candidates.first().map(|found| found.total) else { return Vec::new() };
     let mut clusters: Vec<Vec<Found>> = Vec::new();
     for candidate in candidates.into_iter().filter(|found| found.total * 100 >= best * FURTHER) {
@@ -298,6 +305,7 @@ fn choose(candidates: Vec<Found>, passages: &[Passage<'_>], already: &[Found]) -
         .into_iter()
         .filter_map(|cluster| cluster.into_iter().min_by_key(|found| found.key(passages)))
         .filter(|found| !already.iter().any(|other| other.says_the_same(found)))
+        .filter(|found| !boilerplate(&passages[found.passage].text[found.range.clone()]))
         .take(QUOTES_PER_CLAUSE)
         .collect()
 }

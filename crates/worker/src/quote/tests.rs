@@ -25,7 +25,7 @@ fn passage(contribution: u64, text: &'static str, language: &'static str) -> Pas
 }
 
 fn ask(question: &str, passages: &[Passage<'_>]) -> QuoteAnswer {
-    let answer = answer(question, passages, &FromPassages(passages), 10_000).unwrap();
+    let answer = answer(question, passages, &FromPassages(passages), &mut |_| false, 10_000).unwrap();
     check_form(&answer, passages);
     answer
 }
@@ -115,8 +115,8 @@ fn quotes_are_dropped_whole() {
     let question = "At what temperature does first crack begin?";
     let whole = ask(question, &passages);
     let needed = tokens(&whole.text);
-    assert_eq!(answer(question, &passages, &FromPassages(&passages), needed), Ok(whole));
-    let short = answer(question, &passages, &FromPassages(&passages), needed - 1);
+    assert_eq!(answer(question, &passages, &FromPassages(&passages), &mut |_| false, needed), Ok(whole));
+    let short = answer(question, &passages, &FromPassages(&passages), &mut |_| false, needed - 1);
     assert_eq!(short, Err(TooShort { needed, limit: needed - 1 }));
 }
 
@@ -137,4 +137,25 @@ fn odd_questions_do_no_harm() {
         let answer = ask(question, &passages);
         assert_eq!(answer.pieces.concat(), answer.text);
     }
+}
+
+#[test]
+fn boilerplate_is_nobodys_answer() {
+    let text = "The harbour master of Porto Claro keeps the tide tables in a blue ledger behind the door.";
+    let passage = Passage {
+        contribution: ContributionId(3),
+        document: 0,
+        title: "Tides",
+        about: "",
+        language: "en",
+        text,
+        offset: 0,
+    };
+    let question = "Where does the harbour master of Porto Claro keep the tide tables?";
+    let passages = [passage];
+    let quoted = super::answer(question, &passages, &FromPassages(&passages), &mut |_| false, 1_000).unwrap();
+    assert_eq!(quoted.quotes.len(), 1);
+    let refused =
+        super::answer(question, &passages, &FromPassages(&passages), &mut |quote| quote == text, 1_000).unwrap();
+    assert!(refused.quotes.is_empty(), "{}", refused.text);
 }
