@@ -10,13 +10,14 @@ use fonte_types::{ContributionId, wire::ToGateway};
 use tokio::{
     io::AsyncWriteExt,
     sync::mpsc,
+    task::JoinSet,
     time::{Instant, sleep_until},
 };
 
 use super::{ServeError, Shared};
 use crate::library::{Acquired, LibraryError};
 
-/// Contributions asked for and not yet answered.
+/// Contributions asked for and not yet checked. They are checked side by side, as each waits for the disk.
 const IN_FLIGHT: usize = 32;
 
 /// What is indexed at once: one search commit and one trace segment for all of them.
@@ -48,6 +49,9 @@ struct Fetch {
     out: mpsc::Sender<ToGateway>,
     wanted: VecDeque<Acquired>,
     incoming: BTreeMap<ContributionId, Incoming>,
+    /// Arrived, being hashed and stored.
+    checking: BTreeSet<ContributionId>,
+    checks: JoinSet<(Acquired, Result<(), LibraryError>)>,
     /// Verified and stored, to be indexed with the others.
     stored: Vec<Acquired>,
     stored_bytes: u64,
@@ -69,6 +73,8 @@ pub(super) async fn fetch(
         out,
         wanted: VecDeque::new(),
         incoming: BTreeMap::new(),
+        checking: BTreeSet::new(),
+        checks: JoinSet::new(),
         stored: Vec::new(),
         stored_bytes: 0,
         later: BTreeMap::new(),
@@ -86,6 +92,7 @@ pub(super) async fn fetch(
                 Some(delivery) => fetch.take(delivery).await?,
                 None => return Ok(()),
             },
+            Some(checked) = fetch.checks.join_next() => fetch.checked(checked),
             changed = changes.changed() => match changed {
                 Ok(()) => fetch.plan().await?,
                 Err(_) => return Ok(()),
@@ -96,7 +103,7 @@ pub(super) async fn fetch(
             return Ok(());
         }
         let full = fetch.stored.len() >= BATCH || fetch.stored_bytes >= BATCH_BYTES;
-        if !fetch.stored.is_empty() && (fetch.incoming.is_empty() || full) {
+        if !fetch.stored.is_empty() && (fetch.incoming.is_empty() && fetch.checks.is_empty() || full) {
             fetch.index().await?;
         }
     }
@@ -111,6 +118,7 @@ impl Fetch {
             .incoming
             .keys()
             .chain(self.later.keys())
+            .chain(&self.checking)
             .copied()
             .chain(self.stored.iter().map(|acquired| acquired.record.id))
             .collect();
@@ -153,7 +161,7 @@ impl Fetch {
 
     /// Asks for more, up to the bound. `false` once nobody sends any more.
     async fn ask(&mut self) -> bool {
-        while self.incoming.len() < IN_FLIGHT {
+        while self.incoming.len() + self.checks.len() < IN_FLIGHT {
             let Some(acquired) = self.wanted.pop_front() else { break };
             let contribution = acquired.record.id;
             let file = match tempfile::tempfile_in(&self.shared.config.data_dir) {
@@ -198,29 +206,39 @@ impl Fetch {
                 incoming.file.flush().await?;
                 let mut file = incoming.file.into_std().await;
                 let (shared, acquired) = (self.shared.clone(), incoming.acquired);
-                let checked = blocking(move || {
-                    file.rewind().map_err(|source| fonte_corpus::store::StoreError::Io {
+                self.checking.insert(id);
+                self.checks.spawn_blocking(move || {
+                    let read_back = |source| fonte_corpus::store::StoreError::Io {
                         doing: "read back",
                         path: shared.config.data_dir.clone(),
                         source,
-                    })?;
-                    shared.library.receive(&acquired.record, file)?;
-                    Ok(acquired)
+                    };
+                    let checked = file
+                        .rewind()
+                        .map_err(|source| read_back(source).into())
+                        .and_then(|()| shared.library.receive(&acquired.record, file));
+                    (acquired, checked)
                 });
-                match checked.await {
-                    Ok(acquired) => {
-                        self.stored_bytes += acquired.record.text_bytes;
-                        self.stored.push(acquired);
-                    }
-                    Err(error) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(contribution = %id, error, "a contribution was refused; its version is not adopted");
-                        self.postpone(id);
-                    }
-                }
             }
         }
         Ok(())
+    }
+
+    fn checked(&mut self, checked: Result<(Acquired, Result<(), LibraryError>), tokio::task::JoinError>) {
+        let (acquired, result) = checked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let id = acquired.record.id;
+        self.checking.remove(&id);
+        match result {
+            Ok(()) => {
+                self.stored_bytes += acquired.record.text_bytes;
+                self.stored.push(acquired);
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(contribution = %id, error, "a contribution was refused; its version is not adopted");
+                self.postpone(id);
+            }
+        }
     }
 
     async fn index(&mut self) -> Result<(), ServeError> {
