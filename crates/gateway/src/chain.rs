@@ -20,9 +20,6 @@ use parking_lot::Mutex;
 /// How a cited contribution stands on chain.
 pub(crate) type ContributionFacts = fonte_bindings::ContributionRecord;
 
-/// How long what was read of models and datanets counts as fresh without asking for the height.
-const DIRECTORY_AGE: Duration = Duration::from_millis(250);
-
 /// How often inclusion is looked for.
 const POLL: Duration = Duration::from_millis(25);
 
@@ -95,7 +92,7 @@ impl Funds {
 /// A connection that reads, and the account that sends.
 pub(crate) struct Chain {
     pub(crate) client: Client,
-    directory: Mutex<Option<(Instant, Arc<Directory>)>>,
+    directory: Mutex<Option<Arc<Directory>>>,
     key: PrivateKeySigner,
     /// Next nonce, where it is known. Held across sending: one transaction after the other is the point.
     nonce: tokio::sync::Mutex<Option<u64>>,
@@ -163,24 +160,17 @@ impl Chain {
         Ok(self.client.reading(what, result)?)
     }
 
-    /// Models and datanets, at most a quarter of a second behind the chain.
+    /// Models and datanets as of the latest block: whoever published a moment ago can ask at once.
     pub(crate) async fn directory(&self) -> Result<Arc<Directory>, ChainError> {
-        let known = self.directory.lock().clone();
-        if let Some((at, directory)) = &known
-            && at.elapsed() < DIRECTORY_AGE
-        {
-            return Ok(directory.clone());
-        }
         let block = self.client.block_number().await?;
-        let directory = match known {
-            Some((_, directory)) if directory.block == block => directory,
-            _ => Arc::new(Directory {
-                block,
-                models: self.client.models().await?,
-                datanets: self.client.datanets().await?,
-            }),
-        };
-        *self.directory.lock() = Some((Instant::now(), directory.clone()));
+        if let Some(known) = self.directory.lock().clone()
+            && known.block >= block
+        {
+            return Ok(known);
+        }
+        let directory =
+            Arc::new(Directory { block, models: self.client.models().await?, datanets: self.client.datanets().await? });
+        *self.directory.lock() = Some(directory.clone());
         Ok(directory)
     }
 

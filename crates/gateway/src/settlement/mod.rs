@@ -1,7 +1,7 @@
 //! From countersigned receipts to paid contributors.
 //!
-//! A row waits in the journal ([`crate::store`]) until a batch takes it ([`batch`]); the batch is signed, written down
-//! and only then sent; when the challenge window is over the keeper pushes everyone's money ([`keeper`]). At most one
+//! A row waits in the journal ([`crate::store`]) until a batch takes it (`batch`); the batch is signed, written down
+//! and only then sent; when the challenge window is over the keeper pushes everyone's money (`keeper`). At most one
 //! batch is on its way at any time, because vouchers are cumulative: the next one builds on what the last one debited.
 //! Every step is written down before it is taken and can be taken again, so a kill at any point loses no row and
 //! settles none twice.
