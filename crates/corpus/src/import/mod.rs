@@ -31,7 +31,7 @@ pub struct Document {
     pub path: String,
     /// What is known of it.
     pub metadata: Metadata,
-    /// The text, in the form of [`crate::clean`].
+    /// The text, in the form of [`crate::clean()`].
     pub text: String,
 }
 
