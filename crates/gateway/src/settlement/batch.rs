@@ -22,11 +22,26 @@ use crate::{
     store::PendingRow,
 };
 
+/// How often a batch that was taken back is made anew within one flush.
+const ROUNDS: usize = 3;
+
 /// Settles the oldest pending rows in one batch; none: there was nothing that can be settled now.
 pub(super) async fn settle_next(app: &App) -> Result<Option<SettledBatch>, SettlementError> {
-    let Some((tabs, call)) = next_tabs(app).await? else {
-        return Ok(None);
-    };
+    for _ in 0..ROUNDS {
+        let Some((tabs, call)) = next_tabs(app).await? else {
+            return Ok(None);
+        };
+        let settled = send(app, tabs, call).await?;
+        if settled.is_some() {
+            return Ok(settled);
+        }
+        // Taken back, because someone else used the gateway's key: with the next nonce it goes through.
+    }
+    Ok(None)
+}
+
+/// Writes a batch down, sends it, and finds out what became of it; none: it was taken back.
+async fn send(app: &App, tabs: Vec<TabRecord>, call: Call) -> Result<Option<SettledBatch>, SettlementError> {
     let mut record =
         BatchRecord { number: app.store.next_batch()?, tabs, attempts: Vec::new(), state: BatchState::Sent };
     let taken: Vec<_> = record.rows().cloned().collect();

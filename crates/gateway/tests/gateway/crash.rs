@@ -67,6 +67,10 @@ impl Scene {
     async fn new() -> (Self, GatewayHandle) {
         let net = Net::start().await;
         let proxy = Proxy::start(net.chain.rpc_url()).await;
+        // The bond is there beforehand, so that what is interrupted is the batch.
+        let owner = Client::connect(&net.chain.rpc_url(), Some(net.gateway_key.clone())).await.unwrap();
+        let bond = owner.settlement_contract().bond().value(U256::from(coins(10))).with_cloned_provider();
+        owner.send("bond", bond).await.unwrap();
         let mut config = net.config();
         config.rpc_url.clone_from(&proxy.url);
         config.settlement.inclusion_timeout = Duration::from_millis(600);
@@ -74,10 +78,6 @@ impl Scene {
         let key = net.api_key(&gateway, coins(5), coins(5)).await;
         let draft = net.draft(net.datanet, "ana", &[TEXT]);
         let id = net.publish(&gateway, &draft).await;
-        // The bond is there beforehand, so that what is interrupted is the batch.
-        let owner = Client::connect(&net.chain.rpc_url(), Some(net.gateway_key.clone())).await.unwrap();
-        let bond = owner.settlement_contract().bond().value(U256::from(coins(10))).with_cloned_provider();
-        owner.send("bond", bond).await.unwrap();
         let scene = Self { net, proxy, draft, id, key };
         (scene, gateway)
     }
