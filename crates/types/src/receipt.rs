@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Most datanet versions that one receipt names.
-pub const MAX_VERSIONS: usize = 32;
+pub const MAX_VERSIONS: usize = 16;
 
 /// The types exactly as they are signed.
 pub mod signed {
