@@ -74,6 +74,11 @@ pub(crate) fn check_request(expected: &Expected, receipt: &AnswerReceipt) -> Res
     same!(visibility, expected.visibility);
     same!(seed, expected.seed);
     same!(input_tokens, expected.input_tokens);
+    // The quote model's rule, the only model there is: a token per four bytes, rounded up.
+    let counted = receipt.answer_bytes.div_ceil(4);
+    if receipt.output_tokens != counted {
+        return other("output_tokens", format!("{} where the answer's bytes make {counted}", receipt.output_tokens));
+    }
     if receipt.output_tokens > expected.max_output_tokens {
         return other("output_tokens", format!("{} are over {}", receipt.output_tokens, expected.max_output_tokens));
     }
