@@ -54,6 +54,23 @@ pub struct Policy {
     pub jurisdictions: Vec<[u8; 2]>,
 }
 
+impl Policy {
+    /// Everything is allowed, nothing costs: to be narrowed with struct update syntax.
+    pub fn permissive(licence: &str, review: ReviewRule) -> Self {
+        Self {
+            licence: licence.into(),
+            index: true,
+            train: true,
+            quote: true,
+            private: true,
+            review,
+            curator_ppm: 0,
+            price_floor: 0,
+            jurisdictions: Vec::new(),
+        }
+    }
+}
+
 /// A datanet on chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatanetRecord {
@@ -121,6 +138,15 @@ pub struct ModelRecord {
     pub terms: Terms,
     /// Datanets it answers from.
     pub datanets: Vec<DatanetId>,
+    /// How many versions behind a datanet's latest an answer may be.
+    pub max_staleness: u32,
+}
+
+impl ModelRecord {
+    /// Whether its terms let it answer from `used` when the latest version is `latest`.
+    pub fn is_fresh_enough(&self, used: Version, latest: Version) -> bool {
+        used.0 > 0 && latest.0.saturating_sub(used.0) <= self.max_staleness
+    }
 }
 
 /// The chain could not be read or written.

@@ -100,6 +100,7 @@ pub fn model(id: ModelId, model: IModels::Model) -> ModelRecord {
             prices: Prices { input: model.terms.priceIn, output: model.terms.priceOut },
         },
         datanets: model.terms.datanets.into_iter().map(DatanetId).collect(),
+        max_staleness: model.terms.maxStaleness,
     }
 }
 

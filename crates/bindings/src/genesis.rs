@@ -164,16 +164,9 @@ pub fn commons_calls(parameters: &Parameters, commons: &[Commons]) -> Vec<Call> 
     let create = Datanets::createCall {
         name: COMMONS_NAME.into(),
         policy: crate::convert::policy(&crate::client::Policy {
-            licence: "CC0-1.0".into(),
             // Indexed so that its windows count, but never quoted as an answer.
-            index: true,
-            train: true,
             quote: false,
-            private: true,
-            review: crate::client::ReviewRule::Curator,
-            curator_ppm: 0,
-            price_floor: 0,
-            jurisdictions: Vec::new(),
+            ..crate::client::Policy::permissive("CC0-1.0", crate::client::ReviewRule::Curator)
         }),
     };
     let mut calls = vec![call(create.abi_encode())];

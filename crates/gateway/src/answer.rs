@@ -231,7 +231,7 @@ async fn attempt(
     reservation: &mut Option<Reservation>,
 ) -> Result<Option<Attempt>, ApiError> {
     let adopted = peer.adopted();
-    let Some(datanets) = quoted.selection.for_worker(&adopted) else {
+    let Some(datanets) = quoted.selection.for_worker(&quoted.model, &adopted) else {
         return Ok(None);
     };
     let prompt = SaltedText { text: quoted.chat.prompt.clone(), salt: prompt_salt };

@@ -22,9 +22,11 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    /// What a worker may use, ascending; none where it lacks something.
-    pub(crate) fn for_worker(&self, adopted: &[DatanetVersion]) -> Option<Vec<DatanetId>> {
-        let has = |wanted: &&DatanetVersion| adopted.iter().any(|a| a.datanet == wanted.datanet && a.version.0 > 0);
+    /// What a worker may use, ascending; none where it lacks something, or is staler than the model's terms allow.
+    pub(crate) fn for_worker(&self, model: &ModelRecord, adopted: &[DatanetVersion]) -> Option<Vec<DatanetId>> {
+        let has = |wanted: &&DatanetVersion| {
+            adopted.iter().any(|a| a.datanet == wanted.datanet && model.is_fresh_enough(a.version, wanted.version))
+        };
         if !self.required.iter().all(|wanted| has(&wanted)) {
             return None;
         }
@@ -182,17 +184,7 @@ mod tests {
             name: name.into(),
             curator: Address::ZERO,
             version: Version(3),
-            policy: Policy {
-                licence: "CC-BY-4.0".into(),
-                index: true,
-                train: true,
-                quote: true,
-                private: true,
-                review: ReviewRule::Curator,
-                curator_ppm: 0,
-                price_floor: 0,
-                jurisdictions: Vec::new(),
-            },
+            policy: Policy::permissive("CC-BY-4.0", ReviewRule::Curator),
         };
         change(&mut datanet);
         datanet
@@ -210,6 +202,7 @@ mod tests {
                 prices: Prices { input: 10, output: 100 },
             },
             datanets: Vec::new(),
+            max_staleness: 1,
         }
     }
 
@@ -256,10 +249,22 @@ mod tests {
         let adopted = |ids: &[u32]| -> Vec<_> {
             ids.iter().map(|id| DatanetVersion { datanet: DatanetId(*id), version: Version(3) }).collect()
         };
-        assert_eq!(open.for_worker(&adopted(&[1, 5])), Some(vec![DatanetId(1), DatanetId(5)]));
-        assert_eq!(open.for_worker(&adopted(&[2, 5])), None, "without the commons nothing is answered");
-        assert_eq!(open.for_worker(&adopted(&[1])), None);
+        assert_eq!(open.for_worker(&model(), &adopted(&[1, 5])), Some(vec![DatanetId(1), DatanetId(5)]));
+        assert_eq!(open.for_worker(&model(), &adopted(&[2, 5])), None, "without the commons nothing is answered");
+        assert_eq!(open.for_worker(&model(), &adopted(&[1])), None);
         assert!(open.is_current(&adopted(&[1, 2, 5])) && !open.is_current(&adopted(&[1, 2])));
+    }
+
+    #[test]
+    fn a_worker_staler_than_the_terms_allow_is_passed_over() {
+        let selection = select(&directory(), &model(), &chat(&["coffee"], Visibility::Open)).expect("allowed");
+        let at = |commons: u32, coffee: u32| {
+            let version = |id, version| DatanetVersion { datanet: DatanetId(id), version: Version(version) };
+            selection.for_worker(&model(), &[version(1, commons), version(2, coffee)])
+        };
+        assert!(at(3, 3).is_some() && at(2, 2).is_some(), "one version behind is within the terms");
+        assert_eq!(at(3, 1), None);
+        assert_eq!(at(1, 3), None, "the commons count too");
     }
 
     #[test]

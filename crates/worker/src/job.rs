@@ -47,6 +47,20 @@ pub(crate) fn answer(
         )));
     }
     let versions = versions_for(job, &snapshot, shared.config.commons)?;
+    for version in &versions {
+        let latest = snapshot.view.datanets.get(&version.datanet).map_or(version.version, |datanet| datanet.version);
+        if !record.is_fresh_enough(version.version, latest) {
+            return Err(Refusal {
+                code: RefusalCode::NotAdopted,
+                message: format!(
+                    "version {} of datanet {} is adopted here, {latest} is the latest, and model {} may be at most {} \
+                     behind: try again shortly",
+                    version.version, version.datanet, job.model, record.max_staleness
+                ),
+                datanet: Some(version.datanet),
+            });
+        }
+    }
 
     let readable: BTreeSet<DatanetId> = job.datanets.iter().copied().collect();
     let allowed = |id: ContributionId| {

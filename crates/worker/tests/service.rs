@@ -142,6 +142,20 @@ async fn a_tampered_or_missing_bundle_keeps_its_version_from_being_adopted() {
     );
     assert!(credited(&gateway.ask(&world, "How long is the tunnel of the kingfisher?").await.answer).is_empty());
 
+    // Unless the model's terms allow no answer from an older version.
+    world.max_staleness(0);
+    let started = Instant::now();
+    let mut number = 1_000_000;
+    let refusal = loop {
+        number += 1;
+        match gateway.run(&world, world.job(number, "What does the grey heron eat at Lock Nine?")).await {
+            Err(refusal) => break refusal,
+            Ok(_) => assert!(started.elapsed() < Duration::from_secs(60), "a stale version still answers"),
+        }
+    };
+    assert_eq!((refusal.code, refusal.datanet), (RefusalCode::NotAdopted, Some(datanet)), "{refusal:?}");
+    assert!(refusal.message.contains("version 1") && refusal.message.contains("2 is the latest"), "{refusal:?}");
+
     gateway.instead(kingfisher, Some(good));
     gateway.until_adopted(&world.versions(), &world).await;
     let answered = gateway.ask(&world, "How long is the tunnel of the kingfisher?").await;

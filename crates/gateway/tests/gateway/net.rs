@@ -53,17 +53,7 @@ pub fn coins(n: u64) -> u128 {
 }
 
 pub fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
-    let mut policy = Policy {
-        licence: "CC-BY-4.0".into(),
-        index: true,
-        train: true,
-        quote: true,
-        private: true,
-        review: ReviewRule::Curator,
-        curator_ppm: 0,
-        price_floor: 0,
-        jurisdictions: Vec::new(),
-    };
+    let mut policy = Policy::permissive("CC-BY-4.0", ReviewRule::Curator);
     change(&mut policy);
     policy
 }

@@ -108,6 +108,7 @@ impl World {
             developer: Address::repeat_byte(5),
             terms: terms(),
             datanets: Vec::new(),
+            max_staleness: 64,
         };
         let state = State { block: 1, models: vec![model], ..State::default() };
         Self {
@@ -146,18 +147,13 @@ impl World {
         change(&mut state)
     }
 
+    /// Changes how many versions behind the model may answer from.
+    pub fn max_staleness(&self, versions: u32) {
+        self.chain(|state| state.models[0].max_staleness = versions);
+    }
+
     pub fn datanet(&self, change: impl FnOnce(&mut Policy)) -> DatanetId {
-        let mut policy = Policy {
-            licence: "CC-BY-4.0".into(),
-            index: true,
-            train: true,
-            quote: true,
-            private: true,
-            review: ReviewRule::Open,
-            curator_ppm: 0,
-            price_floor: 0,
-            jurisdictions: Vec::new(),
-        };
+        let mut policy = Policy::permissive("CC-BY-4.0", ReviewRule::Open);
         change(&mut policy);
         self.chain(|state| {
             let id = DatanetId(state.datanets.len() as u32 + 1);
