@@ -297,6 +297,10 @@ interface IValidators {
     /// @notice The parameters.
     function parameters() external view returns (Parameters memory);
 
-    /// @notice Identity of the network, part of every vote.
+    /// @notice Identity of the network, part of every vote; the same as the receipts' (docs/spec/receipt.md, section 3).
     function networkId() external view returns (bytes32);
+
+    /// @notice Seats without which an election fails: the least number of which one may fail.
+    // solhint-disable-next-line func-name-mixedcase
+    function MIN_SEATS() external view returns (uint256);
 }

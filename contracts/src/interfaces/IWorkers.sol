@@ -119,7 +119,7 @@ interface IWorkers {
     function setStatus(Status status) external;
 
     /// @notice Ends the caller's registration. It is no longer active; its stake waits for `unbondingSeconds`.
-    function leave() external;
+    function unregister() external;
 
     /// @notice Pays a leaving caller's stake back, all of it, and forgets the caller.
     function withdraw() external;
@@ -147,7 +147,7 @@ interface IWorkers {
     /// @notice Wei of stake per slot.
     function stakePerSlot() external view returns (uint128);
 
-    /// @notice Seconds between `leave` and `withdraw`.
+    /// @notice Seconds between `unregister` and `withdraw`.
     function unbondingSeconds() external view returns (uint64);
 
     /// @notice The timelock, which alone may call `setStakePerSlot`.
