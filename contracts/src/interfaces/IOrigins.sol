@@ -9,9 +9,8 @@ interface IVault {
     /// @notice `account` refused `amount` wei.
     error TransferRefused(address account, uint256 amount);
 
-    /// @notice Sends everything to the author.
-    /// @return amount How much it was.
-    function release(address author) external returns (uint256 amount);
+    /// @notice Sends `amount` wei to the author.
+    function release(address author, uint256 amount) external;
 }
 
 /// @title ISplitter
@@ -96,8 +95,8 @@ interface IOrigins {
     error InvalidParameter();
     /// @notice `account` may not do this.
     error NotAllowed(address account);
-    /// @notice The URL is not in canonical form; the fault is at byte `at`.
-    error NotCanonical(uint256 at);
+    /// @notice The URL is not in canonical form; the fault is at byte `position`.
+    error NotCanonical(uint256 position);
     /// @notice No origin has been registered under this URL or hash.
     error UnknownOrigin(bytes32 origin);
     /// @notice No claim has this case, or it has been granted already.
@@ -152,10 +151,13 @@ interface IOrigins {
     /// @notice A claim by its case.
     function claimOf(uint64 caseId) external view returns (Claim memory);
 
-    /// @notice Seats and approvals of a claim's panel, and the wei to attach, as things stand.
-    function claimTerms(string calldata url) external view returns (uint8 reviewers, uint8 approvals, uint256 fee);
+    /// @notice Seats and approvals of a claim's panel, and the least wei to attach, as things stand.
+    function claimTerms(string calldata url, address author)
+        external
+        view
+        returns (uint8 reviewers, uint8 approvals, uint256 fee);
 
-    /// @notice What the author publishes: "fonte-origin=" and 64 hexadecimal digits of
+    /// @notice What the author publishes: "fonte-origin=0x" and 64 hexadecimal digits of
     /// keccak256(abi.encode(networkId, origin, author)).
     function tokenOf(string calldata url, address author) external view returns (string memory);
 

@@ -71,21 +71,21 @@ interface IReviews {
     /// @param deposit The appellant's wei.
     struct Case {
         address consumer;
-        bytes32 subject;
-        address excluded;
         Stage stage;
         uint8 reviewers;
         uint8 approvals;
         uint8 draws;
         bool approved;
         bool undelivered;
+        bytes32 subject;
+        address excluded;
         uint64 seedBlock;
         uint64 deadline;
         uint64 panel;
         uint64 firstPanel;
         uint128 fees;
-        address appellant;
         uint128 deposit;
+        address appellant;
     }
 
     /// @notice A panel as read by clients.
@@ -202,7 +202,7 @@ interface IReviews {
 
     /// @notice Leaves the pool. Panels of cases requested before can still seat the caller; the stake stays for
     /// `unbondingSeconds`.
-    function leave() external;
+    function unregister() external;
 
     /// @notice Takes the stake out, once the unbonding is over and no seat is open.
     function unstake() external;
@@ -267,8 +267,8 @@ interface IReviews {
     /// pays or punishes by it should use `drawAt`, with a block before the seed was known.
     function draw(bytes32 seed, uint256 count, address excluded) external view returns (address[] memory);
 
-    /// @notice The same, of the pool as it stood at the end of block `at`, without any of `excluded`.
-    function drawAt(bytes32 seed, uint256 count, address[] calldata excluded, uint64 at)
+    /// @notice The same, of the pool as it stood at the end of block `atBlock`, without any of `excluded`.
+    function drawAt(bytes32 seed, uint256 count, address[] calldata excluded, uint64 atBlock)
         external
         view
         returns (address[] memory);
