@@ -118,7 +118,7 @@ interface IModels {
     /// @param tolerance Scores further than this from the median are outliers.
     /// @param evaluators Seats to draw, at most 15.
     /// @param quorum Scores within the tolerance that make a result: more than half of the seats.
-    /// @param trainingSeconds Time to train.
+    /// @param trainingSeconds Time to train, at most 366 days.
     struct Criteria {
         bytes32 metric;
         Direction direction;
@@ -190,7 +190,7 @@ interface IModels {
     /// @notice Whom a version of a model's terms pays royalties: each `model << 32 | ppm of the fee`.
     event LineageSet(uint32 indexed model, uint32 version, uint64[] ancestors);
     /// @notice What a model builds on: base model (zero for none), recipe (zero for none) and datanet versions.
-    event Origin(uint32 indexed model, uint32 indexed base, bytes32 recipe, uint64[] trained);
+    event BuiltOn(uint32 indexed model, uint32 indexed base, bytes32 recipe, uint64[] trained);
     /// @notice A proposal's criteria.
     event Proposed(uint32 indexed model, Criteria criteria);
     /// @notice A model entered `state`, which ends at `deadline` (zero: it does not).
@@ -226,6 +226,8 @@ interface IModels {
     error NoDeveloper();
     /// @notice More datanets than a model may name or train on.
     error TooManyDatanets(uint256 count);
+    /// @notice The versions trained on must ascend, without a repetition, and exist.
+    error InvalidVersion(uint64 version);
     /// @notice The kind does not go with these hashes: a base model has an artifact only, an adapter both, a
     /// quote model no adapter; a proposal has none yet.
     error HashMismatch(Kind kind, bytes32 artifact, bytes32 adapter);
@@ -235,9 +237,10 @@ interface IModels {
     error NothingToTrain();
     /// @notice Earlier announced terms come into force at `since`; newer ones cannot overtake them.
     error TermsPending(uint64 since);
-    /// @notice The notice must be at least a second.
+    /// @notice Notice and step must be at least a second.
     error NoNotice();
-    /// @notice The seats are not 1 to 15, the quorum is not more than half of them, or there is no time to train.
+    /// @notice The seats are not 1 to 15, the quorum is not more than half of them, or the time to train is
+    /// not 1 second to 366 days.
     error InvalidCriteria(uint8 evaluators, uint8 quorum, uint64 trainingSeconds);
     /// @notice The datanet's licence lacks these flags.
     error LicenceForbids(uint32 datanet, uint8 flags);

@@ -22,6 +22,8 @@ abstract contract World is Test {
     uint64 internal constant WINDOW_BLOCKS = 3;
     uint64 internal constant WINDOW_SECONDS = 60;
     uint64 internal constant NOTICE = 3600;
+    uint64 internal constant GRACE = 600;
+    uint64 internal constant STEP = 7 days;
     uint32 internal constant K = 2;
     uint64 internal constant PROMPT = type(uint64).max;
 
@@ -31,6 +33,8 @@ abstract contract World is Test {
     Settlement internal settlement = Settlement(0xF017E00000000000000000000000000000000004);
     Challenges internal challenges = Challenges(0xF017E00000000000000000000000000000000005);
 
+    address internal modelReviews = 0xf017e0000000000000000000000000000000000E;
+    address internal governance = 0xf017E0000000000000000000000000000000000a;
     address internal treasury = address(0x7EA5);
     address internal registrar = address(0x4E61);
     address internal curator = address(0xC04A);
@@ -66,7 +70,7 @@ abstract contract World is Test {
         genesis(
             address(datanets), type(Datanets).creationCode, abi.encode(NETWORK, registrar, treasury, REVEAL_BLOCKS)
         );
-        genesis(address(models), type(Models).creationCode, abi.encode(datanets, NOTICE));
+        genesis(address(models), type(Models).creationCode, abi.encode(datanets, modelReviews, governance, NOTICE, GRACE, STEP));
         genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement));
         genesis(
             address(settlement),
@@ -102,13 +106,13 @@ abstract contract World is Test {
         uint32[] memory nets = new uint32[](1);
         nets[0] = net;
         return IModels.Terms(
-            1e12, 2e12, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0
+            1e12, 2e12, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0, 0, new uint64[](0), 0, ""
         );
     }
 
     function registerModel(uint32 protocol, uint32 work, uint32 develop, uint32 data) internal returns (uint32) {
         IModels.ModelInput memory input = IModels.ModelInput(
-            "fonte-quote", IModels.Kind.Quote, 0, 0, termsOf(protocol, work, develop, data)
+            "fonte-quote", IModels.Kind.Quote, 0, 0, termsOf(protocol, work, develop, data), 0, new uint64[](0)
         );
         vm.prank(developer);
         return models.register(input);
