@@ -79,7 +79,7 @@ contract Datanets is IDatanets, NetworkDomain {
 
     /// @inheritdoc IDatanets
     function create(string calldata name, Policy calldata policy) external returns (uint32 id) {
-        require(policy.flags <= 15 && policy.curatorPpm <= 1e6, InvalidPolicy(policy.flags, policy.curatorPpm));
+        require(policy.flags <= 31 && policy.curatorPpm <= 1e6, InvalidPolicy(policy.flags, policy.curatorPpm));
         id = ++datanetCount;
         Record storage record = _datanets[id];
         record.curator = msg.sender;
