@@ -117,12 +117,12 @@ contract Models is IModels {
     }
 
     /// @inheritdoc IModels
-    function splits(uint32 id) external view returns (Splits memory) {
+    function payouts(uint32 id) external view returns (Payouts memory) {
         return _unpack(id, _versionAt(id, uint64(block.timestamp)));
     }
 
     /// @inheritdoc IModels
-    function splitsAt(uint32 id, uint64 timestamp) external view returns (Splits memory) {
+    function payoutsAt(uint32 id, uint64 timestamp) external view returns (Payouts memory) {
         return _unpack(id, _versionAt(id, timestamp));
     }
 
@@ -146,9 +146,11 @@ contract Models is IModels {
         while (version > 1 && _since[id][version] > timestamp) --version;
     }
 
-    function _unpack(uint32 id, uint32 version) private view returns (Splits memory) {
+    function _unpack(uint32 id, uint32 version) private view returns (Payouts memory found) {
         Packed memory p = _splits[id][version];
-        return Splits(p.protocolPpm, p.workerPpm, p.developerPpm, p.dataPpm, p.developer);
+        (found.workerPpm, found.dataPpm) = (p.workerPpm, p.dataPpm);
+        found.developers = new Payout[](1);
+        found.developers[0] = Payout(p.developer, p.developerPpm);
     }
 
     function _record(uint32 id) private view returns (Record storage record) {

@@ -23,6 +23,20 @@ interface IModels {
         address developer;
     }
 
+    /// @notice A part of the fee, in ppm.
+    struct Payout {
+        address payee;
+        uint32 ppm;
+    }
+
+    /// @notice Who is paid what part of a fee, in ppm; the protocol's part is what is left. Developers: the own remainder
+    /// first, then the ancestors' royalties; at most 8.
+    struct Payouts {
+        uint32 workerPpm;
+        uint32 dataPpm;
+        Payout[] developers;
+    }
+
     /// @notice Terms of use.
     /// @param priceIn Wei per 1,000 input tokens.
     /// @param priceOut Wei per 1,000 output tokens.
@@ -100,11 +114,11 @@ interface IModels {
     /// @notice A model with the terms in force.
     function model(uint32 id) external view returns (Model memory);
 
-    /// @notice The splits in force.
-    function splits(uint32 id) external view returns (Splits memory);
+    /// @notice The payouts in force.
+    function payouts(uint32 id) external view returns (Payouts memory);
 
-    /// @notice The splits that were in force at `timestamp`.
-    function splitsAt(uint32 id, uint64 timestamp) external view returns (Splits memory);
+    /// @notice The payouts that were in force at `timestamp`.
+    function payoutsAt(uint32 id, uint64 timestamp) external view returns (Payouts memory);
 
     /// @notice Number of term versions, the announced one included; versions run from 1.
     function termsCount(uint32 id) external view returns (uint32);
