@@ -117,6 +117,16 @@ contract Models is IModels {
     }
 
     /// @inheritdoc IModels
+    function splits(uint32 id) external view returns (Splits memory) {
+        return _splitsOf(id, _versionAt(id, uint64(block.timestamp)));
+    }
+
+    /// @inheritdoc IModels
+    function splitsAt(uint32 id, uint64 timestamp) external view returns (Splits memory) {
+        return _splitsOf(id, _versionAt(id, timestamp));
+    }
+
+    /// @inheritdoc IModels
     function payouts(uint32 id) external view returns (Payouts memory) {
         return _unpack(id, _versionAt(id, uint64(block.timestamp)));
     }
@@ -151,6 +161,11 @@ contract Models is IModels {
         (found.workerPpm, found.dataPpm) = (p.workerPpm, p.dataPpm);
         found.developers = new Payout[](1);
         found.developers[0] = Payout(p.developer, p.developerPpm);
+    }
+
+    function _splitsOf(uint32 id, uint32 version) private view returns (Splits memory) {
+        Packed memory p = _splits[id][version];
+        return Splits(p.protocolPpm, p.workerPpm, p.developerPpm, p.dataPpm, p.developer);
     }
 
     function _record(uint32 id) private view returns (Record storage record) {

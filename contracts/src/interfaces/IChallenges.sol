@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {ISeals} from "./ISeals.sol";
 import {ISettlement} from "./ISettlement.sol";
 
 /// @title IChallenges
@@ -9,9 +10,9 @@ import {ISettlement} from "./ISettlement.sol";
 /// all takes two transactions, and a contract of its own: IDemands.
 ///
 /// The reward of a challenge is for who found the fault, not for who copied the finding out of a mempool: it is paid to a
-/// challenger that had announced this very call in an earlier block (`announce`). An unannounced challenge does all the
-/// same, except that the whole penalty is burnt.
-interface IChallenges {
+/// challenger that had announced this very call in an earlier block (ISeals). An unannounced challenge does all the same,
+/// except that the whole penalty is burnt.
+interface IChallenges is ISeals {
     /// @notice A datanet's version that an answer was given from.
     struct DatanetVersion {
         uint32 datanet;
@@ -132,9 +133,6 @@ interface IChallenges {
         bool reversed;
     }
 
-    /// @notice `seal` stands from this block on; a challenge that it names is rewarded in later blocks.
-    event Announced(bytes32 indexed seal, address indexed challenger);
-
     /// @notice A challenge succeeded. `run` is 2^32-1 where it concerns no single run. `harm` went to `harmed` (and the
     /// curator's cut of it to the curator), `penalty - burnt` to the challenger, `burnt` to nobody, all from the
     /// submitter's bond (where a row is reversed the harm is the fee, from the row's credits to the payer's deposit);
@@ -250,13 +248,6 @@ interface IChallenges {
     /// @notice Reverses a row whose evidence was demanded in vain; called by `demands` alone.
     /// @param rewarded Whether half of the penalty goes to `demander`, or all of it is burnt.
     function reverseWithheld(RowOpening calldata row, address demander, bool rewarded) external;
-
-    /// @notice Announces a challenge without telling it: `seal` = keccak256(abi.encode(challenger, keccak256(data))), where
-    /// `data` is the whole calldata of the call that the challenger will make in a later block.
-    function announce(bytes32 seal) external;
-
-    /// @notice The block from which on a seal stands; 0: never announced.
-    function announcedAt(bytes32 seal) external view returns (uint256);
 
     /// @notice Most runs of a receipt's evidence.
     function MAX_RUNS() external view returns (uint256);

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IChallenges} from "./IChallenges.sol";
+import {ISeals} from "./ISeals.sol";
 import {ISettlement} from "./ISettlement.sol";
 
 /// @title IDemands
@@ -11,8 +12,9 @@ import {ISettlement} from "./ISettlement.sol";
 /// A demand comes with a deposit. Who shows what was demanded is paid its gas from it, so that demanding without need
 /// costs the demander and not the gateway; the rest goes back. A demand keeps the batch's window open for two windows:
 /// one to answer in, one to use the answer in. Demands are taken until DEMAND_WINDOWS windows after the batch, so that
-/// receipt, evidence and texts can be demanded one after the other, and no batch is held up for ever.
-interface IDemands {
+/// receipt, evidence and texts can be demanded one after the other, and no batch is held up for ever. The reward of a
+/// demand in vain goes to its demander if the demand had been announced (ISeals), and is burnt otherwise.
+interface IDemands is ISeals {
     /// @notice What can be demanded.
     enum Wanted {
         Receipt, // the receipt whose id the row carries
@@ -55,17 +57,7 @@ interface IDemands {
     }
 
     /// @notice Something was demanded.
-    event Demanded(
-        uint64 indexed demand,
-        uint64 indexed batch,
-        uint32 indexed row,
-        Wanted wanted,
-        uint32 chunk,
-        address demander,
-        uint256 deposit,
-        uint64 dueBlock,
-        uint64 dueTime
-    );
+    event Demanded(uint64 indexed id, Demand demand);
     /// @notice What was demanded is in the calldata of this transaction. `paid` went to the answerer, the rest of the deposit
     /// back to the demander.
     event Answered(uint64 indexed demand, address indexed answerer, uint256 paid);
@@ -133,12 +125,6 @@ interface IDemands {
 
     /// @notice A demand.
     function demandOf(uint64 demand) external view returns (Demand memory);
-
-    /// @notice Announces a demand that shall be rewarded if it is in vain, as IChallenges.announce does a challenge.
-    function announce(bytes32 seal) external;
-
-    /// @notice The block from which on a seal stands; 0: never announced.
-    function announcedAt(bytes32 seal) external view returns (uint256);
 
     /// @notice The settlement whose rows are demanded.
     function settlement() external view returns (ISettlement);

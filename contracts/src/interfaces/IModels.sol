@@ -114,6 +114,12 @@ interface IModels {
     /// @notice A model with the terms in force.
     function model(uint32 id) external view returns (Model memory);
 
+    /// @notice The splits in force.
+    function splits(uint32 id) external view returns (Splits memory);
+
+    /// @notice The splits that were in force at `timestamp`.
+    function splitsAt(uint32 id, uint64 timestamp) external view returns (Splits memory);
+
     /// @notice The payouts in force.
     function payouts(uint32 id) external view returns (Payouts memory);
 

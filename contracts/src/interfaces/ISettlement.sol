@@ -173,8 +173,6 @@ interface ISettlement {
 
     /// @notice Only a contract that judges may do this.
     error NotJudge(address account);
-    /// @notice No demand may keep a batch open for that long.
-    error ExtensionTooLong(uint64 batch, uint256 untilBlock, uint256 untilTime);
 
     // ---------------------------------------------------------------- payers
 
@@ -227,8 +225,8 @@ interface ISettlement {
     /// asks, no more is taken than the batch holds for its payees and locks of its submitter's bond.
     function execute(Judgement calldata judgement) external;
 
-    /// @notice Keeps a batch's open window open until after block `untilBlock` and not before second `untilTime`, at the
-    /// most `MAX_WINDOWS` times as long as a window; never shortens it. Called by `demands` alone.
+    /// @notice Keeps a batch's open window open until after block `untilBlock` and not before second `untilTime`, each cut
+    /// to MAX_WINDOWS windows after the batch, and never shortens it. Called by `demands` alone.
     function extend(uint64 batch, uint256 untilBlock, uint256 untilTime) external;
 
     // ---------------------------------------------------------------- views
