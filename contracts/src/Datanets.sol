@@ -359,6 +359,25 @@ contract Datanets is IDatanets, NetworkDomain {
     }
 
     /// @inheritdoc IDatanets
+    function membershipsOf(uint64[] calldata ids) external view returns (uint256[] memory words) {
+        words = new uint256[](ids.length);
+        for (uint256 i; i < ids.length; ++i) {
+            Membership memory m = _memberships[ids[i]];
+            words[i] = uint256(m.datanet) | uint256(m.added) << 32 | uint256(m.withdrawn) << 64
+                | uint256(uint160(m.payee)) << 96;
+        }
+    }
+
+    /// @inheritdoc IDatanets
+    function headsOf(uint32[] calldata ids) external view returns (uint256[] memory heads) {
+        heads = new uint256[](ids.length);
+        for (uint256 i; i < ids.length; ++i) {
+            Record storage record = _datanets[ids[i]];
+            heads[i] = uint256(uint160(record.curator)) << 96 | uint256(record.policy.curatorPpm) << 32 | record.version;
+        }
+    }
+
+    /// @inheritdoc IDatanets
     function payeesOf(uint64[] calldata versions, uint256[] calldata shares)
         external
         view

@@ -636,20 +636,4 @@ contract Models is IModels {
         record = _records[id];
         require(record.owner != address(0), UnknownModel(id));
     }
-
-    // ---------------------------------------------------------------- until Settlement reads payouts
-
-    /// @inheritdoc IModels
-    function splits(uint32 id) external view returns (Splits memory) {
-        return _unpack(id, _versionAt(id, uint64(block.timestamp)));
-    }
-
-    /// @inheritdoc IModels
-    function splitsAt(uint32 id, uint64 timestamp) external view returns (Splits memory) {
-        return _unpack(id, _versionAt(id, timestamp));
-    }
-
-    function _unpack(uint32 id, uint32 version) private view returns (Splits memory) {
-        return _terms[id][version].splits;
-    }
 }

@@ -216,6 +216,13 @@ interface IDatanets {
     /// @notice Whether a contribution is a member of one of `versions`, each `datanet << 32 | version`.
     function isMemberOfAny(uint64 contribution, uint64[] calldata versions) external view returns (bool);
 
+    /// @notice The membership slot of each contribution as one word: datanet in bits 0-31, added 32-63, withdrawn 64-95,
+    /// payee from bit 96; 0 if never revealed.
+    function membershipsOf(uint64[] calldata contributions) external view returns (uint256[] memory words);
+
+    /// @notice Per datanet `curator << 96 | curatorPpm << 32 | version`; 0 if unknown. Curator and policy never change.
+    function headsOf(uint32[] calldata datanets) external view returns (uint256[] memory heads);
+
     /// @notice The payees of `shares` (each `contribution << 32 | ppm`), all of which must be members of `versions`, which
     /// must all exist.
     function payeesOf(uint64[] calldata versions, uint256[] calldata shares) external view returns (address[] memory);

@@ -379,10 +379,4 @@ interface IModels {
 
     /// @notice The contract whose evaluations and suspensions are obeyed.
     function modelReviews() external view returns (address);
-
-    /// @notice The splits in force. Goes as soon as Settlement reads `payouts`.
-    function splits(uint32 id) external view returns (Splits memory);
-
-    /// @notice The splits that were in force at `timestamp`. Goes as soon as Challenges reads `payoutsAt`.
-    function splitsAt(uint32 id, uint64 timestamp) external view returns (Splits memory);
 }

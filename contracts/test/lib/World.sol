@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Challenges} from "../../src/Challenges.sol";
 import {Datanets} from "../../src/Datanets.sol";
+import {Demands} from "../../src/Demands.sol";
 import {FonteToken} from "../../src/FonteToken.sol";
 import {Models} from "../../src/Models.sol";
 import {Settlement} from "../../src/Settlement.sol";
@@ -10,6 +11,7 @@ import {IChallenges} from "../../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
 import {IModels} from "../../src/interfaces/IModels.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
+import {Batches} from "./Batches.sol";
 import {Openings} from "./Openings.sol";
 import {Test} from "./Vm.sol";
 
@@ -32,6 +34,7 @@ abstract contract World is Test {
     Models internal models = Models(0xF017e00000000000000000000000000000000003);
     Settlement internal settlement = Settlement(0xF017E00000000000000000000000000000000004);
     Challenges internal challenges = Challenges(0xF017E00000000000000000000000000000000005);
+    Demands internal demands = Demands(0xF017E0000000000000000000000000000000000f);
 
     address internal modelReviews = 0xf017e0000000000000000000000000000000000E;
     address internal governance = 0xf017E0000000000000000000000000000000000a;
@@ -70,13 +73,27 @@ abstract contract World is Test {
         genesis(
             address(datanets), type(Datanets).creationCode, abi.encode(NETWORK, registrar, treasury, REVEAL_BLOCKS)
         );
-        genesis(address(models), type(Models).creationCode, abi.encode(datanets, modelReviews, governance, NOTICE, GRACE, STEP));
-        genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement));
+        genesis(
+            address(models),
+            type(Models).creationCode,
+            abi.encode(datanets, modelReviews, governance, NOTICE, GRACE, STEP)
+        );
+        genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement, demands));
+        genesis(address(demands), type(Demands).creationCode, abi.encode(settlement, challenges));
         genesis(
             address(settlement),
             type(Settlement).creationCode,
             abi.encode(
-                NETWORK, datanets, models, challenges, treasury, WINDOW_BLOCKS, WINDOW_SECONDS, NOTICE, K
+                NETWORK,
+                datanets,
+                models,
+                challenges,
+                demands,
+                treasury,
+                WINDOW_BLOCKS,
+                WINDOW_SECONDS,
+                NOTICE,
+                K
             )
         );
         net = createDatanet(IDatanets.ReviewRule.Open);
@@ -223,8 +240,17 @@ abstract contract World is Test {
     }
 
     function tabOf(uint256 key, ISettlement.Row[] memory rows) internal view returns (ISettlement.Tab memory tab) {
+        return tabOf(key, Batches.tables(rows), rows);
+    }
+
+    function tabOf(uint256 key, ISettlement.Tables memory tables, ISettlement.Row[] memory rows)
+        internal
+        view
+        returns (ISettlement.Tab memory tab)
+    {
         tab.payer = vm.addr(key);
-        tab.rows = rows;
+        tab.count = uint32(rows.length);
+        tab.rows = Batches.pack(tables, rows);
         tab.total = settlement.spent(tab.payer, gateway);
         for (uint256 i; i < rows.length; ++i) {
             tab.total += rows[i].fee;
@@ -240,8 +266,9 @@ abstract contract World is Test {
 
     function settle(ISettlement.Row[] memory rows) internal returns (uint64) {
         ISettlement.Tab[] memory tabs = tabsOf(rows);
+        ISettlement.Tables memory tables = Batches.tables(rows);
         vm.prank(gateway);
-        return settlement.settle(tabs);
+        return settlement.settle(tables, tabs);
     }
 
     function settle(ISettlement.Row memory row) internal returns (uint64) {
