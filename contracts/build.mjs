@@ -8,7 +8,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const CONTRACTS = ["Challenges", "Datanets", "FonteToken", "ModelReviews", "Models", "Settlement"];
+const CONTRACTS = [
+  "Challenges", "Datanets", "FonteToken", "ModelReviews", "Models", "Origins", "Reviews", "Settlement", "Splitter",
+  "Vault",
+];
 const MAX_RUNTIME = 24_576; // EIP-170
 const here = dirname(fileURLToPath(import.meta.url));
 const committed = join(here, "artifacts");

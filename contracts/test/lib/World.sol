@@ -6,6 +6,8 @@ import {Datanets} from "../../src/Datanets.sol";
 import {Demands} from "../../src/Demands.sol";
 import {FonteToken} from "../../src/FonteToken.sol";
 import {Models} from "../../src/Models.sol";
+import {Origins} from "../../src/Origins.sol";
+import {Reviews} from "../../src/Reviews.sol";
 import {Settlement} from "../../src/Settlement.sol";
 import {IChallenges} from "../../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
@@ -27,6 +29,11 @@ abstract contract World is Test {
     uint64 internal constant GRACE = 600;
     uint64 internal constant STEP = 7 days;
     uint32 internal constant K = 2;
+    uint128 internal constant STAKE = 10 ether;
+    uint64 internal constant PERIOD = 600;
+    uint64 internal constant PATIENCE = 14 days;
+    uint64 internal constant UNBONDING = 21 days;
+    uint8 internal constant CLAIM_REVIEWERS = 3;
     uint64 internal constant PROMPT = type(uint64).max;
 
     FonteToken internal token = FonteToken(payable(0xf017E00000000000000000000000000000000001));
@@ -35,11 +42,14 @@ abstract contract World is Test {
     Settlement internal settlement = Settlement(0xF017E00000000000000000000000000000000004);
     Challenges internal challenges = Challenges(0xF017E00000000000000000000000000000000005);
     Demands internal demands = Demands(0xF017E0000000000000000000000000000000000f);
+    Reviews internal reviews = Reviews(0xf017E00000000000000000000000000000000006);
+    Origins internal origins = Origins(0xf017E00000000000000000000000000000000007);
 
     address internal modelReviews = 0xf017e0000000000000000000000000000000000E;
     address internal governance = 0xf017E0000000000000000000000000000000000a;
     address internal treasury = address(0x7EA5);
     address internal registrar = address(0x4E61);
+    address internal evaluations = modelReviews;
     address internal curator = address(0xC04A);
     address internal developer = address(0xDE70);
     address internal worker = address(0x3043);
@@ -71,13 +81,23 @@ abstract contract World is Test {
         vm.warp(1_790_000_000);
         genesis(address(token), type(FonteToken).creationCode, "");
         genesis(
-            address(datanets), type(Datanets).creationCode, abi.encode(NETWORK, registrar, treasury, REVEAL_BLOCKS)
+            address(datanets),
+            type(Datanets).creationCode,
+            abi.encode(NETWORK, registrar, treasury, REVEAL_BLOCKS, reviews, origins)
         );
         genesis(
             address(models),
             type(Models).creationCode,
             abi.encode(datanets, modelReviews, governance, NOTICE, GRACE, STEP)
         );
+        genesis(
+            address(reviews),
+            type(Reviews).creationCode,
+            abi.encode(
+                governance, treasury, datanets, origins, modelReviews, STAKE, PERIOD, PATIENCE, UNBONDING
+            )
+        );
+        genesis(address(origins), type(Origins).creationCode, abi.encode(NETWORK, reviews, CLAIM_REVIEWERS));
         genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement, demands));
         genesis(address(demands), type(Demands).creationCode, abi.encode(settlement, challenges));
         genesis(
@@ -112,7 +132,10 @@ abstract contract World is Test {
         bytes2[] memory jurisdictions = new bytes2[](2);
         (jurisdictions[0], jurisdictions[1]) = (bytes2("BR"), bytes2("PT"));
         vm.prank(curator);
-        return datanets.create("coffee", IDatanets.Policy("CC-BY-4.0", 13, review, 50_000, 7, jurisdictions));
+        (uint8 n, uint8 k) = review == IDatanets.ReviewRule.Reviewers ? (3, 2) : (0, 0);
+        return datanets.create(
+            "coffee", IDatanets.Policy("CC-BY-4.0", 13, review, n, k, 50_000, 7, jurisdictions)
+        );
     }
 
     function termsOf(uint32 protocol, uint32 work, uint32 develop, uint32 data)
