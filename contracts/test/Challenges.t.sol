@@ -6,6 +6,7 @@ import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../src/interfaces/IDatanets.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
 import {Commitments} from "../src/lib/Commitments.sol";
+import {Batches} from "./lib/Batches.sol";
 import {Refuser} from "./lib/Doubles.sol";
 import {Openings} from "./lib/Openings.sol";
 import {World} from "./lib/World.sol";
@@ -510,10 +511,11 @@ contract ChallengesTest is World {
         settlement.depositFor{value: FEE}(payer);
         vm.stopPrank();
         ISettlement.Tab[] memory tabs = tabsOf(rows1(stolen));
+        ISettlement.Tables memory tables = Batches.tables(rows1(stolen));
         tabs[0].total = FEE;
         tabs[0].signature = sign(PAYER_KEY, settlement.voucherDigest(payer, thief, FEE, 1));
         vm.prank(thief);
-        uint64 copy = settlement.settle(tabs);
+        uint64 copy = settlement.settle(tables, tabs);
         uint64 real = settle(stolen);
         IChallenges.RowOpening memory copyRow = row(copy, c);
         IChallenges.RowOpening memory realRow = row(real, c);
@@ -652,7 +654,7 @@ contract ChallengesTest is World {
         genesis(
             address(settlement),
             type(Settlement).creationCode,
-            abi.encode(keccak256("a fork"), datanets, models, challenges, treasury, 3, 60, 60, K)
+            abi.encode(keccak256("a fork"), datanets, models, challenges, demands, treasury, 3, 60, 60, K)
         );
         uint64 batch = settle(here);
         IChallenges.TextOpening memory answer = answerText(story).open(10, 32);
