@@ -12,6 +12,7 @@ import {Settlement} from "../../src/Settlement.sol";
 import {IChallenges} from "../../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
 import {IModels} from "../../src/interfaces/IModels.sol";
+import {ISeals} from "../../src/interfaces/ISeals.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
 import {Batches} from "./Batches.sol";
 import {Openings} from "./Openings.sol";
@@ -35,6 +36,8 @@ abstract contract World is Test {
     uint64 internal constant UNBONDING = 21 days;
     uint8 internal constant CLAIM_REVIEWERS = 3;
     uint64 internal constant PROMPT = type(uint64).max;
+    /// @dev The curator's cut of the datanets made here.
+    uint256 internal constant CUT = 50_000;
 
     FonteToken internal token = FonteToken(payable(0xf017E00000000000000000000000000000000001));
     Datanets internal datanets = Datanets(0xf017e00000000000000000000000000000000002);
@@ -134,7 +137,7 @@ abstract contract World is Test {
         vm.prank(curator);
         (uint8 n, uint8 k) = review == IDatanets.ReviewRule.Reviewers ? (3, 2) : (0, 0);
         return datanets.create(
-            "coffee", IDatanets.Policy("CC-BY-4.0", 13, review, n, k, 50_000, 7, jurisdictions)
+            "coffee", IDatanets.Policy("CC-BY-4.0", 13, review, n, k, uint32(CUT), 7, jurisdictions)
         );
     }
 
@@ -316,6 +319,22 @@ abstract contract World is Test {
         ISettlement.Row[] memory rows = new ISettlement.Row[](1);
         rows[0] = row;
         return openRow(batch, rows, 0);
+    }
+
+    /// @dev Calls a contract that takes seals, as `who`, who announced the call a block ago.
+    function announced(address where, address who, bytes memory data) internal returns (bytes memory result) {
+        vm.roll(vm.getBlockNumber() - 1);
+        vm.prank(who);
+        ISeals(where).announce(keccak256(abi.encode(who, keccak256(data))));
+        vm.roll(vm.getBlockNumber() + 1);
+        vm.prank(who);
+        bool ok;
+        (ok, result) = where.call(data);
+        if (!ok) {
+            assembly ("memory-safe") {
+                revert(add(result, 32), mload(result))
+            }
+        }
     }
 
     function closeWindow() internal {
