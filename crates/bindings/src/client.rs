@@ -4,18 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use alloy_contract::{CallBuilder, CallDecoder};
 use alloy_network::EthereumWallet;
-use alloy_primitives::{Address, B256, TxHash};
+use alloy_primitives::{Address, B256, Bytes, TxHash};
 use alloy_provider::{DynProvider, Provider, ProviderBuilder};
-use alloy_rpc_types_eth::TransactionReceipt;
+use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer_local::PrivateKeySigner;
+use alloy_transport::TransportError;
 use fonte_types::{
     ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, bundle::Terms, ids::Membership,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    addresses,
-    contracts::{Challenges, Datanets, Models, Settlement},
+    abi,
+    addresses::Addresses,
+    contracts::{Challenges, Datanets, FonteToken, Models, Settlement},
     convert,
 };
 
@@ -190,6 +192,8 @@ pub enum ClientError {
         what: &'static str,
         /// The decoded reason.
         reason: String,
+        /// As the contract gave it; empty where only a message came.
+        data: Bytes,
     },
 }
 
@@ -199,6 +203,7 @@ pub struct Client {
     url: Arc<str>,
     provider: DynProvider,
     network: Network,
+    addresses: Addresses,
     sender: Option<Address>,
 }
 
@@ -209,8 +214,17 @@ const POLL: Duration = Duration::from_millis(20);
 const PAGE: u64 = 256;
 
 impl Client {
-    /// Connects, checks that the contracts are there, and learns the network id. With a signer it can send.
+    /// Connects to a Fonte chain, whose contracts are where genesis puts them.
     pub async fn connect(url: &str, signer: Option<PrivateKeySigner>) -> Result<Self, ClientError> {
+        Self::connect_with(url, signer, Addresses::predeployed()).await
+    }
+
+    /// Connects, checks that the contracts are there, and learns the network id. With a signer it can send.
+    pub async fn connect_with(
+        url: &str,
+        signer: Option<PrivateKeySigner>,
+        addresses: Addresses,
+    ) -> Result<Self, ClientError> {
         let parsed = url.parse().map_err(|_| ClientError::Url(url.into()))?;
         let sender = signer.as_ref().map(PrivateKeySigner::address);
         let provider = match signer {
@@ -225,20 +239,25 @@ impl Client {
         let rpc =
             |what, source: Box<dyn std::error::Error + Send + Sync>| ClientError::Rpc { url: url.into(), what, source };
         let chain_id = provider.get_chain_id().await.map_err(|e| rpc("its chain id", e.into()))?;
-        let code = provider.get_code_at(addresses::SETTLEMENT).await.map_err(|e| rpc("its contracts", e.into()))?;
+        let code = provider.get_code_at(addresses.settlement).await.map_err(|e| rpc("its contracts", e.into()))?;
         if code.is_empty() {
-            return Err(ClientError::NoContract { url: url.into(), address: addresses::SETTLEMENT });
+            return Err(ClientError::NoContract { url: url.into(), address: addresses.settlement });
         }
-        let settlement = Settlement::new(addresses::SETTLEMENT, &provider);
+        let settlement = Settlement::new(addresses.settlement, &provider);
         let network_id = settlement.networkId().call().await.map_err(|e| rpc("its network id", e.into()))?;
         let network =
-            Network { chain_id, network_id, settlement: addresses::SETTLEMENT, datanets: addresses::DATANETS };
-        Ok(Self { url: url.into(), provider, network, sender })
+            Network { chain_id, network_id, settlement: addresses.settlement, datanets: addresses.datanets };
+        Ok(Self { url: url.into(), provider, network, addresses, sender })
     }
 
     /// The network that signatures are bound to.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Where the contracts are.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Where the chain is.
@@ -263,7 +282,7 @@ impl Client {
 
     /// The models contract.
     pub fn models_contract(&self) -> Models::ModelsInstance<DynProvider> {
-        Models::new(addresses::MODELS, self.provider.clone())
+        Models::new(self.addresses.models, self.provider.clone())
     }
 
     /// The settlement contract.
@@ -273,7 +292,12 @@ impl Client {
 
     /// The contract that judges challenges.
     pub fn challenges_contract(&self) -> Challenges::ChallengesInstance<DynProvider> {
-        Challenges::new(addresses::CHALLENGES, self.provider.clone())
+        Challenges::new(self.addresses.challenges, self.provider.clone())
+    }
+
+    /// The wrapped coin.
+    pub fn token_contract(&self) -> FonteToken::FonteTokenInstance<DynProvider> {
+        FonteToken::new(self.addresses.token, self.provider.clone())
     }
 
     /// Makes a failure of a read name what was read.
@@ -352,34 +376,50 @@ impl Client {
         what: &'static str,
         call: CallBuilder<P, D>,
     ) -> Result<TransactionReceipt, ClientError> {
-        let pending = match call.send().await {
+        self.submit(what, call.into_transaction_request()).await
+    }
+
+    /// Sends a transaction and waits until it is final. What would fail is not sent.
+    pub async fn submit(
+        &self,
+        what: &'static str,
+        request: TransactionRequest,
+    ) -> Result<TransactionReceipt, ClientError> {
+        let pending = match self.provider.send_transaction(request.clone()).await {
             Ok(pending) => pending,
-            Err(error) => {
-                return Err(match revert_reason(&error) {
-                    Some(reason) => ClientError::Refused { what, reason },
-                    None => ClientError::Rpc { url: self.url.to_string(), what, source: error.into() },
-                });
-            }
+            Err(error) => return Err(self.refusal(what, error)),
         };
         let hash = *pending.tx_hash();
         let receipt = self.reading(what, pending.get_receipt().await)?;
         if !receipt.status() {
-            return Err(ClientError::Reverted { what, hash, reason: "the chain says no more".into() });
+            // Receipts hold no reason: what the same call says now is the best there is.
+            let reason = match self.simulate(what, request).await {
+                Err(ClientError::Refused { reason, .. }) => reason,
+                _ => "the chain says no more".into(),
+            };
+            return Err(ClientError::Reverted { what, hash, reason });
         }
         Ok(receipt)
     }
-}
 
-/// The decoded reason of a revert, if the error is one.
-pub fn revert_reason(error: &alloy_contract::Error) -> Option<String> {
-    use alloy_sol_types::SolInterface;
-    let data = error.as_revert_data()?;
-    let named = Settlement::SettlementErrors::abi_decode(&data)
-        .map(|e| format!("{e:?}"))
-        .or_else(|_| Datanets::DatanetsErrors::abi_decode(&data).map(|e| format!("{e:?}")))
-        .or_else(|_| Challenges::ChallengesErrors::abi_decode(&data).map(|e| format!("{e:?}")))
-        .or_else(|_| Models::ModelsErrors::abi_decode(&data).map(|e| format!("{e:?}")));
-    Some(named.unwrap_or_else(|_| {
-        alloy_sol_types::decode_revert_reason(&data).unwrap_or_else(|| format!("reverted with {data}"))
-    }))
+    /// What a transaction would return now, had the sender sent it.
+    pub async fn simulate(&self, what: &'static str, request: TransactionRequest) -> Result<Bytes, ClientError> {
+        let request = TransactionRequest { from: request.from.or(self.sender), ..request };
+        self.provider.call(request).await.map_err(|error| self.refusal(what, error))
+    }
+
+    /// Gas that a transaction needs now.
+    pub async fn estimate(&self, what: &'static str, request: TransactionRequest) -> Result<u64, ClientError> {
+        let request = TransactionRequest { from: request.from.or(self.sender), ..request };
+        self.provider.estimate_gas(request).await.map_err(|error| self.refusal(what, error))
+    }
+
+    /// A revert with its reason, or a failure of the connection.
+    fn refusal(&self, what: &'static str, error: TransportError) -> ClientError {
+        let data = error.as_error_resp().and_then(|response| response.as_revert_data());
+        match data {
+            Some(data) => ClientError::Refused { what, reason: abi::revert_reason(&data), data },
+            None => ClientError::Rpc { url: self.url.to_string(), what, source: error.into() },
+        }
+    }
 }

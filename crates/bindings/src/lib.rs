@@ -14,10 +14,13 @@
 //! assert_eq!(predeploys.last().map(|p| p.address), Some(addresses::CHALLENGES));
 //! ```
 
+pub mod abi;
+pub mod addresses;
 pub mod client;
 pub mod convert;
 pub mod genesis;
 
+pub use addresses::Addresses;
 pub use client::{Client, ClientError, ContributionRecord, DatanetRecord, ModelRecord};
 
 /// The contracts, as the compiler described them.
@@ -65,20 +68,4 @@ pub mod contracts {
     pub use challenges::Challenges;
     pub use models::Models;
     pub use settlement::Settlement;
-}
-
-/// Where a Fonte chain has the contracts from genesis on.
-pub mod addresses {
-    use alloy_primitives::{Address, address};
-
-    /// The wrapped coin.
-    pub const FONTE_TOKEN: Address = address!("f017e00000000000000000000000000000000001");
-    /// Datanets and contributions.
-    pub const DATANETS: Address = address!("f017e00000000000000000000000000000000002");
-    /// Models and their terms.
-    pub const MODELS: Address = address!("f017e00000000000000000000000000000000003");
-    /// Deposits, batches, payouts, bonds.
-    pub const SETTLEMENT: Address = address!("f017e00000000000000000000000000000000004");
-    /// Judges challenges; the only one that `Settlement` lets move credits.
-    pub const CHALLENGES: Address = address!("f017e00000000000000000000000000000000005");
 }

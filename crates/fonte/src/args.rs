@@ -26,12 +26,18 @@ pub(crate) struct Common {
     /// The chain's JSON-RPC.
     #[arg(long, global = true, env = "FONTE_RPC_URL", default_value = "http://127.0.0.1:8545", value_name = "URL")]
     pub(crate) rpc_url: String,
+    /// Where the contracts are, if the chain is not Fonte's own: the file that `fonte chain deploy` wrote.
+    #[arg(long, global = true, env = "FONTE_NETWORK", value_name = "FILE")]
+    pub(crate) network: Option<PathBuf>,
     /// The gateway.
     #[arg(long, global = true, env = "FONTE_GATEWAY", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub(crate) gateway: String,
     /// The key to sign with: a keystore's name, dev:NAME, or 0x and 64 hexadecimal digits.
     #[arg(long, global = true, env = "FONTE_KEY", hide_env_values = true, value_name = "KEY")]
     pub(crate) key: Option<String>,
+    /// Simulate, print what would happen, and send nothing.
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -207,9 +213,6 @@ pub(crate) enum Receipt {
     Challenge {
         /// File or id.
         receipt: String,
-        /// Say what would be sent, and send nothing.
-        #[arg(long)]
-        dry_run: bool,
     },
 }
 

@@ -10,13 +10,16 @@ mod context;
 mod datanet;
 mod demo;
 mod embedded;
+mod errors;
 mod gateway_api;
 mod key_commands;
 mod keys;
 mod money;
+mod network;
 mod publish;
 mod receipt;
 mod say;
+mod transact;
 mod up;
 
 use std::process::ExitCode;
@@ -42,7 +45,10 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("fonte: {error:#}");
+            match errors::refusal_in(&error) {
+                Some(refusal) => eprintln!("fonte: {refusal}"),
+                None => eprintln!("fonte: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }
