@@ -6,8 +6,9 @@ use alloy_contract::{CallBuilder, CallDecoder};
 use alloy_network::EthereumWallet;
 use alloy_primitives::{Address, B256, Bytes, TxHash};
 use alloy_provider::{DynProvider, Provider, ProviderBuilder};
-use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
+use alloy_rpc_types_eth::{BlockId, Filter, TransactionReceipt, TransactionRequest};
 use alloy_signer_local::PrivateKeySigner;
+use alloy_sol_types::SolEvent;
 use alloy_transport::TransportError;
 use fonte_types::{
     ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, bundle::Terms, ids::Membership,
@@ -210,6 +211,9 @@ pub struct Client {
 /// How often inclusion is looked for: a local chain finalizes within tens of milliseconds.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Blocks that events are read from at once; nodes bound the range.
+const LOG_BLOCKS: u64 = 5_000;
+
 /// Contributions read in one call.
 const PAGE: u64 = 256;
 
@@ -317,6 +321,34 @@ impl Client {
     pub async fn balance(&self, account: Address) -> Result<u128, ClientError> {
         let balance = self.reading("a balance", self.provider.get_balance(account).await)?;
         Ok(balance.saturating_to())
+    }
+
+    /// Every event of one kind that a contract has emitted, in order.
+    pub async fn events<E: SolEvent>(&self, what: &'static str, emitter: Address) -> Result<Vec<E>, ClientError> {
+        let latest = self.block_number().await?;
+        let mut events = Vec::new();
+        let mut first = 0;
+        while first <= latest {
+            let last = latest.min(first + LOG_BLOCKS - 1);
+            let filter =
+                Filter::new().address(emitter).event_signature(E::SIGNATURE_HASH).from_block(first).to_block(last);
+            for log in self.reading(what, self.provider.get_logs(&filter).await)? {
+                let event = E::decode_log(&log.inner).map_err(|error| ClientError::Rpc {
+                    url: self.url.to_string(),
+                    what,
+                    source: error.into(),
+                })?;
+                events.push(event.data);
+            }
+            first = last + 1;
+        }
+        Ok(events)
+    }
+
+    /// Seconds since 1970 at the latest block, which is what contracts go by.
+    pub async fn now(&self) -> Result<u64, ClientError> {
+        let block = self.reading("the latest block", self.provider.get_block(BlockId::latest()).await)?;
+        Ok(block.map_or(0, |block| block.header.timestamp))
     }
 
     /// Every datanet.

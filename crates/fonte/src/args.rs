@@ -1,5 +1,11 @@
 //! The command line.
 
+pub(crate) mod chain;
+pub(crate) mod gov;
+pub(crate) mod model;
+pub(crate) mod review;
+pub(crate) mod worker;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -49,7 +55,7 @@ pub(crate) enum Command {
     /// Keys: encrypted keystores on this machine.
     #[command(subcommand)]
     Keys(Keys),
-    /// Datanets: create, publish, list, show, withdraw.
+    /// Datanets: create, publish, list, show, review, claim, withdraw.
     #[command(subcommand)]
     Datanet(Datanet),
     /// Ask a question.
@@ -57,9 +63,24 @@ pub(crate) enum Command {
     /// Receipts: show, verify, explain, challenge.
     #[command(subcommand)]
     Receipt(Receipt),
-    /// Money: deposit, limit, balance, earnings.
+    /// Money: deposit, limit, balance, earnings, claim, wrap.
     #[command(subcommand)]
     Account(Account),
+    /// Models: list, propose, train, evaluate, retire, report.
+    #[command(subcommand)]
+    Model(model::Model),
+    /// Votes: propose, vote, queue, execute, delegate.
+    #[command(subcommand)]
+    Gov(gov::Gov),
+    /// Compute workers: register, status, leave.
+    #[command(subcommand)]
+    Worker(worker::Worker),
+    /// Staked reviewers and their cases.
+    #[command(subcommand)]
+    Review(review::Review),
+    /// The chain: deploy the contracts elsewhere, validators, stake, concentration of power.
+    #[command(subcommand)]
+    Chain(chain::Chain),
 }
 
 #[derive(Debug, Args)]
@@ -119,6 +140,29 @@ pub(crate) enum Datanet {
         /// Name or number.
         datanet: String,
     },
+    /// What waits for a decision; with --accept or --reject, decide as the curator.
+    Review {
+        /// Name or number.
+        datanet: String,
+        /// Number of a contribution to admit; may be given several times.
+        #[arg(long, value_name = "CONTRIBUTION")]
+        accept: Vec<u64>,
+        /// Number of a contribution to refuse; may be given several times.
+        #[arg(long, value_name = "CONTRIBUTION")]
+        reject: Vec<u64>,
+    },
+    /// Claim the earnings of texts at a web address that others uploaded: prints the token to publish there, then asks
+    /// the reviewers, then pays.
+    Claim {
+        /// The address in canonical form, such as https://ana.example/post.
+        url: String,
+        /// Whose earnings they are; the key's otherwise.
+        #[arg(long, value_name = "ADDRESS")]
+        author: Option<alloy_primitives::Address>,
+        /// The token is published: ask the reviewers (their fee is attached).
+        #[arg(long)]
+        ask: bool,
+    },
     /// Accept pending contributions as the curator.
     Accept {
         /// Numbers of the contributions.
@@ -139,9 +183,18 @@ pub(crate) struct DatanetCreate {
     /// SPDX expression that applies to documents which state none.
     #[arg(long, default_value = "CC-BY-4.0", value_name = "SPDX")]
     pub(crate) licence: String,
-    /// Who admits contributions: open (anyone) or curator (you).
-    #[arg(long, default_value = "curator", value_parser = ["open", "curator"], value_name = "RULE")]
+    /// Who admits contributions: open (anyone), curator (you), or k-of-n staked reviewers, such as 2-of-3.
+    #[arg(long, default_value = "curator", value_name = "open|curator|K-of-N")]
     pub(crate) review: String,
+    /// Your cut of what its contributions earn, in ppm.
+    #[arg(long, default_value_t = 0, value_name = "PPM")]
+    pub(crate) curator_cut: u32,
+    /// Least price, in FNT, of 1,000 output tokens of a model that may use it.
+    #[arg(long, default_value = "0", value_name = "FNT")]
+    pub(crate) price_floor: String,
+    /// Models trained on a contribution stay lawful after it is withdrawn.
+    #[arg(long)]
+    pub(crate) keep: bool,
     /// Models may not be trained on it.
     #[arg(long)]
     pub(crate) no_train: bool,
@@ -167,8 +220,11 @@ pub(crate) struct DatanetPublish {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Who is paid; the signing key otherwise.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "origin")]
     pub(crate) payee: Option<alloy_primitives::Address>,
+    /// The web address that the texts are from, if they are not yours: what they earn is held for its author.
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin: Option<String>,
     /// Publish nothing if any file cannot be published.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -243,5 +299,20 @@ pub(crate) enum Account {
     Earnings {
         /// Whose; the key's otherwise.
         address: Option<alloy_primitives::Address>,
+    },
+    /// Collect what waits: refused payouts, reviewers' and evaluators' fees, returned deposits.
+    Claim {
+        /// Whose; the key's otherwise.
+        address: Option<alloy_primitives::Address>,
+    },
+    /// Wrap coins: only wrapped ones vote.
+    Wrap {
+        /// Amount in FNT.
+        amount: String,
+    },
+    /// Unwrap coins.
+    Unwrap {
+        /// Amount in FNT.
+        amount: String,
     },
 }
