@@ -5,6 +5,8 @@ import {Challenges} from "../../src/Challenges.sol";
 import {Datanets} from "../../src/Datanets.sol";
 import {FonteToken} from "../../src/FonteToken.sol";
 import {Models} from "../../src/Models.sol";
+import {Origins} from "../../src/Origins.sol";
+import {Reviews} from "../../src/Reviews.sol";
 import {Settlement} from "../../src/Settlement.sol";
 import {IChallenges} from "../../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
@@ -23,6 +25,11 @@ abstract contract World is Test {
     uint64 internal constant WINDOW_SECONDS = 60;
     uint64 internal constant NOTICE = 3600;
     uint32 internal constant K = 2;
+    uint128 internal constant STAKE = 10 ether;
+    uint64 internal constant PERIOD = 600;
+    uint64 internal constant PATIENCE = 14 days;
+    uint64 internal constant UNBONDING = 21 days;
+    uint8 internal constant CLAIM_REVIEWERS = 3;
     uint64 internal constant PROMPT = type(uint64).max;
 
     FonteToken internal token = FonteToken(payable(0xf017E00000000000000000000000000000000001));
@@ -30,9 +37,13 @@ abstract contract World is Test {
     Models internal models = Models(0xF017e00000000000000000000000000000000003);
     Settlement internal settlement = Settlement(0xF017E00000000000000000000000000000000004);
     Challenges internal challenges = Challenges(0xF017E00000000000000000000000000000000005);
+    Reviews internal reviews = Reviews(0xf017E00000000000000000000000000000000006);
+    Origins internal origins = Origins(0xf017E00000000000000000000000000000000007);
 
     address internal treasury = address(0x7EA5);
     address internal registrar = address(0x4E61);
+    address internal governance = address(0x60FE);
+    address internal evaluations = address(0xE7A1);
     address internal curator = address(0xC04A);
     address internal developer = address(0xDE70);
     address internal worker = address(0x3043);
@@ -64,8 +75,18 @@ abstract contract World is Test {
         vm.warp(1_790_000_000);
         genesis(address(token), type(FonteToken).creationCode, "");
         genesis(
-            address(datanets), type(Datanets).creationCode, abi.encode(NETWORK, registrar, treasury, REVEAL_BLOCKS)
+            address(datanets),
+            type(Datanets).creationCode,
+            abi.encode(NETWORK, registrar, treasury, REVEAL_BLOCKS, reviews, origins)
         );
+        genesis(
+            address(reviews),
+            type(Reviews).creationCode,
+            abi.encode(
+                governance, treasury, datanets, origins, evaluations, STAKE, PERIOD, PATIENCE, UNBONDING
+            )
+        );
+        genesis(address(origins), type(Origins).creationCode, abi.encode(NETWORK, reviews, CLAIM_REVIEWERS));
         genesis(address(models), type(Models).creationCode, abi.encode(datanets, NOTICE));
         genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement));
         genesis(
@@ -91,7 +112,10 @@ abstract contract World is Test {
         bytes2[] memory jurisdictions = new bytes2[](2);
         (jurisdictions[0], jurisdictions[1]) = (bytes2("BR"), bytes2("PT"));
         vm.prank(curator);
-        return datanets.create("coffee", IDatanets.Policy("CC-BY-4.0", 13, review, 50_000, 7, jurisdictions));
+        (uint8 n, uint8 k) = review == IDatanets.ReviewRule.Reviewers ? (3, 2) : (0, 0);
+        return datanets.create(
+            "coffee", IDatanets.Policy("CC-BY-4.0", 13, review, n, k, 50_000, 7, jurisdictions)
+        );
     }
 
     function termsOf(uint32 protocol, uint32 work, uint32 develop, uint32 data)
