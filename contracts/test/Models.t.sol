@@ -15,7 +15,7 @@ contract ModelsTest is World {
         view
         returns (IModels.ModelInput memory)
     {
-        return IModels.ModelInput("m", kind, artifact, adapter, termsOf(1e5, 2e5, 1e5, 6e5));
+        return IModels.ModelInput("m", kind, artifact, adapter, termsOf(1e5, 2e5, 1e5, 6e5), 0, new uint64[](0));
     }
 
     function testModelIsKept() public {
@@ -81,7 +81,7 @@ contract ModelsTest is World {
         vm.expectRevert(abi.encodeWithSelector(IModels.TooManyDatanets.selector, 17));
         models.register(bad);
         vm.expectRevert(IModels.NoNotice.selector);
-        new Models(datanets, 0);
+        new Models(datanets, modelReviews, governance, 0, GRACE, STEP);
     }
 
     function testTermsApplyAfterTheNotice() public {
