@@ -11,12 +11,19 @@ import { fileURLToPath } from "node:url";
 const CONTRACTS = [
   "Allowance",
   "Challenges",
+  "Concentration",
   "Datanets",
+  "Demands",
   "FonteGovernor",
   "FonteToken",
+  "ModelReviews",
   "Models",
+  "Origins",
+  "Reviews",
   "Settlement",
   "Timelock",
+  "Validators",
+  "Workers",
 ];
 const MAX_RUNTIME = 24_576; // EIP-170
 const here = dirname(fileURLToPath(import.meta.url));

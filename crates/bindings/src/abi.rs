@@ -34,7 +34,23 @@ pub fn contracts() -> &'static [Contract] {
     }
     static CONTRACTS: OnceLock<Vec<Contract>> = OnceLock::new();
     CONTRACTS.get_or_init(|| {
-        artifacts!["FonteToken", "Datanets", "Models", "Settlement", "Challenges"]
+        artifacts![
+            "FonteToken",
+            "Datanets",
+            "Models",
+            "Settlement",
+            "Challenges",
+            "Reviews",
+            "Origins",
+            "Workers",
+            "Validators",
+            "Timelock",
+            "FonteGovernor",
+            "Allowance",
+            "Concentration",
+            "ModelReviews",
+            // DEMANDS
+        ]
             .into_iter()
             .map(|(name, text)| {
                 let artifact: Artifact = serde_json::from_str(text).expect("artifacts are committed and tested");
@@ -97,10 +113,11 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
-/// A contract's error, if one of the protocol's contracts declares it. `Error(string)` and `Panic(uint256)` count.
-pub fn decode_error(data: &[u8]) -> Option<Decoded> {
+/// A contract's error, if one of the protocol's contracts declares it: `called` first, because contracts may mean
+/// different things by one name. `Error(string)` and `Panic(uint256)` count.
+pub fn decode_error(called: Option<&str>, data: &[u8]) -> Option<Decoded> {
     let (selector, body) = data.split_at_checked(4)?;
-    for contract in contracts() {
+    for contract in called.and_then(contract).into_iter().chain(contracts()) {
         for error in contract.abi.errors() {
             if error.selector().as_slice() == selector
                 && let Ok(values) = error.abi_decode_input(body)
@@ -123,7 +140,7 @@ pub fn decode_error(data: &[u8]) -> Option<Decoded> {
 
 /// A revert in one line for logs and machines: the error by name with its fields, or the bytes.
 pub fn revert_reason(data: &[u8]) -> String {
-    decode_error(data).map_or_else(|| format!("reverted with 0x{}", hex::encode(data)), |error| error.to_string())
+    decode_error(None, data).map_or_else(|| format!("reverted with 0x{}", hex::encode(data)), |error| error.to_string())
 }
 
 /// A call to one of the contracts.
@@ -303,7 +320,7 @@ mod tests {
     fn errors_calls_results_and_events_are_named() {
         let addresses = Addresses::predeployed();
         let error = Settlement::BondShort { have: U256::from(1), need: U256::from(2) }.abi_encode();
-        let error = decode_error(&error).unwrap();
+        let error = decode_error(None, &error).unwrap();
         assert_eq!((error.name.as_str(), error.to_string().as_str()), ("BondShort", "BondShort(have: 1, need: 2)"));
         assert_eq!(error.argument("need"), Some(&Value::String("2".into())));
         let text = [hex::decode("08c379a0").unwrap(), DynSolValue::String("no".into()).abi_encode()].concat();

@@ -18,7 +18,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     abi,
     addresses::Addresses,
-    contracts::{Challenges, Datanets, FonteToken, Models, Settlement},
+    contracts::{
+        Allowance, Challenges, Concentration, Datanets, FonteGovernor, FonteToken, ModelReviews, Models, Origins, Reviews,
+        Settlement, Timelock, Validators, Workers,
+    },
     convert,
 };
 
@@ -31,6 +34,8 @@ pub enum ReviewRule {
     Open = 0,
     /// When the curator accepts.
     Curator = 1,
+    /// When k of n staked reviewers approve.
+    Reviewers = 2,
 }
 
 /// Terms under which a datanet's texts may be used.
@@ -46,8 +51,14 @@ pub struct Policy {
     pub quote: bool,
     /// Private requests may use it.
     pub private: bool,
+    /// What was trained on a contribution stays lawful after it is withdrawn.
+    pub keep: bool,
     /// Who admits.
     pub review: ReviewRule,
+    /// Seats of a panel; zero without reviewers.
+    pub reviewers: u8,
+    /// Approvals that admit; zero without reviewers.
+    pub approvals: u8,
     /// The curator's cut in ppm.
     pub curator_ppm: u32,
     /// Least price of 1,000 output tokens, in wei.
@@ -66,7 +77,10 @@ impl Policy {
             train: true,
             quote: true,
             private: true,
+            keep: false,
             review,
+            reviewers: 0,
+            approvals: 0,
             curator_ppm: 0,
             price_floor: 0,
             jurisdictions: Vec::new(),
@@ -193,7 +207,9 @@ pub enum ClientError {
         what: &'static str,
         /// The decoded reason.
         reason: String,
-        /// As the contract gave it; empty where only a message came.
+        /// The contract that was called, if it is one of the protocol's.
+        contract: Option<&'static str>,
+        /// As the contract gave it.
         data: Bytes,
     },
 }
@@ -302,6 +318,51 @@ impl Client {
     /// The wrapped coin.
     pub fn token_contract(&self) -> FonteToken::FonteTokenInstance<DynProvider> {
         FonteToken::new(self.addresses.token, self.provider.clone())
+    }
+
+    /// The staked reviewers.
+    pub fn reviews_contract(&self) -> Reviews::ReviewsInstance<DynProvider> {
+        Reviews::new(self.addresses.reviews, self.provider.clone())
+    }
+
+    /// The origins and their vaults.
+    pub fn origins_contract(&self) -> Origins::OriginsInstance<DynProvider> {
+        Origins::new(self.addresses.origins, self.provider.clone())
+    }
+
+    /// The register of workers.
+    pub fn workers_contract(&self) -> Workers::WorkersInstance<DynProvider> {
+        Workers::new(self.addresses.workers, self.provider.clone())
+    }
+
+    /// Validators, stake and elections.
+    pub fn validators_contract(&self) -> Validators::ValidatorsInstance<DynProvider> {
+        Validators::new(self.addresses.validators, self.provider.clone())
+    }
+
+    /// Where decisions wait; treasury and registrar.
+    pub fn timelock_contract(&self) -> Timelock::TimelockInstance<DynProvider> {
+        Timelock::new(self.addresses.timelock, self.provider.clone())
+    }
+
+    /// Proposals and votes.
+    pub fn governor_contract(&self) -> FonteGovernor::FonteGovernorInstance<DynProvider> {
+        FonteGovernor::new(self.addresses.governor, self.provider.clone())
+    }
+
+    /// The free allowance.
+    pub fn allowance_contract(&self) -> Allowance::AllowanceInstance<DynProvider> {
+        Allowance::new(self.addresses.allowance, self.provider.clone())
+    }
+
+    /// Who could capture what.
+    pub fn concentration_contract(&self) -> Concentration::ConcentrationInstance<DynProvider> {
+        Concentration::new(self.addresses.concentration, self.provider.clone())
+    }
+
+    /// Scores of models, and reports of abuse.
+    pub fn model_reviews_contract(&self) -> ModelReviews::ModelReviewsInstance<DynProvider> {
+        ModelReviews::new(self.addresses.model_reviews, self.provider.clone())
     }
 
     /// Makes a failure of a read name what was read.
@@ -419,7 +480,7 @@ impl Client {
     ) -> Result<TransactionReceipt, ClientError> {
         let pending = match self.provider.send_transaction(request.clone()).await {
             Ok(pending) => pending,
-            Err(error) => return Err(self.refusal(what, error)),
+            Err(error) => return Err(self.refusal(what, &request, error)),
         };
         let hash = *pending.tx_hash();
         let receipt = self.reading(what, pending.get_receipt().await)?;
@@ -437,21 +498,27 @@ impl Client {
     /// What a transaction would return now, had the sender sent it.
     pub async fn simulate(&self, what: &'static str, request: TransactionRequest) -> Result<Bytes, ClientError> {
         let request = TransactionRequest { from: request.from.or(self.sender), ..request };
-        self.provider.call(request).await.map_err(|error| self.refusal(what, error))
+        self.provider.call(request.clone()).await.map_err(|error| self.refusal(what, &request, error))
     }
 
     /// Gas that a transaction needs now.
     pub async fn estimate(&self, what: &'static str, request: TransactionRequest) -> Result<u64, ClientError> {
         let request = TransactionRequest { from: request.from.or(self.sender), ..request };
-        self.provider.estimate_gas(request).await.map_err(|error| self.refusal(what, error))
+        self.provider.estimate_gas(request.clone()).await.map_err(|error| self.refusal(what, &request, error))
     }
 
     /// A revert with its reason, or a failure of the connection.
-    fn refusal(&self, what: &'static str, error: TransportError) -> ClientError {
-        let data = error.as_error_resp().and_then(|response| response.as_revert_data());
-        match data {
-            Some(data) => ClientError::Refused { what, reason: abi::revert_reason(&data), data },
+    fn refusal(&self, what: &'static str, request: &TransactionRequest, error: TransportError) -> ClientError {
+        match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+            Some(data) => self.refused(what, request, data),
             None => ClientError::Rpc { url: self.url.to_string(), what, source: error.into() },
         }
+    }
+
+    /// The refusal that a revert's data means.
+    pub fn refused(&self, what: &'static str, request: &TransactionRequest, data: Bytes) -> ClientError {
+        let contract = request.to.and_then(|to| self.addresses.name_of(*to.to()?));
+        let reason = abi::decode_error(contract, &data).map_or_else(|| abi::revert_reason(&data), |e| e.to_string());
+        ClientError::Refused { what, reason, contract, data }
     }
 }

@@ -24,11 +24,13 @@ use crate::{
 
 /// A policy as the contract takes it.
 pub fn policy(policy: &Policy) -> IDatanets::Policy {
-    let flags = [policy.index, policy.train, policy.quote, policy.private];
+    let flags = [policy.index, policy.train, policy.quote, policy.private, policy.keep];
     IDatanets::Policy {
         licence: policy.licence.clone(),
         flags: flags.iter().enumerate().map(|(bit, on)| u8::from(*on) << bit).sum(),
         review: policy.review as u8,
+        reviewers: policy.reviewers,
+        approvals: policy.approvals,
         curatorPpm: policy.curator_ppm,
         priceFloor: policy.price_floor,
         jurisdictions: policy.jurisdictions.iter().map(|code| FixedBytes(*code)).collect(),
@@ -46,7 +48,14 @@ pub fn datanet(id: DatanetId, datanet: IDatanets::Datanet) -> DatanetRecord {
             train: flag(1),
             quote: flag(2),
             private: flag(3),
-            review: if datanet.policy.review == 0 { ReviewRule::Open } else { ReviewRule::Curator },
+            keep: flag(4),
+            review: match datanet.policy.review {
+                0 => ReviewRule::Open,
+                2 => ReviewRule::Reviewers,
+                _ => ReviewRule::Curator,
+            },
+            reviewers: datanet.policy.reviewers,
+            approvals: datanet.policy.approvals,
             curator_ppm: datanet.policy.curatorPpm,
             price_floor: datanet.policy.priceFloor,
             jurisdictions: datanet.policy.jurisdictions.iter().map(|code| code.0).collect(),

@@ -8,10 +8,10 @@
 //! This crate decides nothing: rules live in the contracts and in the crates that call it.
 //!
 //! ```
-//! use fonte_bindings::{addresses, genesis::{Parameters, predeploys}};
+//! use fonte_bindings::{Addresses, genesis::{Parameters, predeploys}};
 //!
 //! let predeploys = predeploys(&Parameters::development(36683));
-//! assert_eq!(predeploys.last().map(|p| p.address), Some(addresses::CHALLENGES));
+//! assert_eq!(predeploys.first().map(|p| p.address), Some(Addresses::predeployed().token));
 //! ```
 
 pub mod abi;
@@ -19,6 +19,7 @@ pub mod addresses;
 pub mod client;
 pub mod convert;
 pub mod genesis;
+pub mod parameters;
 
 pub use addresses::Addresses;
 pub use client::{Client, ClientError, ContributionRecord, DatanetRecord, ModelRecord};
@@ -56,7 +57,7 @@ pub mod contracts {
             "../../contracts/artifacts/Settlement.json"
         );
     }
-    /// In a module of its own: it shares type names with `Settlement`.
+    /// In a module of its own: it shares type names with others.
     pub mod challenges {
         alloy_sol_types::sol!(
             #[sol(rpc)]
@@ -65,7 +66,97 @@ pub mod contracts {
             "../../contracts/artifacts/Challenges.json"
         );
     }
+    /// In a module of its own: it shares type names with others.
+    pub mod reviews {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Reviews,
+            "../../contracts/artifacts/Reviews.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod origins {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Origins,
+            "../../contracts/artifacts/Origins.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod workers {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Workers,
+            "../../contracts/artifacts/Workers.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod validators {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Validators,
+            "../../contracts/artifacts/Validators.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod timelock {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Timelock,
+            "../../contracts/artifacts/Timelock.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod governor {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            FonteGovernor,
+            "../../contracts/artifacts/FonteGovernor.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod allowance {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Allowance,
+            "../../contracts/artifacts/Allowance.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod concentration {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Concentration,
+            "../../contracts/artifacts/Concentration.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod model_reviews {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            ModelReviews,
+            "../../contracts/artifacts/ModelReviews.json"
+        );
+    }
+    pub use allowance::Allowance;
     pub use challenges::Challenges;
+    pub use concentration::Concentration;
+    pub use governor::FonteGovernor;
+    pub use model_reviews::ModelReviews;
     pub use models::Models;
+    pub use origins::Origins;
+    pub use reviews::Reviews;
     pub use settlement::Settlement;
+    pub use timelock::Timelock;
+    pub use validators::Validators;
+    pub use workers::Workers;
 }

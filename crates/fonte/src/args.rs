@@ -101,6 +101,12 @@ pub(crate) struct Up {
     /// Where the chain's JSON-RPC listens.
     #[arg(long, default_value = "127.0.0.1:8545", value_name = "ADDR")]
     pub(crate) rpc_listen: SocketAddr,
+    /// Seconds of a vote, when the network is started for the first time.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) voting_period: u32,
+    /// An idle chain makes a block this often, and contracts see time pass.
+    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    pub(crate) heartbeat: u64,
     /// Start with the shipped demo corpus published.
     #[arg(long)]
     pub(crate) with_demo_corpus: bool,

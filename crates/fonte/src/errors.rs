@@ -27,20 +27,20 @@ pub(crate) struct Words {
     pub(crate) portuguese: &'static [&'static str],
 }
 
-/// A revert's data as a sentence, if a contract of the protocol (or the compiler) declares the error.
-pub(crate) fn sentence(data: &[u8]) -> Option<String> {
-    let error = abi::decode_error(data)?;
+/// A revert's data as a sentence, if a contract of the protocol (`called` first) or the compiler declares the error.
+pub(crate) fn sentence(called: Option<&str>, data: &[u8]) -> Option<String> {
+    let error = abi::decode_error(called, data)?;
     Some(told(&error, portuguese()).unwrap_or_else(|| error.to_string()))
 }
 
 /// What went wrong below an error of the program: the first refusal of a contract in its chain, told.
 pub(crate) fn refusal_in(report: &eyre::Report) -> Option<String> {
     report.chain().find_map(|error| {
-        if let Some(fonte_bindings::ClientError::Refused { what, data, .. }) = error.downcast_ref() {
-            return sentence(data).map(|sentence| format!("{what}: {sentence}"));
+        if let Some(fonte_bindings::ClientError::Refused { what, contract, data, .. }) = error.downcast_ref() {
+            return sentence(*contract, data).map(|sentence| format!("{what}: {sentence}"));
         }
         let error = error.downcast_ref::<alloy_contract::Error>()?;
-        sentence(&error.as_revert_data()?)
+        sentence(None, &error.as_revert_data()?)
     })
 }
 

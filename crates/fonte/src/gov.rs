@@ -105,18 +105,18 @@ async fn typed(context: &Context, form: Form) -> Result<(Called, String)> {
     Ok(match form {
         Form::ApproveModel { model, commitment } => {
             let name = context.client.models_contract().model(model).call().await?.name;
-            let data = Models::approveCall { model, evaluationCommitment: commitment }.abi_encode();
+            let data = Models::approveCall { id: model, evaluationCommitment: commitment }.abi_encode();
             (call(at.models, data), format!("Approve model {model}, {name}"))
         }
         Form::DeployModel { model } => {
             let name = context.client.models_contract().model(model).call().await?.name;
-            (call(at.models, Models::deployCall { model }.abi_encode()), format!("Deploy model {model}, {name}"))
+            (call(at.models, Models::deployCall { id: model }.abi_encode()), format!("Deploy model {model}, {name}"))
         }
         Form::RetireModel { model } => {
-            (call(at.models, Models::retireCall { model }.abi_encode()), format!("Retire model {model}"))
+            (call(at.models, Models::retireCall { id: model }.abi_encode()), format!("Retire model {model}"))
         }
         Form::ReinstateModel { model } => {
-            (call(at.models, Models::reinstateCall { model }.abi_encode()), format!("Reinstate model {model}"))
+            (call(at.models, Models::reinstateCall { id: model }.abi_encode()), format!("Reinstate model {model}"))
         }
         Form::Commons { datanet, root, documents, bytes } => {
             let net = context.datanet(&datanet).await?;
@@ -226,11 +226,11 @@ async fn evaluations(context: &Context, proposal: &Proposal) -> Result<Vec<Value
             continue;
         }
         let Ok(call) = Models::deployCall::abi_decode(data) else { continue };
-        let life = context.client.models_contract().life(call.model).call().await?;
+        let life = context.client.models_contract().life(call.id).call().await?;
         let (score, threshold) = (life.score, life.criteria.threshold);
         let at_least = life.criteria.direction == 0;
         found.push(json!({
-            "model": call.model, "score": score.to_string(), "threshold": threshold.to_string(),
+            "model": call.id, "score": score.to_string(), "threshold": threshold.to_string(),
             "direction": if at_least { "at least" } else { "at most" }, "evaluation": life.evaluation,
             "recorded": !life.evaluation.is_zero(),
             "met": !life.evaluation.is_zero() && if at_least { score >= threshold } else { score <= threshold },

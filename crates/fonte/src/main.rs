@@ -22,6 +22,7 @@ mod keys;
 mod model;
 mod money;
 mod network;
+mod origins;
 mod proposals;
 mod publish;
 mod receipt;

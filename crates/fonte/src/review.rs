@@ -62,7 +62,7 @@ pub(crate) async fn run(common: &Common, command: Review) -> Result<()> {
         Review::Leave => {
             let context = Context::signing(common).await?;
             let contract = context.client.reviews_contract();
-            membership(common, &context, "leaving the pool", contract.leave()).await
+            membership(common, &context, "leaving the pool", contract.unregister()).await
         }
         Review::Unstake => {
             let context = Context::signing(common).await?;

@@ -71,7 +71,7 @@ pub(crate) async fn show_relayed<P: Provider, D: CallDecoder + Send + Sync>(
 /// A refusal in a sentence, where a contract gave its reason.
 pub(crate) fn refusal(error: ClientError) -> eyre::Report {
     match &error {
-        ClientError::Refused { what, data, .. } => match errors::sentence(data) {
+        ClientError::Refused { what, contract, data, .. } => match errors::sentence(*contract, data) {
             Some(sentence) => eyre!(say!("{what} would fail: {sentence}", "{what} falharia: {sentence}")),
             None => error.into(),
         },
@@ -165,7 +165,7 @@ async fn simulate_together(client: &Client, steps: &[Step]) -> Result<Option<Vec
         if call.status.is_zero() {
             let data = call.error.as_ref().and_then(|error| error["data"].as_str()?.parse::<Bytes>().ok());
             let data = data.unwrap_or(call.return_data);
-            return Err(refusal(ClientError::Refused { what, reason: abi::revert_reason(&data), data }));
+            return Err(refusal(client.refused(what, request, data)));
         }
         let mut effect = describe(client, request);
         effect.returned(client, request, &call.return_data);

@@ -34,7 +34,7 @@ pub(crate) async fn run(common: &Common, command: Worker) -> Result<()> {
         Worker::Leave => {
             let context = Context::signing(common).await?;
             let contract = context.client.workers_contract();
-            sent(common, &context, "leaving", contract.leave()).await
+            sent(common, &context, "leaving", contract.unregister()).await
         }
         Worker::Withdraw => {
             let context = Context::signing(common).await?;
