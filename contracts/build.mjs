@@ -9,21 +9,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const CONTRACTS = [
-  "Allowance",
-  "Challenges",
-  "Concentration",
-  "Datanets",
-  "Demands",
-  "FonteGovernor",
-  "FonteToken",
-  "ModelReviews",
-  "Models",
-  "Origins",
-  "Reviews",
-  "Settlement",
-  "Timelock",
-  "Validators",
-  "Workers",
+  "Challenges", "Datanets", "FonteToken", "Models", "Origins", "Reviews", "Settlement", "Splitter", "Vault",
 ];
 const MAX_RUNTIME = 24_576; // EIP-170
 const here = dirname(fileURLToPath(import.meta.url));

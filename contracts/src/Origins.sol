@@ -167,11 +167,7 @@ contract Origins is IOrigins, IReviewed {
     }
 
     /// @inheritdoc IOrigins
-    function claimTerms(string calldata url, address author)
-        external
-        view
-        returns (uint8 n, uint8 k, uint256 fee)
-    {
+    function claimTerms(string calldata url, address author) external view returns (uint8 n, uint8 k, uint256 fee) {
         return _terms(_origins[keccak256(bytes(url))].granted, author);
     }
 

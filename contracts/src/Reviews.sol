@@ -115,9 +115,7 @@ contract Reviews is IReviews {
     function unstake() external {
         Reviewer storage reviewer = _reviewers[msg.sender];
         uint64 leavesAt = reviewer.leavesAt;
-        require(
-            leavesAt != 0 && leavesAt <= block.timestamp && reviewer.seats == 0, NotYet(leavesAt, reviewer.seats)
-        );
+        require(leavesAt != 0 && leavesAt <= block.timestamp && reviewer.seats == 0, NotYet(leavesAt, reviewer.seats));
         uint128 amount = reviewer.stake;
         reviewer.stake = 0;
         reviewer.leavesAt = 0;
@@ -168,7 +166,7 @@ contract Reviews is IReviews {
         taken = amount < stake ? amount : stake;
         if (taken == 0) return 0;
         reviewer.stake = stake - uint128(taken);
-        if (reviewer.place != 0 && stake - taken < minimumStake) _exit(reviewer);
+        if (reviewer.place != 0 && stake - taken < minimumStake / 2) _exit(reviewer);
         emit Slashed(account, id, taken);
     }
 
@@ -176,9 +174,7 @@ contract Reviews is IReviews {
 
     /// @inheritdoc IReviews
     function request(bytes32 subject, uint8 n, uint8 k, address excluded) external payable returns (uint64 id) {
-        require(
-            msg.sender == datanets || msg.sender == origins || msg.sender == evaluations, NotAllowed(msg.sender)
-        );
+        require(msg.sender == datanets || msg.sender == origins || msg.sender == evaluations, NotAllowed(msg.sender));
         require(1 <= k && k <= n && n <= MAX_REVIEWERS, InvalidPanel(n, k));
         id = ++caseCount;
         Case storage held = _cases[id];
@@ -499,9 +495,7 @@ contract Reviews is IReviews {
     function decide(uint64 id, bool approved) external {
         Case storage held = _inStage(id, Stage.Failed);
         bool appealed = held.appellant != address(0);
-        require(
-            msg.sender == governance || (msg.sender == held.consumer && !appealed), NotAllowed(msg.sender)
-        );
+        require(msg.sender == governance || (msg.sender == held.consumer && !appealed), NotAllowed(msg.sender));
         bool changed = !appealed || approved != held.approved;
         held.approved = approved;
         _leaveFees(held);

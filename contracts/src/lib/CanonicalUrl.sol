@@ -45,9 +45,7 @@ library CanonicalUrl {
         for (place = start; place < start + 5 && _isDigit(_at(url, place)); ++place) {
             port = port * 10 + uint8(url[place]) - 48;
         }
-        require(
-            place != start && url[start] != "0" && port <= 65_535 && port != 443, IOrigins.NotCanonical(start)
-        );
+        require(place != start && url[start] != "0" && port <= 65_535 && port != 443, IOrigins.NotCanonical(start));
     }
 
     /// @dev Segments that end in "/", none of them empty, "." or "..". What may stand as it is must not be escaped.
@@ -66,7 +64,8 @@ library CanonicalUrl {
                 );
                 segment = place + 1;
             } else if (c == "%") {
-                uint256 code = _hex(url, place + 1) << 4 | _hex(url, place + 2);
+                uint256 code = _hex(url, place + 1);
+                code = code << 4 | _hex(url, place + 2);
                 require(!_isUnreserved(code), IOrigins.NotCanonical(place));
                 place += 2;
             } else {
