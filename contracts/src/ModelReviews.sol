@@ -3,13 +3,12 @@ pragma solidity 0.8.37;
 
 import {IModelReviews} from "./interfaces/IModelReviews.sol";
 import {IModels} from "./interfaces/IModels.sol";
-import {IReviews} from "./interfaces/IReviews.sol";
+import {IReviewed, IReviews} from "./interfaces/IReviews.sol";
 
 /// @title ModelReviews
 /// @notice See IModelReviews. Holds the fees of open rounds and the deposits of open reports; has no owner.
-contract ModelReviews is IModelReviews {
+contract ModelReviews is IModelReviews, IReviewed {
     uint32 public constant MAX_ROUNDS = 3;
-    uint64 public constant DRAW_DELAY = 4;
     uint64 private constant HASH_BLOCKS = 256; // how far back blockhash reaches
 
     /// @dev `tolerance`, `quorum` and `least` (AtLeast: the lower middle is the median) are the voted criteria.
@@ -47,6 +46,8 @@ contract ModelReviews is IModelReviews {
     uint128 public immutable penalty;
     /// @inheritdoc IModelReviews
     uint128 public immutable reportDeposit;
+    /// @inheritdoc IModelReviews
+    uint128 public immutable reportFee;
     /// @notice Reviewers who judge a report.
     uint8 public immutable reportReviewers;
     /// @notice How many of them uphold it.
@@ -54,6 +55,8 @@ contract ModelReviews is IModelReviews {
 
     /// @inheritdoc IModelReviews
     mapping(uint32 model => uint32) public roundCount;
+    /// @inheritdoc IModelReviews
+    mapping(uint32 model => uint32) public upheldCount;
     /// @inheritdoc IModelReviews
     mapping(address account => uint256) public claimable;
 
@@ -68,6 +71,7 @@ contract ModelReviews is IModelReviews {
         uint128 evaluationFee;
         uint128 penalty;
         uint128 reportDeposit;
+        uint128 reportFee;
         uint8 reportReviewers;
         uint8 reportApprovals;
     }
@@ -86,6 +90,7 @@ contract ModelReviews is IModelReviews {
         evaluationFee = p.evaluationFee;
         penalty = p.penalty;
         reportDeposit = p.reportDeposit;
+        reportFee = p.reportFee;
         reportReviewers = p.reportReviewers;
         reportApprovals = p.reportApprovals;
     }
@@ -106,7 +111,7 @@ contract ModelReviews is IModelReviews {
         roundCount[model] = ++number;
         Stored storage r = _rounds[model][number];
         r.payer = msg.sender;
-        r.drawBlock = uint64(block.number) + DRAW_DELAY;
+        r.drawBlock = uint64(block.number) + 1;
         r.fee = evaluationFee;
         r.tolerance = life.criteria.tolerance;
         r.evaluators = life.criteria.evaluators;
@@ -121,12 +126,11 @@ contract ModelReviews is IModelReviews {
         require(block.number > r.drawBlock, TooEarly(r.drawBlock));
         _checkTime(model, _evaluating(model).deadline);
         IModels.Model memory subject = models.model(model);
+        address[] memory excluded = new address[](2);
+        (excluded[0], excluded[1]) = (subject.owner, subject.terms.splits.developer);
         bytes32 seed = keccak256(abi.encode(blockhash(r.drawBlock), model, number));
-        address[] memory seats = reviews.draw(seed, r.evaluators, subject.owner);
-        for (uint256 i; i < seats.length; ++i) {
-            address seat = seats[i];
-            if (seat != subject.owner && seat != subject.terms.splits.developer) r.seats.push(seat);
-        }
+        // Of the pool as it stood when the round was opened: who knows the seed cannot steer it by entering or leaving.
+        r.seats = reviews.drawAt(seed, r.evaluators, excluded, r.drawBlock - 1);
         require(r.seats.length >= r.quorum, TooFewEvaluators(r.seats.length, r.quorum));
 
         r.commitUntil = uint64(block.timestamp) + commitSeconds;
@@ -202,23 +206,41 @@ contract ModelReviews is IModelReviews {
     function report(uint32 model, bytes32 reason) external payable returns (uint64 caseId) {
         IModels.State state = models.stateOf(model);
         require(_inUse(state), NotInUse(model, state));
-        require(msg.value == reportDeposit, WrongPayment(msg.value, reportDeposit));
+        uint256 asked = uint256(reportDeposit) + reportFee;
+        require(msg.value == asked, WrongPayment(msg.value, asked));
         bytes32 subject = keccak256(abi.encode(model, reason));
+        address owner = models.model(model).owner;
         // The pool calls nobody here; its id is what the report is kept under.
-        caseId = reviews.request(subject, reportReviewers, reportApprovals, models.model(model).owner);
-        _reports[caseId] = Report(model, msg.sender, uint128(msg.value), reason);
+        caseId = reviews.request{value: reportFee}(subject, reportReviewers, reportApprovals, owner);
+        _reports[caseId] = Report(model, msg.sender, false, false, reason);
         emit Reported(model, caseId, msg.sender, reason);
     }
 
-    /// @inheritdoc IModelReviews
+    /// @inheritdoc IReviewed
     function onDecision(uint64 caseId, bool approved) external {
         require(msg.sender == address(reviews), NotReviews(msg.sender));
-        Report memory decided = _reports[caseId];
+        Report storage decided = _reports[caseId];
         require(decided.reporter != address(0), UnknownCase(caseId));
-        delete _reports[caseId];
-        claimable[approved ? decided.reporter : treasury] += decided.deposit;
-        bool suspended = approved && models.suspend(decided.model);
-        emit ReportDecided(decided.model, caseId, approved, suspended);
+        uint32 model = decided.model;
+        bool changed;
+        if (approved != decided.upheld) {
+            decided.upheld = approved;
+            if (approved) ++upheldCount[model];
+            else --upheldCount[model];
+            // A reversal lifts a suspension unless another report stands.
+            if (approved || upheldCount[model] == 0) changed = models.setSuspended(model, approved);
+        }
+        emit ReportDecided(model, caseId, approved, changed);
+    }
+
+    /// @inheritdoc IModelReviews
+    function finishReport(uint64 caseId) external {
+        Report storage decided = _reports[caseId];
+        (bool isFinal, bool approved) = reviews.outcome(caseId);
+        require(decided.reporter != address(0) && !decided.finished && isFinal, UnknownCase(caseId));
+        decided.finished = true;
+        claimable[approved ? decided.reporter : treasury] += reportDeposit;
+        emit ReportFinished(decided.model, caseId, approved);
     }
 
     /// @inheritdoc IModelReviews
@@ -275,9 +297,7 @@ contract ModelReviews is IModelReviews {
     /// @inheritdoc IModelReviews
     function round(uint32 model, uint32 number) external view returns (Round memory) {
         Stored storage r = _rounds[model][number];
-        return Round(
-            _phase(r), r.drawBlock, r.commitUntil, r.revealUntil, r.payer, r.fee, r.median, r.seats
-        );
+        return Round(_phase(r), r.drawBlock, r.commitUntil, r.revealUntil, r.payer, r.fee, r.median, r.seats);
     }
 
     /// @inheritdoc IModelReviews
@@ -317,14 +337,12 @@ contract ModelReviews is IModelReviews {
 
     /// @dev A round must be over, and have as long as the reveal to be closed, before the model expires.
     function _checkTime(uint32 model, uint64 deadline) private view {
-        require(
-            block.timestamp + commitSeconds + 2 * uint256(revealSeconds) <= deadline, TooLate(model, deadline)
-        );
+        require(block.timestamp + commitSeconds + 2 * uint256(revealSeconds) <= deadline, TooLate(model, deadline));
     }
 
     function _inUse(IModels.State state) private pure returns (bool) {
-        return state == IModels.State.Registered || state == IModels.State.Independent
-            || state == IModels.State.Deployed;
+        return
+            state == IModels.State.Registered || state == IModels.State.Independent || state == IModels.State.Deployed;
     }
 
     function _seated(address[] storage seats) private view returns (bool) {

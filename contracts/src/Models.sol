@@ -8,11 +8,11 @@ import {IModels} from "./interfaces/IModels.sol";
 /// @notice See IModels. Holds no money and has no owner.
 contract Models is IModels {
     uint256 public constant MAX_DATANETS = 16;
-    uint256 public constant MAX_ANCESTORS = 7;
-    uint256 public constant MAX_GENERATIONS = 4;
-    uint256 public constant MAX_EVALUATORS = 15;
-    uint64 public constant MAX_TRAINING = 366 days;
-    uint64 public constant EVALUATION_STEPS = 4;
+    uint256 private constant MAX_ANCESTORS = 7;
+    uint256 private constant MAX_GENERATIONS = 4;
+    uint256 private constant MAX_EVALUATORS = 15;
+    uint64 private constant MAX_TRAINING = 366 days;
+    uint64 private constant EVALUATION_STEPS = 4;
 
     uint256 private constant ONE = 1e6;
     uint256 private constant MAX_LIST = 256;
@@ -26,22 +26,11 @@ contract Models is IModels {
     struct Record {
         address owner;
         Kind kind;
-        State state;
         State resumes;
-        uint32 base;
-        uint64 deadline;
-        uint64 stopsAt;
-        uint32 stoppedBy;
         bytes32 artifact;
         bytes32 adapter;
-        bytes32 recipe;
-        bytes32 evaluationCommitment;
-        bytes32 evaluationSet;
-        bytes32 evaluation;
-        int128 score;
-        Criteria criteria;
-        uint64[] trained;
         string name;
+        Life life;
     }
 
     /// @dev What is read first, in one slot: how many term versions there are, and the developer and beginning of the last.
@@ -105,12 +94,12 @@ contract Models is IModels {
     }
 
     modifier onlyTimelock() {
-        require(msg.sender == governance, NotAllowed(msg.sender));
+        _only(governance);
         _;
     }
 
     modifier onlyModelReviews() {
-        require(msg.sender == modelReviews, NotAllowed(msg.sender));
+        _only(modelReviews);
         _;
     }
 
@@ -126,7 +115,7 @@ contract Models is IModels {
     /// @inheritdoc IModels
     function setTerms(uint32 id, Terms calldata terms) external returns (uint32 version) {
         Record storage record = _owned(id);
-        State state = record.state;
+        State state = record.life.state;
         require(state < State.Proposed || state > State.Evaluated, WrongState(id, state));
         uint64 since = _heads[id].since;
         require(since <= block.timestamp, TermsPending(since));
@@ -149,7 +138,7 @@ contract Models is IModels {
             InvalidCriteria(criteria.evaluators, criteria.quorum, criteria.trainingSeconds)
         );
         id = _create(input, recipe);
-        _records[id].criteria = criteria;
+        _records[id].life.criteria = criteria;
         emit Proposed(id, criteria);
         _enter(id, State.Proposed, stepSeconds);
     }
@@ -158,7 +147,7 @@ contract Models is IModels {
     function approve(uint32 id, bytes32 evaluationCommitment) external onlyTimelock {
         Record storage record = _at(id, State.Proposed);
         require(evaluationCommitment != 0, CommitmentMismatch(0, 0));
-        record.evaluationCommitment = evaluationCommitment;
+        record.life.evaluationCommitment = evaluationCommitment;
         emit EvaluationCommitted(id, evaluationCommitment);
         _enter(id, State.Approved, stepSeconds);
     }
@@ -167,14 +156,14 @@ contract Models is IModels {
     function train(uint32 id) external {
         _owned(id);
         Record storage record = _at(id, State.Approved);
-        _enter(id, State.Training, record.criteria.trainingSeconds);
+        _enter(id, State.Training, record.life.criteria.trainingSeconds);
     }
 
     /// @inheritdoc IModels
     function submitArtifact(uint32 id, bytes32 artifact, bytes32 adapter) external {
         _owned(id);
         Record storage record = _at(id, State.Training);
-        _checkHashes(record.kind, artifact, adapter, record.base);
+        _checkHashes(record.kind, artifact, adapter, record.life.base);
         record.artifact = artifact;
         record.adapter = adapter;
         emit ArtifactSubmitted(id, artifact, adapter);
@@ -184,13 +173,13 @@ contract Models is IModels {
     /// @inheritdoc IModels
     function revealEvaluation(uint32 id, bytes32 evaluationSet, bytes32 salt, string calldata uri) external {
         Record storage record = _at(id, State.Evaluating);
-        require(record.evaluationSet == 0, AlreadyRevealed(id));
+        require(record.life.evaluationSet == 0, AlreadyRevealed(id));
         bytes32 opened = keccak256(abi.encode(evaluationSet, salt));
         require(
-            evaluationSet != 0 && opened == record.evaluationCommitment,
-            CommitmentMismatch(record.evaluationCommitment, opened)
+            evaluationSet != 0 && opened == record.life.evaluationCommitment,
+            CommitmentMismatch(record.life.evaluationCommitment, opened)
         );
-        record.evaluationSet = evaluationSet;
+        record.life.evaluationSet = evaluationSet;
         emit EvaluationRevealed(id, evaluationSet, uri);
         _enter(id, State.Evaluating, EVALUATION_STEPS * stepSeconds);
     }
@@ -198,9 +187,9 @@ contract Models is IModels {
     /// @inheritdoc IModels
     function recordEvaluation(uint32 id, int128 score, bytes32 evaluation) external onlyModelReviews {
         Record storage record = _at(id, State.Evaluating);
-        require(record.evaluationSet != 0, WrongState(id, State.Evaluating));
-        record.score = score;
-        record.evaluation = evaluation;
+        require(record.life.evaluationSet != 0, WrongState(id, State.Evaluating));
+        record.life.score = score;
+        record.life.evaluation = evaluation;
         emit EvaluationRecorded(id, score, evaluation, _met(record));
         _enter(id, State.Evaluated, stepSeconds);
     }
@@ -209,14 +198,15 @@ contract Models is IModels {
     function deploy(uint32 id) external onlyTimelock {
         Record storage record = _at(id, State.Evaluated);
         require(
-            _met(record), CriteriaMissed(id, record.score, record.criteria.direction, record.criteria.threshold)
+            _met(record),
+            CriteriaMissed(id, record.life.score, record.life.criteria.direction, record.life.criteria.threshold)
         );
         _enter(id, State.Deployed, 0);
     }
 
     /// @inheritdoc IModels
     function expire(uint32 id) external {
-        uint64 deadline = _record(id).deadline;
+        uint64 deadline = _record(id).life.deadline;
         require(deadline != 0 && block.timestamp > deadline, DeadlineRunning(id, deadline));
         _enter(id, State.Expired, 0);
     }
@@ -225,7 +215,7 @@ contract Models is IModels {
     function retire(uint32 id) external {
         Record storage record = _record(id);
         require(msg.sender == record.owner || msg.sender == governance, NotAllowed(msg.sender));
-        State state = record.state;
+        State state = record.life.state;
         require(state != State.Retired && state != State.Expired, WrongState(id, state));
         _enter(id, State.Retired, 0);
     }
@@ -233,32 +223,37 @@ contract Models is IModels {
     // ---------------------------------------------------------------- suspension, withdrawal
 
     /// @inheritdoc IModels
-    function suspend(uint32 id) external onlyModelReviews returns (bool) {
+    function setSuspended(uint32 id, bool suspended) external onlyModelReviews returns (bool) {
         Record storage record = _records[id];
-        State state = record.state;
-        if (state != State.Registered && state != State.Independent && state != State.Deployed) return false;
-        record.resumes = state;
-        _enter(id, State.Suspended, 0);
+        State state = record.life.state;
+        if (suspended) {
+            if (state != State.Registered && state != State.Independent && state != State.Deployed) return false;
+            record.resumes = state;
+            _enter(id, State.Suspended, 0);
+        } else {
+            if (state != State.Suspended) return false;
+            _enter(id, record.resumes, 0);
+        }
         return true;
     }
 
     /// @inheritdoc IModels
     function reinstate(uint32 id) external onlyTimelock {
-        Record storage record = _at(id, State.Suspended);
-        _enter(id, record.resumes, 0);
+        _enter(id, _at(id, State.Suspended).resumes, 0);
     }
 
     /// @inheritdoc IModels
     function markWithdrawn(uint32 id, uint64 contribution) external {
         Record storage record = _record(id);
-        require(record.stopsAt == 0, AlreadyMarked(id, record.stopsAt));
+        require(record.life.stopsAt == 0, AlreadyMarked(id, record.life.stopsAt));
         IDatanets.Membership memory member = datanets.membership(contribution);
-        require(member.withdrawn != FOREVER && _held(record.trained, member), NotAffected(id, contribution));
-        require(datanets.datanet(member.datanet).policy.flags & FLAG_KEEP == 0, LicenceKeeps(member.datanet));
+        require(member.withdrawn != FOREVER && _held(record.life.trained, member), NotAffected(id, contribution));
+        (uint8 flags,) = datanets.licenceOf(member.datanet);
+        require(flags & FLAG_KEEP == 0, LicenceKeeps(member.datanet));
 
         uint64 stopsAt = uint64(block.timestamp) + graceSeconds;
-        record.stopsAt = stopsAt;
-        record.stoppedBy = member.datanet;
+        record.life.stopsAt = stopsAt;
+        record.life.stoppedBy = member.datanet;
         emit WithdrawalMarked(id, contribution, member.datanet, stopsAt);
     }
 
@@ -271,11 +266,11 @@ contract Models is IModels {
         Record storage record = _records[id];
         record.owner = msg.sender;
         record.kind = input.kind;
-        record.base = input.base;
+        record.life.base = input.base;
         record.artifact = input.artifact;
         record.adapter = input.adapter;
-        record.recipe = recipe;
-        record.trained = input.trained;
+        record.life.recipe = recipe;
+        record.life.trained = input.trained;
         record.name = input.name;
         _indexTraining(id, input.trained);
         emit Registered(id, msg.sender, input.kind, input.artifact, input.adapter, input.name);
@@ -327,21 +322,21 @@ contract Models is IModels {
 
         version = ++head.versions;
         // Each part is at most their sum of 1e6 and fits 24 bits.
-        Packed memory packed =
-            Packed(uint24(s.workerPpm), uint24(s.developerPpm), uint24(s.dataPpm), 0, 0, s.developer);
+        Packed memory packed = Packed(uint24(s.workerPpm), uint24(s.developerPpm), uint24(s.dataPpm), 0, 0, s.developer);
         uint64[] memory flat = _lineage(id, version, terms.parents, packed, since);
         head.since = since;
         head.developer = s.developer;
         _splits[id][version] = packed;
         _terms[id][version] = terms;
         _since[id][version] = since;
-        emit TermsSet(id, version, since, terms);
+        // From storage: what the views read, and no second encoder.
+        emit TermsSet(id, version, since, _termsAt(id, version));
         if (flat.length != 0) emit LineageSet(id, version, flat);
     }
 
     /// @dev A policy never changes, so what holds when terms are set holds as long as they do.
     function _checkLicences(Record storage record, Terms calldata terms) private view {
-        uint64[] memory trained = record.trained;
+        uint64[] memory trained = record.life.trained;
         for (uint256 i; i < trained.length; ++i) {
             _checkLicence(uint32(trained[i] >> 32), FLAG_TRAIN, terms.priceOut);
         }
@@ -358,9 +353,9 @@ contract Models is IModels {
     }
 
     function _checkLicence(uint32 net, uint8 need, uint128 price) private view {
-        IDatanets.Policy memory policy = datanets.datanet(net).policy; // reverts with UnknownDatanet
-        require(policy.flags & need == need, LicenceForbids(net, need & ~policy.flags));
-        require(price >= policy.priceFloor, PriceBelowFloor(net, policy.priceFloor, price));
+        (uint8 flags, uint128 floor) = datanets.licenceOf(net); // reverts with UnknownDatanet
+        require(flags & need == need, LicenceForbids(net, need & ~flags));
+        require(price >= floor, PriceBelowFloor(net, floor, price));
     }
 
     /// @dev Resolves the parents' own lineages at `since` for good, so that what a parent does later cannot make this one
@@ -390,12 +385,7 @@ contract Models is IModels {
             previous = parent;
         }
         // Both lists ascend, so a parent left out stays the next to be kept.
-        require(
-            kept == before.length,
-            RoyaltyTooLow(
-                kept == before.length ? 0 : uint32(before[kept] >> 32), 0, kept == before.length ? 0 : uint32(before[kept])
-            )
-        );
+        if (kept != before.length) revert RoyaltyTooLow(uint32(before[kept] >> 32), 0, uint32(before[kept]));
         require(sum <= packed.developerPpm, RoyaltiesExceed(sum, packed.developerPpm));
 
         uint256 count = packed.ancestors;
@@ -419,9 +409,7 @@ contract Models is IModels {
         uint32 version = _versionAt(parent, since);
         Packed memory above = _splits[parent][version];
         if (above.generations >= packed.generations) packed.generations = above.generations + 1;
-        require(
-            packed.generations <= MAX_GENERATIONS, LineageTooLarge(packed.generations, packed.ancestors)
-        );
+        require(packed.generations <= MAX_GENERATIONS, LineageTooLarge(packed.generations, packed.ancestors));
         uint256 rest = royalty;
         uint256 count = packed.ancestors;
         for (uint256 i; i < above.ancestors; ++i) {
@@ -442,8 +430,8 @@ contract Models is IModels {
     function _enter(uint32 id, State state, uint64 secs) private {
         Record storage record = _records[id];
         uint64 deadline = secs == 0 ? 0 : uint64(block.timestamp) + secs;
-        record.state = state;
-        record.deadline = deadline;
+        record.life.state = state;
+        record.life.deadline = deadline;
         emit StateChanged(id, state, deadline);
     }
 
@@ -460,50 +448,36 @@ contract Models is IModels {
             record.adapter,
             record.owner,
             version,
-            _terms[id][version],
-            record.state
+            _termsAt(id, version),
+            record.life.state
         );
     }
 
     /// @inheritdoc IModels
     function life(uint32 id) external view returns (Life memory) {
-        Record storage r = _record(id);
-        return Life(
-            r.state,
-            r.deadline,
-            r.base,
-            r.recipe,
-            r.trained,
-            r.criteria,
-            r.evaluationCommitment,
-            r.evaluationSet,
-            r.evaluation,
-            r.score,
-            r.stopsAt,
-            r.stoppedBy
-        );
+        return _record(id).life;
     }
 
     /// @inheritdoc IModels
     function stateOf(uint32 id) external view returns (State) {
-        return _records[id].state;
+        return _records[id].life.state;
     }
 
     /// @inheritdoc IModels
     function servable(uint32 id) external view returns (bool ok, Reason reason, uint32 datanet) {
         Record storage record = _records[id];
-        State state = record.state;
+        State state = record.life.state;
         if (state == State.None) reason = Reason.Unknown;
         else if (state == State.Suspended) reason = Reason.Suspended;
         else if (state == State.Retired) reason = Reason.Retired;
         else if (state == State.Expired) reason = Reason.Expired;
         else if (state >= State.Proposed && state <= State.Evaluated) reason = Reason.NotDeployed;
-        else if (_stopped(record)) (reason, datanet) = (Reason.Withdrawn, record.stoppedBy);
+        else if (_stopped(record)) (reason, datanet) = (Reason.Withdrawn, record.life.stoppedBy);
         // At most as many bases as generations: each is a parent of the one before.
-        while (reason == Reason.None && record.base != 0) {
-            record = _records[record.base];
-            if (record.state == State.Suspended) reason = Reason.BaseSuspended;
-            else if (_stopped(record)) (reason, datanet) = (Reason.BaseWithdrawn, record.stoppedBy);
+        while (reason == Reason.None && record.life.base != 0) {
+            record = _records[record.life.base];
+            if (record.life.state == State.Suspended) reason = Reason.BaseSuspended;
+            else if (_stopped(record)) (reason, datanet) = (Reason.BaseWithdrawn, record.life.stoppedBy);
         }
         ok = reason == Reason.None;
     }
@@ -540,7 +514,7 @@ contract Models is IModels {
     /// @inheritdoc IModels
     function termsOf(uint32 id, uint32 version) external view returns (Terms memory, uint64) {
         _record(id);
-        return (_terms[id][version], _since[id][version]);
+        return (_termsAt(id, version), _since[id][version]);
     }
 
     /// @inheritdoc IModels
@@ -549,22 +523,19 @@ contract Models is IModels {
     }
 
     /// @inheritdoc IModels
-    function dependentsOfDatanet(uint32 datanet, uint256 first, uint256 limit) public view returns (uint32[] memory page) {
+    function dependents(uint32 datanet, uint64 contribution, uint256 first, uint256 limit)
+        external
+        view
+        returns (uint32[] memory page)
+    {
         uint32[] storage all = _trainedOn[datanet];
         uint256 left = first < all.length ? all.length - first : 0;
         if (limit > MAX_LIST) limit = MAX_LIST;
         page = new uint32[](left < limit ? left : limit);
-        for (uint256 i; i < page.length; ++i) {
-            page[i] = all[first + i];
-        }
-    }
-
-    /// @inheritdoc IModels
-    function dependents(uint64 contribution, uint256 first, uint256 limit) external view returns (uint32[] memory page) {
         IDatanets.Membership memory member = datanets.membership(contribution);
-        page = dependentsOfDatanet(member.datanet, first, limit);
         for (uint256 i; i < page.length; ++i) {
-            if (!_held(_records[page[i]].trained, member)) page[i] = 0;
+            uint32 id = all[first + i];
+            if (contribution == 0 || _held(_records[id].life.trained, member)) page[i] = id;
         }
     }
 
@@ -581,6 +552,10 @@ contract Models is IModels {
             else high = middle;
         }
         return low;
+    }
+
+    function _termsAt(uint32 id, uint32 version) private view returns (Terms memory) {
+        return _terms[id][version];
     }
 
     function _developerAt(uint32 id, uint64 timestamp) private view returns (address) {
@@ -615,20 +590,27 @@ contract Models is IModels {
     }
 
     function _met(Record storage record) private view returns (bool) {
-        return record.criteria.direction == Direction.AtLeast
-            ? record.score >= record.criteria.threshold
-            : record.score <= record.criteria.threshold;
+        return record.life.criteria.direction == Direction.AtLeast
+            ? record.life.score >= record.life.criteria.threshold
+            : record.life.score <= record.life.criteria.threshold;
     }
 
     function _stopped(Record storage record) private view returns (bool) {
-        return record.stopsAt != 0 && block.timestamp >= record.stopsAt;
+        return record.life.stopsAt != 0 && block.timestamp >= record.life.stopsAt;
     }
 
     /// @dev The record of a model that is in `state`, before its deadline.
     function _at(uint32 id, State state) private view returns (Record storage record) {
         record = _record(id);
-        require(record.state == state, WrongState(id, record.state));
-        require(record.deadline == 0 || block.timestamp <= record.deadline, DeadlinePassed(id, record.deadline));
+        require(record.life.state == state, WrongState(id, record.life.state));
+        require(
+            record.life.deadline == 0 || block.timestamp <= record.life.deadline,
+            DeadlinePassed(id, record.life.deadline)
+        );
+    }
+
+    function _only(address account) private view {
+        require(msg.sender == account, NotAllowed(msg.sender));
     }
 
     function _owned(uint32 id) private view returns (Record storage record) {

@@ -47,10 +47,13 @@ interface IModelReviews {
     }
 
     /// @notice A report of abuse.
+    /// @param upheld The reviewers' decision stands, so far.
+    /// @param finished The deposit was returned or kept.
     struct Report {
         uint32 model;
         address reporter;
-        uint128 deposit;
+        bool upheld;
+        bool finished;
         bytes32 reason;
     }
 
@@ -72,8 +75,10 @@ interface IModelReviews {
     event Penalized(uint32 indexed model, uint32 indexed round, address indexed evaluator, uint256 amount);
     /// @notice A model was reported; reviewers decide the case.
     event Reported(uint32 indexed model, uint64 indexed caseId, address indexed reporter, bytes32 reason);
-    /// @notice A report was decided; if it was `upheld` the deposit goes back, else to the treasury.
-    event ReportDecided(uint32 indexed model, uint64 indexed caseId, bool upheld, bool suspended);
+    /// @notice A report was decided, or its decision reversed; `changed` says whether that suspended the model, or lifted it.
+    event ReportDecided(uint32 indexed model, uint64 indexed caseId, bool upheld, bool changed);
+    /// @notice A report's decision is final: `upheld`, and the deposit goes back, or it goes to the treasury.
+    event ReportFinished(uint32 indexed model, uint64 indexed caseId, bool upheld);
     /// @notice A credit was paid.
     event Claimed(address indexed account, uint256 amount);
 
@@ -107,7 +112,7 @@ interface IModelReviews {
     error NotInUse(uint32 model, IModels.State state);
     /// @notice Only the pool of reviewers may do this.
     error NotReviews(address account);
-    /// @notice No open case has this id.
+    /// @notice No report with a final decision, and a deposit still here, has this case.
     error UnknownCase(uint64 caseId);
     /// @notice There is nothing to claim.
     error NothingToClaim(address account);
@@ -140,12 +145,13 @@ interface IModelReviews {
 
     // ---------------------------------------------------------------- reports
 
-    /// @notice Reports a breach of a model's acceptable use, with `reportDeposit` attached. `reason` is the hash of the
-    /// report's text.
+    /// @notice Reports a breach of a model's acceptable use. `reason` is the hash of the report's text. Attached are
+    /// `reportDeposit`, which comes back if the report is upheld, and `reportFee`, which pays the reviewers. The model is
+    /// suspended as soon as they uphold it; a reversal on appeal lifts that, unless another report stands.
     function report(uint32 model, bytes32 reason) external payable returns (uint64 caseId);
 
-    /// @notice Takes the reviewers' decision; called by the pool of reviewers alone.
-    function onDecision(uint64 caseId, bool approved) external;
+    /// @notice Returns the deposit of a report whose decision is final, or hands it to the treasury. Anyone may call it.
+    function finishReport(uint64 caseId) external;
 
     /// @notice Pays `account` its fees, returned deposits and refunds.
     function claimFor(address account) external;
@@ -161,8 +167,11 @@ interface IModelReviews {
     /// @notice What an evaluator said in a round.
     function voteOf(uint32 model, uint32 number, address evaluator) external view returns (Vote memory);
 
-    /// @notice A report that waits for its decision; zeros: none.
+    /// @notice A report; zeros: none.
     function reportOf(uint64 caseId) external view returns (Report memory);
+
+    /// @notice Reports against a model that were upheld.
+    function upheldCount(uint32 model) external view returns (uint32);
 
     /// @notice What `claimFor` pays.
     function claimable(address account) external view returns (uint256);
@@ -173,8 +182,11 @@ interface IModelReviews {
     /// @notice Wei of stake that an outlier loses.
     function penalty() external view returns (uint128);
 
-    /// @notice Wei to attach to a report.
+    /// @notice Wei of a report that come back if it is upheld.
     function reportDeposit() external view returns (uint128);
+
+    /// @notice Wei of a report that pay the reviewers.
+    function reportFee() external view returns (uint128);
 
     /// @notice Seconds to commit a score.
     function commitSeconds() external view returns (uint64);

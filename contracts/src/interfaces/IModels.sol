@@ -312,8 +312,9 @@ interface IModels {
 
     // ---------------------------------------------------------------- suspension, withdrawal
 
-    /// @notice Suspends a usable model; called by the contract of the model reviews alone. Does nothing to others.
-    function suspend(uint32 model) external returns (bool suspended);
+    /// @notice Suspends a usable model, or lifts a suspension; called by the contract of the model reviews alone. Does
+    /// nothing, and says so, where there is nothing to suspend or to lift.
+    function setSuspended(uint32 model, bool suspended) external returns (bool changed);
 
     /// @notice Governance lifts a suspension.
     function reinstate(uint32 model) external;
@@ -355,11 +356,12 @@ interface IModels {
     /// @notice Whom a version pays royalties: each `model << 32 | ppm of the fee`.
     function ancestorsOf(uint32 id, uint32 version) external view returns (uint64[] memory);
 
-    /// @notice Up to `limit` (at most 256) of the models trained on a datanet, from index `first` on.
-    function dependentsOfDatanet(uint32 datanet, uint256 first, uint256 limit) external view returns (uint32[] memory);
-
-    /// @notice Of the same models, those trained on a version that held `contribution`; zero in the place of the others.
-    function dependents(uint64 contribution, uint256 first, uint256 limit) external view returns (uint32[] memory);
+    /// @notice Up to `limit` (at most 256) of the models trained on a datanet, from index `first` on; with a contribution
+    /// (not zero), only those trained on a version that held it, and zero in the place of the others.
+    function dependents(uint32 datanet, uint64 contribution, uint256 first, uint256 limit)
+        external
+        view
+        returns (uint32[] memory models);
 
     /// @notice Seconds between announcing terms and their coming into force.
     function noticeSeconds() external view returns (uint64);
