@@ -42,7 +42,7 @@ interface IReviews {
     }
 
     /// @notice A registered reviewer.
-    /// @param stake Wei at stake; in the pool while at least `minimumStake`.
+    /// @param stake Wei at stake: `minimumStake` to enter the pool, half of it to stay.
     /// @param leavesAt From this second on the stake can be taken out; zero while not leaving.
     /// @param seats Seats in cases that are not final.
     /// @param place Place in the pool from 1; zero while not in it.
@@ -112,7 +112,7 @@ interface IReviews {
 
     // ---------------------------------------------------------------- events
 
-    /// @notice A reviewer added stake, and is in the pool if `stake` suffices.
+    /// @notice A reviewer added stake, and is in the pool.
     event Registered(address indexed reviewer, uint256 amount, uint256 stake);
     /// @notice A reviewer left the pool; the stake can be taken out from `leavesAt` on.
     event Leaving(address indexed reviewer, uint64 leavesAt);
@@ -138,7 +138,12 @@ interface IReviews {
     event Reseeded(uint64 indexed caseId, uint64 seedBlock);
     /// @notice A panel was drawn.
     event Seated(
-        uint64 indexed caseId, uint64 indexed panel, uint64 commitBy, uint64 revealBy, uint128 penalty, address[] members
+        uint64 indexed caseId,
+        uint64 indexed panel,
+        uint64 commitBy,
+        uint64 revealBy,
+        uint128 penalty,
+        address[] members
     );
     /// @notice A seat committed to a vote.
     event VoteCommitted(uint64 indexed caseId, address indexed reviewer, bytes32 commitment);
@@ -309,7 +314,7 @@ interface IReviews {
     /// @notice Cases so far; ids run from 1.
     function caseCount() external view returns (uint64);
 
-    /// @notice Least stake of a reviewer in the pool.
+    /// @notice Least stake to enter the pool; whom losses leave with less than half of it leaves the pool.
     function minimumStake() external view returns (uint128);
 
     /// @notice What a seat of an appeal earns, and the most that a missing vote costs: minimumStake / 200.
