@@ -51,12 +51,12 @@ pub fn contracts() -> &'static [Contract] {
             "ModelReviews",
             // DEMANDS
         ]
-            .into_iter()
-            .map(|(name, text)| {
-                let artifact: Artifact = serde_json::from_str(text).expect("artifacts are committed and tested");
-                Contract { name, abi: artifact.abi }
-            })
-            .collect()
+        .into_iter()
+        .map(|(name, text)| {
+            let artifact: Artifact = serde_json::from_str(text).expect("artifacts are committed and tested");
+            Contract { name, abi: artifact.abi }
+        })
+        .collect()
     })
 }
 
@@ -224,7 +224,12 @@ pub fn parse_call(text: &str) -> Result<(&'static str, Bytes), CallError> {
         name: name.into(),
         known: contracts().iter().map(|contract| contract.name).collect::<Vec<_>>().join(", "),
     })?;
-    let changing = || found.abi.functions().filter(|function| !matches!(function.state_mutability, StateMutability::View | StateMutability::Pure));
+    let changing = || {
+        found
+            .abi
+            .functions()
+            .filter(|function| !matches!(function.state_mutability, StateMutability::View | StateMutability::Pure))
+    };
     let candidates: Vec<_> = changing().filter(|function| function.name == function_name).collect();
     if candidates.is_empty() {
         return Err(CallError::Function {

@@ -19,8 +19,8 @@ use crate::{
     abi,
     addresses::Addresses,
     contracts::{
-        Allowance, Challenges, Concentration, Datanets, FonteGovernor, FonteToken, ModelReviews, Models, Origins, Reviews,
-        Settlement, Timelock, Validators, Workers,
+        Allowance, Challenges, Concentration, Datanets, FonteGovernor, FonteToken, ModelReviews, Models, Origins,
+        Reviews, Settlement, Timelock, Validators, Workers,
     },
     convert,
 };
@@ -265,8 +265,7 @@ impl Client {
         }
         let settlement = Settlement::new(addresses.settlement, &provider);
         let network_id = settlement.networkId().call().await.map_err(|e| rpc("its network id", e.into()))?;
-        let network =
-            Network { chain_id, network_id, settlement: addresses.settlement, datanets: addresses.datanets };
+        let network = Network { chain_id, network_id, settlement: addresses.settlement, datanets: addresses.datanets };
         Ok(Self { url: url.into(), provider, network, addresses, sender })
     }
 

@@ -3,12 +3,12 @@
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_sol_types::{SolCall, SolConstructor};
 
-
 use crate::{
     addresses::Addresses,
     contracts::{
-        Allowance, Challenges, Concentration, Datanets, FonteGovernor, FonteToken, ModelReviews, Models, Origins, Reviews,
-        Settlement, Timelock, Validators, Workers, governor::IFonteGovernor, model_reviews, validators::IValidators,
+        Allowance, Challenges, Concentration, Datanets, FonteGovernor, FonteToken, ModelReviews, Models, Origins,
+        Reviews, Settlement, Timelock, Validators, Workers, governor::IFonteGovernor, model_reviews,
+        validators::IValidators,
     },
 };
 
@@ -200,6 +200,7 @@ fn constructor(name: &str, p: &Parameters, at: &Addresses) -> (Bytes, Vec<u8>) {
                     evaluationFee: p.models.evaluation_fee,
                     penalty: p.models.penalty,
                     reportDeposit: p.models.report_deposit,
+                    reportFee: p.models.report_fee,
                     reportReviewers: p.models.report_reviewers,
                     reportApprovals: p.models.report_approvals,
                 },

@@ -100,6 +100,9 @@ pub struct Models {
     /// What a report of abuse deposits.
     #[serde(with = "wei")]
     pub report_deposit: u128,
+    /// What a report pays the reviewers.
+    #[serde(with = "wei")]
+    pub report_fee: u128,
     /// Seats that decide on a report.
     pub report_reviewers: u8,
     /// Approvals that uphold it.
@@ -213,6 +216,7 @@ impl Parameters {
                 evaluation_fee: FNT / 10,
                 penalty: FNT,
                 report_deposit: FNT,
+                report_fee: FNT / 10,
                 report_reviewers: 3,
                 report_approvals: 2,
             },
@@ -269,6 +273,7 @@ impl Parameters {
                 evaluation_fee: 10 * FNT,
                 penalty: 200 * FNT,
                 report_deposit: 100 * FNT,
+                report_fee: 50 * FNT,
                 report_reviewers: 5,
                 report_approvals: 3,
             },

@@ -142,7 +142,8 @@ async fn payouts(client: &Client) -> Result<(Vec<U256>, Vec<U256>)> {
         let sum = sums.entry(event.payee).or_default();
         *sum = sum.saturating_add(event.amount);
     }
-    let of = |group: &BTreeSet<Address>| sums.iter().filter(|(who, _)| group.contains(*who)).map(|(_, sum)| *sum).collect();
+    let of =
+        |group: &BTreeSet<Address>| sums.iter().filter(|(who, _)| group.contains(*who)).map(|(_, sum)| *sum).collect();
     Ok((of(&contributors), of(&workers)))
 }
 

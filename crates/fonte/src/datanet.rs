@@ -370,7 +370,10 @@ async fn queue(common: &Common, named: &str) -> Result<()> {
             item["contributor"].as_str().unwrap_or_default()
         );
         if !item["copy_of"].is_null() {
-            println!("        {}", say!("the same texts as contribution {}", "os mesmos textos da contribuição {}", item["copy_of"]));
+            println!(
+                "        {}",
+                say!("the same texts as contribution {}", "os mesmos textos da contribuição {}", item["copy_of"])
+            );
         }
         match item["case"].as_u64() {
             Some(case) => println!("        fonte review show {case}"),

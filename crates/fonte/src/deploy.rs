@@ -46,7 +46,10 @@ pub(crate) async fn run(common: &Common, options: Deploy) -> Result<()> {
             let object = json!({"dry_run": true, "network": file, "parameters": parameters});
             println!("{}", serde_json::to_string_pretty(&object)?);
         } else {
-            println!("{}", say!("dry run: nothing was sent. It would do this:", "simulação: nada foi enviado. O efeito seria:"));
+            println!(
+                "{}",
+                say!("dry run: nothing was sent. It would do this:", "simulação: nada foi enviado. O efeito seria:")
+            );
             for contract in &contracts {
                 println!("  {}  {:<14} {} B", contract.address, contract.name, contract.init_code.len());
             }

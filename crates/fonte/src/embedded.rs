@@ -102,7 +102,8 @@ impl Embedded {
 
         register_worker(&rpc_url).await?;
         let gateway = Arc::new(gateway);
-        let serving = tokio::spawn(serve_models(Arc::clone(&gateway), rpc_url, config.data_dir.join("worker"), model.id));
+        let serving =
+            tokio::spawn(serve_models(Arc::clone(&gateway), rpc_url, config.data_dir.join("worker"), model.id));
         Ok(Self { chain, gateway, operator, model, serving })
     }
 

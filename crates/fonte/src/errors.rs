@@ -121,7 +121,11 @@ mod tests {
                 let example = Decoded {
                     contract: contract.name.into(),
                     name: error.name.clone(),
-                    arguments: error.inputs.iter().map(|input| (input.name.clone(), Value::String("1".into()))).collect(),
+                    arguments: error
+                        .inputs
+                        .iter()
+                        .map(|input| (input.name.clone(), Value::String("1".into())))
+                        .collect(),
                 };
                 for text in [told(&example, false), told(&example, true)].into_iter().flatten() {
                     if text.contains('{') {
@@ -139,7 +143,9 @@ mod tests {
                 faults.push(format!("{} is told in one language", sentence.error));
             }
             for text in [sentence.english, sentence.portuguese] {
-                for form in text.split('{').skip(1).filter_map(|part| part.split_once('}')?.0.split_once(':')).map(|f| f.1) {
+                for form in
+                    text.split('{').skip(1).filter_map(|part| part.split_once('}')?.0.split_once(':')).map(|f| f.1)
+                {
                     if !["fnt", "ppm", "time", "text"].contains(&form) && !table::WORDS.iter().any(|w| w.list == form) {
                         faults.push(format!("{}: no such form: {form}", sentence.error));
                     }

@@ -287,7 +287,11 @@ async fn status(common: &Common, named: &str) -> Result<()> {
                 say!("round {number}: {}", "rodada {number}: {}", word("evaluation_phase", round.phase.into()))
             );
             for seat in &seats {
-                println!("  {} {}", seat["evaluator"].as_str().unwrap_or_default(), seat["score"].as_str().unwrap_or("…"));
+                println!(
+                    "  {} {}",
+                    seat["evaluator"].as_str().unwrap_or_default(),
+                    seat["score"].as_str().unwrap_or("…")
+                );
             }
         }
         rounds.push(json!({
@@ -311,8 +315,7 @@ async fn penalize(common: &Common, named: &str, evaluator: Address, round: Optio
     };
     let call = contract.penalize(model, round, evaluator);
     let Some(receipt) = transact(common, &context.client, "the penalty", call).await? else { return Ok(()) };
-    let amount: u128 =
-        receipt.decoded_log::<ModelReviews::Penalized>().map_or(0, |event| event.amount.saturating_to());
+    let amount: u128 = receipt.decoded_log::<ModelReviews::Penalized>().map_or(0, |event| event.amount.saturating_to());
     if common.json {
         println!(
             "{}",

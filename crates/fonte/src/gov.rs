@@ -125,7 +125,10 @@ async fn typed(context: &Context, form: Form) -> Result<(Called, String)> {
         }
         Form::FundAllowance { amount } => {
             let value = U256::from(parse_fnt(&amount)?);
-            (Called { to: at.allowance, value, data: Bytes::new() }, format!("Fund the free allowance with {amount} FNT"))
+            (
+                Called { to: at.allowance, value, data: Bytes::new() },
+                format!("Fund the free allowance with {amount} FNT"),
+            )
         }
         Form::AllowanceBudget { gateway, session_key, per_period, period } => {
             let data = Allowance::setBudgetCall {
@@ -194,7 +197,15 @@ async fn show(common: &Common, named: &str) -> Result<()> {
     for (name, amount) in votes {
         println!("  {name:<11} {} FNT", fnt(amount));
     }
-    println!("  {}", say!("vote from {} to {}", "votação de {} a {}", time(proposal.vote_start.into()), time(proposal.vote_end.into())));
+    println!(
+        "  {}",
+        say!(
+            "vote from {} to {}",
+            "votação de {} a {}",
+            time(proposal.vote_start.into()),
+            time(proposal.vote_end.into())
+        )
+    );
     println!("  {}", next(&proposal));
     Ok(())
 }
@@ -312,10 +323,7 @@ async fn queue(common: &Common, named: &str) -> Result<()> {
     let Some(receipt) = transact(common, client, "queueing the proposal", call).await? else { return Ok(()) };
     let eta: u64 = governor.proposalEta(proposal.id).call().await?.saturating_to();
     if common.json {
-        println!(
-            "{}",
-            json!({"proposal": proposal.number, "executable_at": eta, "tx": receipt.transaction_hash})
-        );
+        println!("{}", json!({"proposal": proposal.number, "executable_at": eta, "tx": receipt.transaction_hash}));
     } else {
         println!(
             "{}",

@@ -217,7 +217,13 @@ async fn show(common: &Common, named: &str) -> Result<()> {
     println!("{} ({id}) {} — {}", model.name, kind(model.kind), standing(life.state, life.deadline));
     let (price_in, price_out) = (fnt(model.terms.priceIn), fnt(model.terms.priceOut));
     println!("  {}", say!("owner      {}", "dono       {}", model.owner));
-    println!("  {}", say!("prices     {price_in} FNT in, {price_out} FNT out, per 1,000 tokens", "preços     {price_in} FNT de entrada, {price_out} FNT de saída, por 1.000 tokens"));
+    println!(
+        "  {}",
+        say!(
+            "prices     {price_in} FNT in, {price_out} FNT out, per 1,000 tokens",
+            "preços     {price_in} FNT de entrada, {price_out} FNT de saída, por 1.000 tokens"
+        )
+    );
     println!(
         "  {}",
         say!(
@@ -228,7 +234,10 @@ async fn show(common: &Common, named: &str) -> Result<()> {
         )
     );
     for payout in &payouts.developers {
-        println!("  {}", say!("           developer {} {}", "           quem desenvolveu {} {}", percent(payout.ppm), payout.payee));
+        println!(
+            "  {}",
+            say!("           developer {} {}", "           quem desenvolveu {} {}", percent(payout.ppm), payout.payee)
+        );
     }
     if voted {
         println!(
@@ -246,7 +255,14 @@ async fn show(common: &Common, named: &str) -> Result<()> {
         println!("  {}", say!("score      {}", "nota       {}", life.score));
     }
     if !servable.ok {
-        println!("  {}", say!("new requests are refused: {}", "novos pedidos são recusados: {}", word("model_reason", servable.reason.into())));
+        println!(
+            "  {}",
+            say!(
+                "new requests are refused: {}",
+                "novos pedidos são recusados: {}",
+                word("model_reason", servable.reason.into())
+            )
+        );
     }
     Ok(())
 }
@@ -321,13 +337,7 @@ fn print_registered(common: &Common, receipt: Option<alloy_rpc_types_eth::Transa
     Ok(())
 }
 
-async fn input(
-    context: &Context,
-    origin: Origin,
-    terms: Terms,
-    artifact: B256,
-    adapter: B256,
-) -> Result<ModelInput> {
+async fn input(context: &Context, origin: Origin, terms: Terms, artifact: B256, adapter: B256) -> Result<ModelInput> {
     let base = match &origin.base {
         Some(base) => find(&context.client, base).await?,
         None => 0,
@@ -449,9 +459,8 @@ async fn terms(common: &Common, named: &str, terms: Terms) -> Result<()> {
     let contract = context.client.models_contract();
     let call = contract.setTerms(model, terms);
     let Some(receipt) = transact(common, &context.client, "setting the terms", call).await? else { return Ok(()) };
-    let event = receipt
-        .decoded_log::<Models::TermsSet>()
-        .ok_or_else(|| eyre!("the terms were set and no event says so"))?;
+    let event =
+        receipt.decoded_log::<Models::TermsSet>().ok_or_else(|| eyre!("the terms were set and no event says so"))?;
     if common.json {
         println!(
             "{}",
@@ -475,7 +484,8 @@ async fn report(common: &Common, named: &str, reason: &Path) -> Result<()> {
     let (context, model) = signing(common, named).await?;
     let contract = context.client.model_reviews_contract();
     let deposit = contract.reportDeposit().call().await?;
-    let call = contract.report(model, hash_of_file(reason)?).value(U256::from(deposit));
+    let fee = contract.reportFee().call().await?;
+    let call = contract.report(model, hash_of_file(reason)?).value(U256::from(deposit) + U256::from(fee));
     let Some(receipt) = transact(common, &context.client, "the report", call).await? else { return Ok(()) };
     let event = receipt
         .decoded_log::<ModelReviews::Reported>()

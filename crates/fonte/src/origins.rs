@@ -125,7 +125,10 @@ async fn conclude(common: &Common, context: &Context, case: u64, origin: B256, u
         } else {
             println!(
                 "{}",
-                say!("case {case} is not decided for good: fonte review show {case}", "o caso {case} ainda não está decidido: fonte review show {case}")
+                say!(
+                    "case {case} is not decided for good: fonte review show {case}",
+                    "o caso {case} ainda não está decidido: fonte review show {case}"
+                )
             );
         }
         return Ok(());

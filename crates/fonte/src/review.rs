@@ -99,7 +99,11 @@ async fn membership<P: alloy_provider::Provider, D: alloy_contract::CallDecoder 
                    "seats": reviewer.seats, "leaves_at": reviewer.leavesAt, "tx": receipt.transaction_hash})
         );
     } else {
-        let place = if reviewer.place == 0 { say!("not in the pool", "fora do grupo") } else { say!("in the pool", "no grupo") };
+        let place = if reviewer.place == 0 {
+            say!("not in the pool", "fora do grupo")
+        } else {
+            say!("in the pool", "no grupo")
+        };
         println!("{}", say!("{own}: stake {} FNT, {place}", "{own}: caução {} FNT, {place}", fnt(reviewer.stake)));
         if reviewer.leavesAt != 0 {
             println!(
@@ -184,15 +188,11 @@ fn print(common: &Common, case: &Value, tx: Value) -> Result<()> {
     let about = fonte_bindings::abi::plain(&case["about"]);
     println!(
         "{}",
-        say!(
-            "case {} about {about}: {}",
-            "caso {} sobre {about}: {}",
-            case["case"],
-            word("review_stage", stage)
-        )
+        say!("case {} about {about}: {}", "caso {} sobre {about}: {}", case["case"], word("review_stage", stage))
     );
     if matches!(case["stage"].as_str(), Some("decided" | "final")) {
-        let decision = if case["approved"] == true { say!("approved", "aprovado") } else { say!("refused", "recusado") };
+        let decision =
+            if case["approved"] == true { say!("approved", "aprovado") } else { say!("refused", "recusado") };
         println!("  {decision}");
     }
     for seat in case["panel"]["seats"].as_array().into_iter().flatten() {

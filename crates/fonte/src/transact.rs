@@ -174,14 +174,12 @@ async fn simulate_together(client: &Client, steps: &[Step]) -> Result<Option<Vec
         for log in &call.logs {
             match abi::decode_event(client.addresses(), log.address, &log.data) {
                 Some(event) => {
-                    effect.lines.push(say!(
-                        "event {}.{event}",
-                        "evento {}.{event}",
-                        event.contract
-                    ));
+                    effect.lines.push(say!("event {}.{event}", "evento {}.{event}", event.contract));
                     events.push(json!({"contract": event.contract, "event": event.name, "arguments": event.object()}));
                 }
-                None => events.push(json!({"address": log.address, "topics": log.data.topics(), "data": log.data.data})),
+                None => {
+                    events.push(json!({"address": log.address, "topics": log.data.topics(), "data": log.data.data}))
+                }
             }
         }
         effect.events = Some(events);
@@ -200,9 +198,7 @@ fn describe(client: &Client, request: &TransactionRequest) -> Effect {
     let value = request.value.unwrap_or(U256::ZERO);
     let from = request.from.or(client.sender());
     let (contract, function, arguments, line) = match &decoded {
-        Some(call) => {
-            (json!(call.contract), call.name.clone(), call.object(), format!("{}.{call}", call.contract))
-        }
+        Some(call) => (json!(call.contract), call.name.clone(), call.object(), format!("{}.{call}", call.contract)),
         None => (Value::Null, String::new(), json!({ "data": data }), format!("{to:?} {data}")),
     };
     let mut lines = vec![line];
@@ -243,7 +239,10 @@ fn print_effects(as_json: bool, effects: &[Effect]) {
         println!("{}", json!({"dry_run": true, "effects": effects}));
         return;
     }
-    println!("{}", say!("dry run: nothing was sent. It would do this:", "simulação: nada foi enviado. O efeito seria:"));
+    println!(
+        "{}",
+        say!("dry run: nothing was sent. It would do this:", "simulação: nada foi enviado. O efeito seria:")
+    );
     for effect in effects {
         for (index, line) in effect.lines.iter().enumerate() {
             println!("{}{line}", if index == 0 { "  " } else { "    " });
@@ -251,7 +250,10 @@ fn print_effects(as_json: bool, effects: &[Effect]) {
         if effect.depends.is_some() {
             println!(
                 "    {}",
-                say!("after the step before; not simulated on its own", "depois do passo anterior; não simulado à parte")
+                say!(
+                    "after the step before; not simulated on its own",
+                    "depois do passo anterior; não simulado à parte"
+                )
             );
         }
         if let Some(gas) = effect.gas {

@@ -42,7 +42,8 @@ pub(crate) async fn list(common: &Common) -> Result<()> {
         }));
     }
     if common.json {
-        let object = json!({"epoch": epoch, "ends_after_block": until_block, "ends_after": until_time, "validators": rows});
+        let object =
+            json!({"epoch": epoch, "ends_after_block": until_block, "ends_after": until_time, "validators": rows});
         println!("{}", serde_json::to_string_pretty(&object)?);
         return Ok(());
     }
@@ -58,11 +59,7 @@ pub(crate) async fn list(common: &Common) -> Result<()> {
     );
     for row in rows {
         let bonded: u128 = row["bonded_wei"].as_str().and_then(|wei| wei.parse().ok()).unwrap_or_default();
-        let role = if row["seated"] == true {
-            say!("seat     ", "cadeira  ")
-        } else {
-            say!("candidate", "candidato")
-        };
+        let role = if row["seated"] == true { say!("seat     ", "cadeira  ") } else { say!("candidate", "candidato") };
         println!("  {role}  {}  {:>16} FNT", row["operator"].as_str().unwrap_or_default(), fnt(bonded));
     }
     Ok(())
@@ -95,10 +92,7 @@ pub(crate) async fn claim(common: &Common, from: Option<Address>) -> Result<()> 
     let Some(receipt) = transact(common, &context.client, "taking the stake out", call).await? else { return Ok(()) };
     let paid = receipt.decoded_log::<Validators::Claimed>().map_or(0, |event| event.paid);
     if common.json {
-        println!(
-            "{}",
-            json!({"operator": operator, "paid_wei": paid.to_string(), "tx": receipt.transaction_hash})
-        );
+        println!("{}", json!({"operator": operator, "paid_wei": paid.to_string(), "tx": receipt.transaction_hash}));
     } else {
         println!("{}", say!("{} FNT came back", "{} FNT voltaram", fnt(paid)));
     }
@@ -123,11 +117,7 @@ async fn print_delegation(
     }
     println!(
         "{}",
-        say!(
-            "{own} has {} FNT staked on {operator}",
-            "{own} tem {} FNT apostados em {operator}",
-            fnt(standing.bonded)
-        )
+        say!("{own} has {} FNT staked on {operator}", "{own} tem {} FNT apostados em {operator}", fnt(standing.bonded))
     );
     if standing.exiting > 0 {
         let when = match standing.claimableAt {

@@ -72,7 +72,8 @@ async fn register(common: &Common, register: Register) -> Result<()> {
 /// Main memory of this machine, where Linux tells it.
 fn memory_mib() -> u32 {
     let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return 0 };
-    let kib = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
+    let kib =
+        text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
     kib.and_then(|kib| u32::try_from(kib / 1024).ok()).unwrap_or_default()
 }
 
