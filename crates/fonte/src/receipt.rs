@@ -50,7 +50,7 @@ pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
             explain(common.json, &bundle, standing.as_ref())?;
             Ok(true)
         }
-        Receipt::Challenge { receipt, dry_run } => challenge(common, &receipt, dry_run).await,
+        Receipt::Challenge { receipt } => challenge(common, &receipt, common.dry_run).await,
     }
 }
 

@@ -245,7 +245,7 @@ impl Chain {
                     what: call.what,
                     reason: response
                         .as_revert_data()
-                        .map_or_else(|| response.message.to_string(), |data| revert_name(&data)),
+                        .map_or_else(|| response.message.to_string(), |data| fonte_bindings::abi::revert_reason(&data)),
                 },
                 None => ChainError::Rpc { what: call.what, why: error.to_string() },
             }),
@@ -341,17 +341,4 @@ impl Chain {
         let count = self.provider().get_transaction_count(self.gateway()).block_id(BlockId::latest()).await;
         count.map_err(|error| ChainError::Rpc { what: "the gateway's nonce", why: error.to_string() })
     }
-}
-
-/// A contract's error by its name and fields.
-fn revert_name(data: &[u8]) -> String {
-    use alloy_sol_types::SolInterface;
-    contracts::Settlement::SettlementErrors::abi_decode(data)
-        .map(|error| format!("{error:?}"))
-        .or_else(|_| contracts::Datanets::DatanetsErrors::abi_decode(data).map(|error| format!("{error:?}")))
-        .or_else(|_| contracts::Models::ModelsErrors::abi_decode(data).map(|error| format!("{error:?}")))
-        .unwrap_or_else(|_| {
-            alloy_sol_types::decode_revert_reason(data)
-                .unwrap_or_else(|| format!("reverted with 0x{}", hex::encode(data)))
-        })
 }
