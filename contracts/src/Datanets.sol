@@ -371,6 +371,12 @@ contract Datanets is IDatanets, NetworkDomain {
     }
 
     /// @inheritdoc IDatanets
+    function licenceOf(uint32 id) external view returns (uint8, uint128) {
+        Policy storage policy = _record(id).policy;
+        return (policy.flags, policy.priceFloor);
+    }
+
+    /// @inheritdoc IDatanets
     function version(uint32 id) external view returns (uint32) {
         return _record(id).version;
     }

@@ -208,6 +208,9 @@ interface IDatanets is IReviewed {
     /// @notice A datanet and its policy.
     function datanet(uint32 id) external view returns (Datanet memory);
 
+    /// @notice What Models asks of a datanet's policy.
+    function licenceOf(uint32 id) external view returns (uint8 flags, uint128 priceFloor);
+
     /// @notice The latest version of a datanet.
     function version(uint32 id) external view returns (uint32);
 

@@ -41,16 +41,13 @@ async fn create(common: &Common, create: DatanetCreate) -> Result<()> {
     check_licence(&create.licence)?;
     let jurisdictions = create.jurisdiction.iter().map(|code| jurisdiction(code)).collect::<Result<_>>()?;
     let context = Context::signing(common).await?;
+    let review = if create.review == "open" { ReviewRule::Open } else { ReviewRule::Curator };
     let policy = Policy {
-        licence: create.licence,
-        index: true,
         train: !create.no_train,
         quote: !create.no_quote,
         private: !create.no_private,
-        review: if create.review == "open" { ReviewRule::Open } else { ReviewRule::Curator },
-        curator_ppm: 0,
-        price_floor: 0,
         jurisdictions,
+        ..Policy::permissive(&create.licence, review)
     };
     if context.client.datanets().await?.iter().any(|datanet| datanet.name == create.name) {
         bail!(say!(

@@ -54,17 +54,7 @@ async fn prepare(net: &Embedded, up: &Up, home: &std::path::Path) -> Result<Stri
         demo::publish(net, &gateway, &collection, &home.join("demo-corpus"), &Tell { quiet: true }).await?;
     }
     if !datanets.iter().any(|datanet| datanet.name == "open") {
-        let policy = Policy {
-            licence: "CC-BY-4.0".into(),
-            index: true,
-            train: true,
-            quote: true,
-            private: true,
-            review: ReviewRule::Open,
-            curator_ppm: 0,
-            price_floor: 0,
-            jurisdictions: Vec::new(),
-        };
+        let policy = Policy::permissive("CC-BY-4.0", ReviewRule::Open);
         let contract = net.operator.datanets_contract();
         let call = contract.create("open".into(), convert::policy(&policy));
         net.operator.send("creating the open datanet", call).await?;
