@@ -2,14 +2,18 @@
 pragma solidity 0.8.37;
 
 import {Challenges} from "../../src/Challenges.sol";
+import {Concentration} from "../../src/Concentration.sol";
 import {Datanets} from "../../src/Datanets.sol";
 import {FonteToken} from "../../src/FonteToken.sol";
 import {Models} from "../../src/Models.sol";
 import {Settlement} from "../../src/Settlement.sol";
+import {Validators} from "../../src/Validators.sol";
+import {Workers} from "../../src/Workers.sol";
 import {IChallenges} from "../../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
 import {IModels} from "../../src/interfaces/IModels.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
+import {NodeKeys} from "./NodeKeys.sol";
 import {Openings} from "./Openings.sol";
 import {Test} from "./Vm.sol";
 
@@ -30,6 +34,9 @@ abstract contract World is Test {
     Models internal models = Models(0xF017e00000000000000000000000000000000003);
     Settlement internal settlement = Settlement(0xF017E00000000000000000000000000000000004);
     Challenges internal challenges = Challenges(0xF017E00000000000000000000000000000000005);
+    Workers internal workers = Workers(0xF017E00000000000000000000000000000000008);
+    Validators internal validators = Validators(0xF017E00000000000000000000000000000000009);
+    Concentration internal concentration = Concentration(0xF017e0000000000000000000000000000000000D);
 
     address internal treasury = address(0x7EA5);
     address internal registrar = address(0x4E61);
@@ -75,14 +82,29 @@ abstract contract World is Test {
                 NETWORK, datanets, models, challenges, treasury, WINDOW_BLOCKS, WINDOW_SECONDS, NOTICE, K
             )
         );
+        genesis(
+            address(workers), type(Workers).creationCode, abi.encode(registrar, uint128(1 ether), uint64(1 days))
+        );
+        vm.deal(address(this), address(this).balance + 400 ether);
+        genesis(
+            address(validators),
+            type(Validators).creationCode,
+            abi.encode(NETWORK, NodeKeys.parameters(), NodeKeys.seatsOf(4)),
+            400 ether
+        );
+        genesis(address(concentration), type(Concentration).creationCode, abi.encode(validators, token));
         net = createDatanet(IDatanets.ReviewRule.Open);
         model = registerModel(100_000, 200_000, 100_000, 600_000);
     }
 
     /// @dev Runs the init code at its address, as a genesis does.
     function genesis(address where, bytes memory creation, bytes memory args) internal {
+        genesis(where, creation, args, 0);
+    }
+
+    function genesis(address where, bytes memory creation, bytes memory args, uint256 value) internal {
         vm.etch(where, bytes.concat(creation, args));
-        (bool ok, bytes memory runtime) = where.call("");
+        (bool ok, bytes memory runtime) = where.call{value: value}("");
         require(ok, "init code reverted");
         vm.etch(where, runtime);
     }
