@@ -29,19 +29,19 @@ contract DoubleSignTest is Test {
         network = vm.parseJsonBytes32(json, ".networkId");
     }
 
-    function at(string memory list, uint256 i, string memory field) private pure returns (string memory) {
+    function member(string memory list, uint256 i, string memory field) private pure returns (string memory) {
         return string.concat(".", list, "[", vm.toString(i), "].", field);
     }
 
     function fresh(bytes32 id) private returns (Validators) {
         IValidators.GenesisSeat[] memory seats = new IValidators.GenesisSeat[](5);
         for (uint256 i; i < 5; ++i) {
-            operators[i] = vm.parseJsonAddress(json, at("validators", i, "operator"));
+            operators[i] = vm.parseJsonAddress(json, member("validators", i, "operator"));
             seats[i] = IValidators.GenesisSeat(
                 operators[i],
                 100 ether,
-                vm.parseJsonBytes(json, at("validators", i, "consensusKey")),
-                vm.parseJsonBytes32(json, at("validators", i, "networkKey")),
+                vm.parseJsonBytes(json, member("validators", i, "consensusKey")),
+                vm.parseJsonBytes32(json, member("validators", i, "networkKey")),
                 "127.0.0.1:9000"
             );
         }
@@ -51,26 +51,26 @@ contract DoubleSignTest is Test {
 
     function voteAt(uint256 i, string memory which) private view returns (IValidators.Vote memory) {
         return IValidators.Vote(
-            uint64(vm.parseJsonUint(json, at("pairs", i, string.concat(which, ".parent")))),
-            vm.parseJsonBytes32(json, at("pairs", i, string.concat(which, ".payload"))),
-            vm.parseJsonBytes32(json, at("pairs", i, string.concat(which, ".r"))),
-            vm.parseJsonBytes32(json, at("pairs", i, string.concat(which, ".s")))
+            uint64(vm.parseJsonUint(json, member("pairs", i, string.concat(which, ".parent")))),
+            vm.parseJsonBytes32(json, member("pairs", i, string.concat(which, ".payload"))),
+            vm.parseJsonBytes32(json, member("pairs", i, string.concat(which, ".r"))),
+            vm.parseJsonBytes32(json, member("pairs", i, string.concat(which, ".s")))
         );
     }
 
     function pairAt(uint256 i) private view returns (Pair memory) {
         return Pair(
-            vm.parseJsonUint(json, at("pairs", i, "signer")),
-            IValidators.Fault(vm.parseJsonUint(json, at("pairs", i, "fault"))),
-            uint64(vm.parseJsonUint(json, at("pairs", i, "epoch"))),
-            uint64(vm.parseJsonUint(json, at("pairs", i, "view"))),
+            vm.parseJsonUint(json, member("pairs", i, "signer")),
+            IValidators.Fault(vm.parseJsonUint(json, member("pairs", i, "fault"))),
+            uint64(vm.parseJsonUint(json, member("pairs", i, "epoch"))),
+            uint64(vm.parseJsonUint(json, member("pairs", i, "view"))),
             voteAt(i, "first"),
             voteAt(i, "second")
         );
     }
 
     function pairs() private view returns (uint256 count) {
-        while (vm.keyExistsJson(json, at("pairs", count, "signer"))) ++count;
+        while (vm.keyExistsJson(json, member("pairs", count, "signer"))) ++count;
     }
 
     function tryReport(Validators validators, Pair memory p) private returns (bool) {
@@ -139,11 +139,11 @@ contract DoubleSignTest is Test {
     function testARegistrationSignedByTheNode() public {
         Validators validators = new Validators(network, NodeKeys.parameters(), unstaked());
         for (uint256 i; i < 5; ++i) {
-            address who = vm.parseJsonAddress(json, at("validators", i, "operator"));
-            bytes memory key = vm.parseJsonBytes(json, at("validators", i, "consensusKey"));
-            bytes32 net = vm.parseJsonBytes32(json, at("validators", i, "networkKey"));
-            bytes32 r = vm.parseJsonBytes32(json, at("validators", i, "r"));
-            bytes32 s = vm.parseJsonBytes32(json, at("validators", i, "s"));
+            address who = vm.parseJsonAddress(json, member("validators", i, "operator"));
+            bytes memory key = vm.parseJsonBytes(json, member("validators", i, "consensusKey"));
+            bytes32 net = vm.parseJsonBytes32(json, member("validators", i, "networkKey"));
+            bytes32 r = vm.parseJsonBytes32(json, member("validators", i, "r"));
+            bytes32 s = vm.parseJsonBytes32(json, member("validators", i, "s"));
             vm.prank(who);
             validators.register(key, net, "10.0.0.1:9000", r, s);
             vm.assertEq(validators.validator(who).consensusKey, key);

@@ -95,9 +95,7 @@ contract ValidatorsTest is Nodes {
         vm.assertEq(validators.epoch(), 0);
         vm.assertEq(address(validators).balance, 400 ether);
         vm.assertEq(validators.networkId(), NETWORK);
-        vm.assertEq(
-            keccak256(abi.encode(validators.parameters())), keccak256(abi.encode(NodeKeys.parameters()))
-        );
+        vm.assertEq(keccak256(abi.encode(validators.parameters())), keccak256(abi.encode(NodeKeys.parameters())));
         (uint256 untilBlock, uint256 untilTime) = validators.epochEnd();
         vm.assertEq(untilBlock, 1010);
         vm.assertEq(untilTime, 1_790_000_100);
@@ -433,18 +431,14 @@ contract ValidatorsTest is Nodes {
         unpayable.act(address(validators), abi.encodeCall(IValidators.undelegate, (operator(0), 1 ether)));
         endEpoch();
         skip(0, 2000);
-        vm.expectRevert(
-            abi.encodeWithSelector(IValidators.TransferRefused.selector, address(unpayable), 1 ether)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IValidators.TransferRefused.selector, address(unpayable), 1 ether));
         unpayable.act(address(validators), abi.encodeCall(IValidators.claim, (operator(0))));
         (IValidators.Vote memory a, IValidators.Vote memory b) =
             doubleSign(0, IValidators.Fault.ConflictingFinalize, 0, 7);
         vm.expectPartialRevert(IValidators.TransferRefused.selector);
         unpayable.act(
             address(validators),
-            abi.encodeCall(
-                IValidators.report, (operator(0), IValidators.Fault.ConflictingFinalize, 0, 7, a, b)
-            )
+            abi.encodeCall(IValidators.report, (operator(0), IValidators.Fault.ConflictingFinalize, 0, 7, a, b))
         );
         // Refused rewards leave the evidence to others.
         jail(0, REPORTER);
@@ -489,9 +483,8 @@ contract ValidatorsTest is Nodes {
             endEpoch();
         }
         // With seven seats, two change: the four that began have least, and the earlier of equals stays longer.
-        address[7] memory winners = [
-            operator(9), operator(8), operator(7), operator(6), operator(5), operator(4), operator(0)
-        ];
+        address[7] memory winners =
+            [operator(9), operator(8), operator(7), operator(6), operator(5), operator(4), operator(0)];
         for (uint256 i; i < 7; ++i) {
             vm.assertTrue(holds(winners[i]));
         }
@@ -684,12 +677,9 @@ contract ValidatorsTest is Nodes {
         refuse(bad(0), two, fault, 4, 300, a, b);
         refuse(bad(0), two, fault, 3, 301, a, b);
         refuse(bad(0), two, IValidators.Fault.ConflictingFinalize, 3, 300, a, b);
-        refuse(
-            abi.encodeWithSelector(IValidators.BadVote.selector, operator(1), 0), operator(1), fault, 3, 300, a, b
-        );
+        refuse(abi.encodeWithSelector(IValidators.BadVote.selector, operator(1), 0), operator(1), fault, 3, 300, a, b);
         // Notarize, then finalize another: not one of the three faults, and not two votes of one kind.
-        IValidators.Vote memory other =
-            vote(2, IValidators.VoteKind.Finalize, 3, 300, 1, keccak256("second"));
+        IValidators.Vote memory other = vote(2, IValidators.VoteKind.Finalize, 3, 300, 1, keccak256("second"));
         refuse(bad(1), two, fault, 3, 300, a, other);
         // Different views.
         refuse(bad(1), two, fault, 3, 300, a, vote(2, IValidators.VoteKind.Notarize, 3, 301, 1, keccak256("second")));
@@ -734,9 +724,7 @@ contract ValidatorsTest is Nodes {
         address nine = register(9, 100 ether);
         IValidators.Fault fault = IValidators.Fault.ConflictingFinalize;
         (IValidators.Vote memory a, IValidators.Vote memory b) = doubleSign(9, fault, 0, 5);
-        refuse(
-            abi.encodeWithSelector(IValidators.EvidenceTooOld.selector, nine, 0), nine, fault, 0, 5, a, b
-        );
+        refuse(abi.encodeWithSelector(IValidators.EvidenceTooOld.selector, nine, 0), nine, fault, 0, 5, a, b);
         vm.assertFalse(validators.isLiable(nine));
         endEpoch();
         vm.assertTrue(holds(nine) && validators.isLiable(nine));
@@ -746,9 +734,7 @@ contract ValidatorsTest is Nodes {
         vm.assertFalse(holds(nine));
         uint64 lost = uint64(vm.getBlockTimestamp());
         skip(0, 1001);
-        refuse(
-            abi.encodeWithSelector(IValidators.EvidenceTooOld.selector, nine, lost), nine, fault, 0, 5, a, b
-        );
+        refuse(abi.encodeWithSelector(IValidators.EvidenceTooOld.selector, nine, lost), nine, fault, 0, 5, a, b);
         vm.warp(lost + 1000);
         validators.report(nine, fault, 0, 5, a, b);
         vm.assertTrue(validators.validator(nine).jailed);

@@ -268,9 +268,7 @@ contract WorkersTest is Test {
         vm.prank(GOVERNANCE);
         workers.setStakePerSlot(type(uint128).max);
         vm.prank(ANN);
-        vm.expectRevert(
-            abi.encodeWithSelector(IWorkers.StakeTooSmall.selector, uint256(type(uint128).max) * 1024, 1)
-        );
+        vm.expectRevert(abi.encodeWithSelector(IWorkers.StakeTooSmall.selector, uint256(type(uint128).max) * 1024, 1));
         workers.register{value: 1}(NodeKeys.workerInfo(1024));
     }
 

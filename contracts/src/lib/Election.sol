@@ -69,7 +69,8 @@ library Election {
 
     /// @dev Standing, then stake, then the earlier number; the low 16 bits are left for the place.
     function _rank(Person memory person) private pure returns (uint256) {
-        return uint256(person.standing) << 176 | uint256(person.stake) << 48
-            | uint256(type(uint32).max - person.number) << 16;
+        return
+            uint256(person.standing) << 176 | uint256(person.stake) << 48 | uint256(type(uint32).max - person.number)
+                << 16;
     }
 }

@@ -29,8 +29,7 @@ library NodeKeys {
     function seatsOf(uint256 count) internal view returns (IValidators.GenesisSeat[] memory seats) {
         seats = new IValidators.GenesisSeat[](count);
         for (uint256 i; i < count; ++i) {
-            seats[i] =
-                IValidators.GenesisSeat(operator(i), 100 ether, consensusKey(i), networkKey(i), "127.0.0.1:9000");
+            seats[i] = IValidators.GenesisSeat(operator(i), 100 ether, consensusKey(i), networkKey(i), "127.0.0.1:9000");
         }
     }
 

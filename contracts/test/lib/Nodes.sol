@@ -60,14 +60,11 @@ abstract contract Nodes is Test {
         validators.endEpoch();
     }
 
-    function vote(
-        uint256 i,
-        IValidators.VoteKind kind,
-        uint64 epoch,
-        uint64 view_,
-        uint64 parent,
-        bytes32 payload
-    ) internal view returns (IValidators.Vote memory) {
+    function vote(uint256 i, IValidators.VoteKind kind, uint64 epoch, uint64 view_, uint64 parent, bytes32 payload)
+        internal
+        view
+        returns (IValidators.Vote memory)
+    {
         (bytes32 r, bytes32 s) =
             NodeKeys.signP256(NodeKeys.secret(i), validators.voteDigest(kind, epoch, view_, parent, payload));
         return IValidators.Vote(parent, payload, r, s);
