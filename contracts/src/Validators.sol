@@ -452,6 +452,18 @@ contract Validators is IValidators {
     }
 
     /// @inheritdoc IValidators
+    function epochAtBlock(uint64 number) external view returns (uint64) {
+        uint256 low; // begun by then, or 0
+        uint256 high = _epochs.length; // not begun by then
+        while (high - low > 1) {
+            uint256 middle = (low + high) / 2;
+            if (_epochs[middle].startedBlock <= number) low = middle;
+            else high = middle;
+        }
+        return uint64(low); // an index of `_epochs`
+    }
+
+    /// @inheritdoc IValidators
     function setOf(uint64 number) external view returns (Seat[] memory seats) {
         address[] memory operators = operatorsOf(number);
         seats = new Seat[](operators.length);

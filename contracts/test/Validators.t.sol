@@ -468,6 +468,19 @@ contract ValidatorsTest is Nodes {
         validators.setOf(2);
     }
 
+    function testFuzzTheEpochOfABlock(uint8[12] memory lengths, uint64 block_) public {
+        uint256 start = vm.getBlockNumber();
+        for (uint256 i; i < 12; ++i) {
+            skip(10 + lengths[i] % 7, 100);
+            validators.endEpoch();
+        }
+        block_ = uint64(bound(block_, 0, vm.getBlockNumber() + 20));
+        uint64 found = validators.epochAtBlock(block_);
+        if (block_ < start) vm.assertEq(found, 0);
+        else vm.assertLe(validators.epochAt(found).startedBlock, block_);
+        if (found < 12) vm.assertLt(block_, validators.epochAt(found + 1).startedBlock);
+    }
+
     /// Four seats grow to seven, one by one while one is less than a third, and past sets stay on record.
     function testASetGrowsByLessThanAThird() public {
         for (uint256 i = 4; i < 10; ++i) {
