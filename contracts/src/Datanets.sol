@@ -4,10 +4,13 @@ pragma solidity 0.8.37;
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
 import {IDatanets} from "./interfaces/IDatanets.sol";
+import {IOrigins} from "./interfaces/IOrigins.sol";
+import {IReviewed, IReviews} from "./interfaces/IReviews.sol";
 import {NetworkDomain} from "./lib/NetworkDomain.sol";
 
 /// @title Datanets
-/// @notice See IDatanets. Holds no money, calls nobody but ERC-1271 contributors (a static call), and has no owner.
+/// @notice See IDatanets. Holds no money, has no owner, and calls nobody but the reviewers' and the origins' contracts and,
+/// statically, ERC-1271 contributors.
 contract Datanets is IDatanets, NetworkDomain {
     using Checkpoints for Checkpoints.Trace160;
 
@@ -15,19 +18,24 @@ contract Datanets is IDatanets, NetworkDomain {
     uint8 public constant FLAG_TRAIN = 2;
     uint8 public constant FLAG_QUOTE = 4;
     uint8 public constant FLAG_PRIVATE = 8;
+    uint8 public constant FLAG_KEEP = 16;
     uint256 public constant MAX_LIST = 256;
+    uint256 public constant MAX_REVIEWERS = 15;
 
     bytes32 private constant CONTRIBUTION_TYPEHASH = keccak256(
         "Contribution(uint32 datanet,bytes32 root,uint32 documents,uint64 textBytes,address payee,bytes32 blind,uint64 deadline)"
     );
     bytes32 private constant WITHDRAWAL_TYPEHASH = keccak256("Withdrawal(uint64 contribution,uint64 deadline)");
+    bytes32 private constant PAYEE_TYPEHASH =
+        keccak256("Payee(uint64 contribution,address payee,uint64 nonce,uint64 deadline)");
     uint32 private constant FOREVER = type(uint32).max;
     uint64 private constant REVEALED = type(uint64).max;
 
-    /// @dev First slot: curator, version, and what `reveal` needs of the policy.
+    /// @dev First slot: curator, version, and what `headsOf` and `reveal` need of the policy.
     struct Record {
         address curator;
         uint32 version;
+        uint32 curatorPpm;
         ReviewRule review;
         string name;
         Policy policy;
@@ -52,6 +60,10 @@ contract Datanets is IDatanets, NetworkDomain {
     address public immutable registrar;
     /// @inheritdoc IDatanets
     address public immutable treasury;
+    /// @inheritdoc IDatanets
+    address public immutable reviews;
+    /// @inheritdoc IDatanets
+    address public immutable origins;
 
     /// @inheritdoc IDatanets
     uint32 public datanetCount;
@@ -59,6 +71,12 @@ contract Datanets is IDatanets, NetworkDomain {
     uint64 public contributionCount;
     /// @inheritdoc IDatanets
     uint96 public payeeClock;
+    /// @inheritdoc IDatanets
+    mapping(uint64 contribution => uint64) public withdrawnAt;
+    /// @inheritdoc IDatanets
+    mapping(uint64 contribution => uint64) public caseOf;
+    /// @inheritdoc IDatanets
+    mapping(uint64 caseId => uint64) public contributionOf;
 
     mapping(uint32 datanet => Record) private _datanets;
     mapping(uint64 contribution => Membership) private _memberships;
@@ -66,23 +84,37 @@ contract Datanets is IDatanets, NetworkDomain {
     mapping(bytes32 commitment => Commit) private _commits;
     mapping(uint64 contribution => Checkpoints.Trace160) private _payees;
 
-    constructor(bytes32 networkId_, address registrar_, address treasury_, uint64 revealBlocks_)
-        NetworkDomain(networkId_)
-    {
+    constructor(
+        bytes32 networkId_,
+        address registrar_,
+        address treasury_,
+        uint64 revealBlocks_,
+        address reviews_,
+        address origins_
+    ) NetworkDomain(networkId_) {
         require(treasury_ != address(0), NotAllowed(treasury_));
         registrar = registrar_;
         treasury = treasury_;
         revealBlocks = revealBlocks_;
+        reviews = reviews_;
+        origins = origins_;
     }
 
     // ---------------------------------------------------------------- datanets
 
     /// @inheritdoc IDatanets
     function create(string calldata name, Policy calldata policy) external returns (uint32 id) {
-        require(policy.flags <= 15 && policy.curatorPpm <= 1e6, InvalidPolicy(policy.flags, policy.curatorPpm));
+        require(policy.flags <= 31 && policy.curatorPpm <= 1e6, InvalidPolicy(policy.flags, policy.curatorPpm));
+        (uint8 n, uint8 k) = (policy.reviewers, policy.approvals);
+        // n may be even: k decides, so a full panel is never tied.
+        require(
+            policy.review == ReviewRule.Reviewers ? 1 <= k && k <= n && n <= MAX_REVIEWERS : n == 0 && k == 0,
+            InvalidPanel(n, k)
+        );
         id = ++datanetCount;
         Record storage record = _datanets[id];
         record.curator = msg.sender;
+        record.curatorPpm = policy.curatorPpm;
         record.review = policy.review;
         record.name = name;
         record.policy = policy;
@@ -167,31 +199,41 @@ contract Datanets is IDatanets, NetworkDomain {
         held.revealBy = REVEALED;
         _open(id, opening.datanet, opening.root, opening.documents, opening.textBytes, opening.contributor, opening.payee);
         if (record.review == ReviewRule.Open) _accept(id, opening.datanet, record);
+        if (record.review == ReviewRule.Reviewers) _ask(id, opening.datanet, opening.contributor, record);
+    }
+
+    /// @dev Reviews calls nobody when it is asked, so the case's number comes back before anything can refer to it.
+    function _ask(uint64 id, uint32 net, address contributor, Record storage record) private {
+        uint64 caseId = IReviews(reviews)
+            .request(bytes32(uint256(id)), record.policy.reviewers, record.policy.approvals, contributor);
+        caseOf[id] = caseId;
+        contributionOf[caseId] = id;
+        emit ReviewOpened(id, net, caseId);
     }
 
     // ---------------------------------------------------------------- review, withdrawal, payee
 
     /// @inheritdoc IDatanets
     function accept(uint64 id) external {
-        _review(id);
-        uint32 net = _memberships[id].datanet;
-        _accept(id, net, _datanets[net]);
+        _judge(id, true);
     }
 
     /// @inheritdoc IDatanets
     function acceptBatch(uint64[] calldata ids) external {
         for (uint256 i; i < ids.length; ++i) {
-            _review(ids[i]);
-            uint32 net = _memberships[ids[i]].datanet;
-            _accept(ids[i], net, _datanets[net]);
+            _judge(ids[i], true);
         }
     }
 
     /// @inheritdoc IDatanets
     function reject(uint64 id) external {
-        _review(id);
-        _memberships[id].withdrawn = 0;
-        emit Rejected(id, _memberships[id].datanet);
+        _judge(id, false);
+    }
+
+    /// @inheritdoc IReviewed
+    function onDecision(uint64 caseId, bool approved) external {
+        require(msg.sender == reviews, NotAllowed(msg.sender));
+        _decide(contributionOf[caseId], approved);
     }
 
     /// @inheritdoc IDatanets
@@ -211,14 +253,15 @@ contract Datanets is IDatanets, NetworkDomain {
     /// @inheritdoc IDatanets
     function setPayee(uint64 id, address payee) external {
         require(msg.sender == _contributor(id), NotAllowed(msg.sender));
-        require(payee != address(0), EmptyContribution());
-        Membership storage member = _memberships[id];
-        address previous = member.payee;
-        Checkpoints.Trace160 storage history = _payees[id];
-        if (history.length() == 0) history.push(0, uint160(previous));
-        history.push(++payeeClock, uint160(payee));
-        member.payee = payee;
-        emit PayeeSet(id, payee, previous);
+        _setPayee(id, payee);
+    }
+
+    /// @inheritdoc IDatanets
+    function setPayeeFor(uint64 id, address payee, uint64 deadline, bytes calldata signature) external {
+        address contributor = _contributor(id);
+        bytes32 structHash = keccak256(abi.encode(PAYEE_TYPEHASH, id, payee, payeeNonce(id), deadline));
+        _checkSignature(contributor, structHash, deadline, signature);
+        _setPayee(id, payee);
     }
 
     /// @inheritdoc IDatanets
@@ -234,12 +277,45 @@ contract Datanets is IDatanets, NetworkDomain {
         _accept(id, net, record);
     }
 
-    /// @dev Reverts unless the caller is the curator and the contribution is pending.
-    function _review(uint64 id) private view {
+    /// @dev The curator's judgement of a pending contribution. In a datanet of reviewers it is the fallback of a case that no
+    /// panel could decide: `decide` refuses any other, and comes back by `onDecision`.
+    function _judge(uint64 id, bool approved) private {
         _contributor(id);
-        require(msg.sender == _datanets[_memberships[id].datanet].curator, NotAllowed(msg.sender));
+        Record storage record = _datanets[_memberships[id].datanet];
+        require(msg.sender == record.curator, NotAllowed(msg.sender));
         Status status = _status(id);
         require(status == Status.Pending, WrongStatus(id, status));
+        if (record.review == ReviewRule.Reviewers) IReviews(reviews).decide(caseOf[id], approved);
+        else _decide(id, approved);
+    }
+
+    /// @dev A first decision finds the contribution pending, a reversal finds what the first one made of it. One that its
+    /// contributor took back in the meantime stays so.
+    function _decide(uint64 id, bool approved) private {
+        Status status = _status(id);
+        Membership storage member = _memberships[id];
+        uint32 net = member.datanet;
+        if (approved && (status == Status.Pending || status == Status.Rejected)) {
+            member.withdrawn = FOREVER;
+            _accept(id, net, _datanets[net]);
+        } else if (!approved && status == Status.Pending) {
+            member.withdrawn = 0;
+            emit Rejected(id, net);
+        } else if (!approved && status == Status.Accepted) {
+            _withdraw(id);
+        }
+    }
+
+    function _setPayee(uint64 id, address payee) private {
+        require(payee != address(0), EmptyContribution());
+        Membership storage member = _memberships[id];
+        address previous = member.payee;
+        require(!IOrigins(origins).isVault(previous), PayeeHeld(id, previous));
+        Checkpoints.Trace160 storage history = _payees[id];
+        if (history.length() == 0) history.push(0, uint160(previous));
+        history.push(++payeeClock, uint160(payee));
+        member.payee = payee;
+        emit PayeeSet(id, payee, previous);
     }
 
     function _open(
@@ -271,6 +347,7 @@ contract Datanets is IDatanets, NetworkDomain {
         // apart from the 0 of a rejection.
         uint32 since = status == Status.Accepted ? ++record.version : record.version + 1;
         member.withdrawn = since;
+        withdrawnAt[id] = uint64(block.timestamp);
         emit Withdrawn(id, member.datanet, since);
     }
 
@@ -291,6 +368,12 @@ contract Datanets is IDatanets, NetworkDomain {
     function datanet(uint32 id) external view returns (Datanet memory) {
         Record storage record = _record(id);
         return Datanet(record.name, record.curator, record.version, record.policy);
+    }
+
+    /// @inheritdoc IDatanets
+    function licenceOf(uint32 id) external view returns (uint8, uint128) {
+        Policy storage policy = _record(id).policy;
+        return (policy.flags, policy.priceFloor);
     }
 
     /// @inheritdoc IDatanets
@@ -353,6 +436,31 @@ contract Datanets is IDatanets, NetworkDomain {
     }
 
     /// @inheritdoc IDatanets
+    function membershipsOf(uint64[] calldata ids) external view returns (uint256[] memory words) {
+        words = new uint256[](ids.length);
+        // One keccak and one sload for each id: this stands in the path of every settled share. An id with bits above the
+        // 64th names a slot that no mapping entry has, and so reads as zero, as an unknown id does. `words` has room for as
+        // many words as `ids` has, and the two scratch words are Solidity's.
+        assembly ("memory-safe") {
+            mstore(0x20, _memberships.slot)
+            let size := shl(5, ids.length)
+            for { let i := 0 } lt(i, size) { i := add(i, 0x20) } {
+                mstore(0x00, calldataload(add(ids.offset, i)))
+                mstore(add(add(words, 0x20), i), sload(keccak256(0x00, 0x40)))
+            }
+        }
+    }
+
+    /// @inheritdoc IDatanets
+    function headsOf(uint32[] calldata nets) external view returns (uint256[] memory heads) {
+        heads = new uint256[](nets.length);
+        for (uint256 i; i < nets.length; ++i) {
+            Record storage record = _datanets[nets[i]];
+            heads[i] = uint256(uint160(record.curator)) << 96 | uint256(record.curatorPpm) << 32 | record.version;
+        }
+    }
+
+    /// @inheritdoc IDatanets
     function payeesOf(uint64[] calldata versions, uint256[] calldata shares)
         external
         view
@@ -404,6 +512,13 @@ contract Datanets is IDatanets, NetworkDomain {
     function payeeAt(uint64 id, uint96 clock) external view returns (address) {
         Checkpoints.Trace160 storage history = _payees[id];
         return history.length() == 0 ? _memberships[id].payee : address(history.upperLookup(clock));
+    }
+
+    /// @inheritdoc IDatanets
+    function payeeNonce(uint64 id) public view returns (uint64) {
+        // The first change also notes where the payments went before.
+        uint256 noted = _payees[id].length();
+        return noted == 0 ? 0 : uint64(noted - 1);
     }
 
     function _covered(Membership memory member, uint64[] calldata versions) private pure returns (bool) {

@@ -67,10 +67,10 @@ contract DatanetsTest is World {
 
     function testInvalidPolicies() public {
         bytes2[] memory none;
-        vm.expectRevert(abi.encodeWithSelector(IDatanets.InvalidPolicy.selector, 16, 0));
-        datanets.create("x", IDatanets.Policy("MIT", 16, IDatanets.ReviewRule.Open, 0, 0, none));
+        vm.expectRevert(abi.encodeWithSelector(IDatanets.InvalidPolicy.selector, 32, 0));
+        datanets.create("x", IDatanets.Policy("MIT", 32, IDatanets.ReviewRule.Open, 0, 0, 0, 0, none));
         vm.expectRevert(abi.encodeWithSelector(IDatanets.InvalidPolicy.selector, 1, 1_000_001));
-        datanets.create("x", IDatanets.Policy("MIT", 1, IDatanets.ReviewRule.Open, 1_000_001, 0, none));
+        datanets.create("x", IDatanets.Policy("MIT", 1, IDatanets.ReviewRule.Open, 0, 0, 1_000_001, 0, none));
         vm.expectRevert(abi.encodeWithSelector(IDatanets.UnknownDatanet.selector, 9));
         datanets.datanet(9);
         vm.expectRevert(abi.encodeWithSelector(IDatanets.UnknownDatanet.selector, 9));
@@ -79,7 +79,7 @@ contract DatanetsTest is World {
 
     function testConstructorNeedsATreasury() public {
         vm.expectRevert(abi.encodeWithSelector(IDatanets.NotAllowed.selector, address(0)));
-        new Datanets(NETWORK, registrar, address(0), 5);
+        new Datanets(NETWORK, registrar, address(0), 5, address(reviews), address(origins));
     }
 
     // ---------------------------------------------------------------- commit, reveal
@@ -222,7 +222,7 @@ contract DatanetsTest is World {
         genesis(
             address(datanets),
             type(Datanets).creationCode,
-            abi.encode(keccak256("a fork"), registrar, treasury, REVEAL_BLOCKS)
+            abi.encode(keccak256("a fork"), registrar, treasury, REVEAL_BLOCKS, reviews, origins)
         );
         uint64 id = commit(o);
         vm.expectRevert(abi.encodeWithSelector(IDatanets.InvalidSignature.selector, ana));

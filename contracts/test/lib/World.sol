@@ -2,14 +2,23 @@
 pragma solidity 0.8.37;
 
 import {Challenges} from "../../src/Challenges.sol";
+import {Concentration} from "../../src/Concentration.sol";
 import {Datanets} from "../../src/Datanets.sol";
+import {Demands} from "../../src/Demands.sol";
 import {FonteToken} from "../../src/FonteToken.sol";
 import {Models} from "../../src/Models.sol";
+import {Origins} from "../../src/Origins.sol";
+import {Reviews} from "../../src/Reviews.sol";
 import {Settlement} from "../../src/Settlement.sol";
+import {Validators} from "../../src/Validators.sol";
+import {Workers} from "../../src/Workers.sol";
 import {IChallenges} from "../../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
 import {IModels} from "../../src/interfaces/IModels.sol";
+import {ISeals} from "../../src/interfaces/ISeals.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
+import {Batches} from "./Batches.sol";
+import {NodeKeys} from "./NodeKeys.sol";
 import {Openings} from "./Openings.sol";
 import {Test} from "./Vm.sol";
 
@@ -22,17 +31,35 @@ abstract contract World is Test {
     uint64 internal constant WINDOW_BLOCKS = 3;
     uint64 internal constant WINDOW_SECONDS = 60;
     uint64 internal constant NOTICE = 3600;
+    uint64 internal constant GRACE = 600;
+    uint64 internal constant STEP = 7 days;
     uint32 internal constant K = 2;
+    uint128 internal constant STAKE = 10 ether;
+    uint64 internal constant PERIOD = 600;
+    uint64 internal constant PATIENCE = 14 days;
+    uint64 internal constant UNBONDING = 21 days;
+    uint8 internal constant CLAIM_REVIEWERS = 3;
     uint64 internal constant PROMPT = type(uint64).max;
+    /// @dev The curator's cut of the datanets made here.
+    uint256 internal constant CUT = 50_000;
 
     FonteToken internal token = FonteToken(payable(0xf017E00000000000000000000000000000000001));
     Datanets internal datanets = Datanets(0xf017e00000000000000000000000000000000002);
     Models internal models = Models(0xF017e00000000000000000000000000000000003);
     Settlement internal settlement = Settlement(0xF017E00000000000000000000000000000000004);
     Challenges internal challenges = Challenges(0xF017E00000000000000000000000000000000005);
+    Demands internal demands = Demands(0xF017E0000000000000000000000000000000000f);
+    Reviews internal reviews = Reviews(0xf017E00000000000000000000000000000000006);
+    Origins internal origins = Origins(0xf017E00000000000000000000000000000000007);
+    Workers internal workers = Workers(0xF017E00000000000000000000000000000000008);
+    Validators internal validators = Validators(0xF017E00000000000000000000000000000000009);
+    Concentration internal concentration = Concentration(0xF017e0000000000000000000000000000000000D);
 
+    address internal modelReviews = 0xf017e0000000000000000000000000000000000E;
+    address internal governance = 0xf017E0000000000000000000000000000000000a;
     address internal treasury = address(0x7EA5);
     address internal registrar = address(0x4E61);
+    address internal evaluations = modelReviews;
     address internal curator = address(0xC04A);
     address internal developer = address(0xDE70);
     address internal worker = address(0x3043);
@@ -64,25 +91,64 @@ abstract contract World is Test {
         vm.warp(1_790_000_000);
         genesis(address(token), type(FonteToken).creationCode, "");
         genesis(
-            address(datanets), type(Datanets).creationCode, abi.encode(NETWORK, registrar, treasury, REVEAL_BLOCKS)
+            address(datanets),
+            type(Datanets).creationCode,
+            abi.encode(NETWORK, registrar, treasury, REVEAL_BLOCKS, reviews, origins)
         );
-        genesis(address(models), type(Models).creationCode, abi.encode(datanets, NOTICE));
-        genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement));
+        genesis(
+            address(models),
+            type(Models).creationCode,
+            abi.encode(datanets, modelReviews, governance, NOTICE, GRACE, STEP)
+        );
+        genesis(
+            address(reviews),
+            type(Reviews).creationCode,
+            abi.encode(
+                governance, treasury, datanets, origins, modelReviews, STAKE, PERIOD, PATIENCE, UNBONDING
+            )
+        );
+        genesis(address(origins), type(Origins).creationCode, abi.encode(NETWORK, reviews, CLAIM_REVIEWERS));
+        genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement, demands));
+        genesis(address(demands), type(Demands).creationCode, abi.encode(settlement, challenges));
         genesis(
             address(settlement),
             type(Settlement).creationCode,
             abi.encode(
-                NETWORK, datanets, models, challenges, treasury, WINDOW_BLOCKS, WINDOW_SECONDS, NOTICE, K
+                NETWORK,
+                datanets,
+                models,
+                challenges,
+                demands,
+                treasury,
+                WINDOW_BLOCKS,
+                WINDOW_SECONDS,
+                NOTICE,
+                K
             )
         );
+        genesis(
+            address(workers), type(Workers).creationCode, abi.encode(registrar, uint128(1 ether), uint64(1 days))
+        );
+        vm.deal(address(this), address(this).balance + 400 ether);
+        genesis(
+            address(validators),
+            type(Validators).creationCode,
+            abi.encode(NETWORK, NodeKeys.parameters(), NodeKeys.seatsOf(4)),
+            400 ether
+        );
+        genesis(address(concentration), type(Concentration).creationCode, abi.encode(validators, token));
         net = createDatanet(IDatanets.ReviewRule.Open);
         model = registerModel(100_000, 200_000, 100_000, 600_000);
     }
 
     /// @dev Runs the init code at its address, as a genesis does.
     function genesis(address where, bytes memory creation, bytes memory args) internal {
+        genesis(where, creation, args, 0);
+    }
+
+    function genesis(address where, bytes memory creation, bytes memory args, uint256 value) internal {
         vm.etch(where, bytes.concat(creation, args));
-        (bool ok, bytes memory runtime) = where.call("");
+        (bool ok, bytes memory runtime) = where.call{value: value}("");
         require(ok, "init code reverted");
         vm.etch(where, runtime);
     }
@@ -91,7 +157,10 @@ abstract contract World is Test {
         bytes2[] memory jurisdictions = new bytes2[](2);
         (jurisdictions[0], jurisdictions[1]) = (bytes2("BR"), bytes2("PT"));
         vm.prank(curator);
-        return datanets.create("coffee", IDatanets.Policy("CC-BY-4.0", 13, review, 50_000, 7, jurisdictions));
+        (uint8 n, uint8 k) = review == IDatanets.ReviewRule.Reviewers ? (3, 2) : (0, 0);
+        return datanets.create(
+            "coffee", IDatanets.Policy("CC-BY-4.0", 13, review, n, k, uint32(CUT), 7, jurisdictions)
+        );
     }
 
     function termsOf(uint32 protocol, uint32 work, uint32 develop, uint32 data)
@@ -102,13 +171,13 @@ abstract contract World is Test {
         uint32[] memory nets = new uint32[](1);
         nets[0] = net;
         return IModels.Terms(
-            1e12, 2e12, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0
+            1e12, 2e12, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0, 0, new uint64[](0), 0, ""
         );
     }
 
     function registerModel(uint32 protocol, uint32 work, uint32 develop, uint32 data) internal returns (uint32) {
         IModels.ModelInput memory input = IModels.ModelInput(
-            "fonte-quote", IModels.Kind.Quote, 0, 0, termsOf(protocol, work, develop, data)
+            "fonte-quote", IModels.Kind.Quote, 0, 0, termsOf(protocol, work, develop, data), 0, new uint64[](0)
         );
         vm.prank(developer);
         return models.register(input);
@@ -219,8 +288,17 @@ abstract contract World is Test {
     }
 
     function tabOf(uint256 key, ISettlement.Row[] memory rows) internal view returns (ISettlement.Tab memory tab) {
+        return tabOf(key, Batches.tables(rows), rows);
+    }
+
+    function tabOf(uint256 key, ISettlement.Tables memory tables, ISettlement.Row[] memory rows)
+        internal
+        view
+        returns (ISettlement.Tab memory tab)
+    {
         tab.payer = vm.addr(key);
-        tab.rows = rows;
+        tab.count = uint32(rows.length);
+        tab.rows = Batches.pack(tables, rows);
         tab.total = settlement.spent(tab.payer, gateway);
         for (uint256 i; i < rows.length; ++i) {
             tab.total += rows[i].fee;
@@ -236,8 +314,9 @@ abstract contract World is Test {
 
     function settle(ISettlement.Row[] memory rows) internal returns (uint64) {
         ISettlement.Tab[] memory tabs = tabsOf(rows);
+        ISettlement.Tables memory tables = Batches.tables(rows);
         vm.prank(gateway);
-        return settlement.settle(tabs);
+        return settlement.settle(tables, tabs);
     }
 
     function settle(ISettlement.Row memory row) internal returns (uint64) {
@@ -262,6 +341,22 @@ abstract contract World is Test {
         ISettlement.Row[] memory rows = new ISettlement.Row[](1);
         rows[0] = row;
         return openRow(batch, rows, 0);
+    }
+
+    /// @dev Calls a contract that takes seals, as `who`, who announced the call a block ago.
+    function announced(address where, address who, bytes memory data) internal returns (bytes memory result) {
+        vm.roll(vm.getBlockNumber() - 1);
+        vm.prank(who);
+        ISeals(where).announce(keccak256(abi.encode(who, keccak256(data))));
+        vm.roll(vm.getBlockNumber() + 1);
+        vm.prank(who);
+        bool ok;
+        (ok, result) = where.call(data);
+        if (!ok) {
+            assembly ("memory-safe") {
+                revert(add(result, 32), mload(result))
+            }
+        }
     }
 
     function closeWindow() internal {

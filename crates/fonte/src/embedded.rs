@@ -4,22 +4,26 @@
 //! wire over an in-memory pair; both read the chain over JSON-RPC like anybody else.
 
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
-use alloy_primitives::{Address, U256, keccak256};
+use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
 use eyre::{Result, WrapErr};
 use fonte_bindings::{
-    Client, ModelRecord,
-    contracts::models::IModels,
+    Addresses, Client, ModelRecord,
+    contracts::{models::IModels, workers::IWorkers::Info},
     genesis::{Commons, Parameters, commons_calls, predeploys},
 };
 use fonte_chain::{Chain, ChainConfig, ChainHandle};
 use fonte_evm::{Genesis, GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle};
+use fonte_types::ModelId;
 use fonte_worker::{Config as WorkerConfig, Worker};
+use tokio::task::JoinSet;
 
 use crate::keys;
 
@@ -32,13 +36,12 @@ pub(crate) const QUOTE_MODEL: &str = "fonte-quote";
 /// What an embedded network is told.
 pub(crate) struct EmbeddedConfig {
     pub(crate) data_dir: PathBuf,
-    pub(crate) chain_id: u64,
+    /// Of the contracts, if the network does not exist yet.
+    pub(crate) parameters: Parameters,
     pub(crate) listen: SocketAddr,
     pub(crate) rpc_listen: SocketAddr,
     /// An idle chain makes a block this often, so that challenge windows pass.
     pub(crate) heartbeat: Duration,
-    /// Seconds of the challenge window, besides its three blocks.
-    pub(crate) window_seconds: u64,
     /// A batch is sent this long after its first row; none: only when asked to.
     pub(crate) settle_every: Option<Duration>,
 }
@@ -49,11 +52,10 @@ impl EmbeddedConfig {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             data_dir,
-            chain_id: DEVELOPMENT_CHAIN,
+            parameters: Parameters::development(DEVELOPMENT_CHAIN),
             listen: free,
             rpc_listen: free,
             heartbeat: Duration::from_secs(1),
-            window_seconds: 0,
             settle_every: None,
         }
     }
@@ -65,12 +67,15 @@ pub(crate) const DEVELOPMENT_CHAIN: u64 = 36683;
 /// A running network; [`Embedded::shutdown`] stops it in reverse order.
 pub(crate) struct Embedded {
     pub(crate) chain: ChainHandle,
-    pub(crate) gateway: GatewayHandle,
+    pub(crate) gateway: Arc<GatewayHandle>,
     /// Sends as the operator: curator of the demo's datanets and owner of the model.
     pub(crate) operator: Client,
     pub(crate) model: ModelRecord,
     serving: tokio::task::JoinHandle<()>,
 }
+
+/// How often new quote models are looked for.
+const MODELS_EVERY: Duration = Duration::from_secs(1);
 
 impl Embedded {
     pub(crate) async fn start(config: EmbeddedConfig) -> Result<Self> {
@@ -95,24 +100,10 @@ impl Embedded {
         }
         let gateway = Gateway::start(gateway_config).await.wrap_err("starting the gateway")?;
 
-        let worker_chain = Client::connect(&rpc_url, None).await?;
-        let worker = Worker::open(
-            WorkerConfig::quote(
-                config.data_dir.join("worker"),
-                *operator.network(),
-                keys::development("worker"),
-                model.id,
-            ),
-            std::sync::Arc::new(worker_chain),
-        )
-        .wrap_err("opening the worker")?;
-        let (ours, theirs) = tokio::io::duplex(1 << 20);
-        gateway.attach_worker(ours);
-        let serving = tokio::spawn(async move {
-            if let Err(error) = worker.serve(theirs).await {
-                tracing::warn!(%error, "the worker's connection ended");
-            }
-        });
+        register_worker(&rpc_url).await?;
+        let gateway = Arc::new(gateway);
+        let serving =
+            tokio::spawn(serve_models(Arc::clone(&gateway), rpc_url, config.data_dir.join("worker"), model.id));
         Ok(Self { chain, gateway, operator, model, serving })
     }
 
@@ -124,11 +115,104 @@ impl Embedded {
     }
 
     pub(crate) async fn shutdown(self) -> Result<()> {
-        self.gateway.shutdown().await;
         self.serving.abort();
         let _ = self.serving.await;
+        let gateway = Arc::into_inner(self.gateway).expect("whoever served models has ended");
+        gateway.shutdown().await;
         self.chain.shutdown().await.wrap_err("stopping the chain")
     }
+}
+
+/// A worker for every quote model that may answer: the default one at once, others as they are registered. All under the
+/// one development key, each with texts of its own.
+async fn serve_models(gateway: Arc<GatewayHandle>, rpc_url: String, folder: PathBuf, first: ModelId) {
+    let mut workers = JoinSet::new();
+    let mut serving = BTreeSet::new();
+    let mut wanted = vec![first];
+    loop {
+        for model in wanted.drain(..) {
+            let folder = if model == first { folder.clone() } else { folder.with_extension(model.to_string()) };
+            match worker(&rpc_url, folder, model).await {
+                Ok(worker) => {
+                    serving.insert(model);
+                    let (ours, theirs) = tokio::io::duplex(1 << 20);
+                    gateway.attach_worker(ours);
+                    workers.spawn(async move {
+                        if let Err(error) = worker.serve(theirs).await {
+                            tracing::warn!(%error, %model, "a worker's connection ended");
+                        }
+                    });
+                }
+                Err(error) => tracing::warn!(%error, %model, "no worker for this model"),
+            }
+        }
+        tokio::time::sleep(MODELS_EVERY).await;
+        match quote_models(&rpc_url).await {
+            Ok(models) => wanted.extend(models.into_iter().filter(|model| !serving.contains(model))),
+            Err(error) => tracing::warn!(%error, "new models could not be looked for"),
+        }
+    }
+}
+
+async fn worker(rpc_url: &str, folder: PathBuf, model: ModelId) -> Result<Worker> {
+    let chain = Client::connect(rpc_url, None).await?;
+    let mut config = WorkerConfig::quote(folder, *chain.network(), keys::development("worker"), model);
+    config.jurisdiction = Some(JURISDICTION);
+    Worker::open(config, Arc::new(chain)).wrap_err("opening the worker")
+}
+
+/// Quote models that may answer now.
+async fn quote_models(rpc_url: &str) -> Result<Vec<ModelId>> {
+    const QUOTE: u8 = 0;
+    let client = Client::connect(rpc_url, None).await?;
+    let contract = client.models_contract();
+    let mut models = Vec::new();
+    for id in 1..=contract.modelCount().call().await? {
+        if contract.model(id).call().await?.kind == QUOTE && contract.servable(id).call().await?.ok {
+            models.push(ModelId(id));
+        }
+    }
+    Ok(models)
+}
+
+/// Where the development worker declares to stand; the shipped datanets allow it.
+const JURISDICTION: [u8; 2] = *b"BR";
+
+/// Registers the development worker, if it is not: gateways give work to registered workers only.
+async fn register_worker(rpc_url: &str) -> Result<()> {
+    const SLOTS: u32 = 8;
+    let client = Client::connect(rpc_url, Some(keys::development("worker"))).await?;
+    let contract = client.workers_contract();
+    let address = client.sender().unwrap_or_default();
+    if contract.isActive(address).call().await? {
+        return Ok(());
+    }
+    let info = Info {
+        slots: SLOTS,
+        engine: 0,
+        accelerator: 0,
+        memoryMib: 0,
+        acceleratorMib: 0,
+        jurisdiction: FixedBytes(JURISDICTION),
+        networkKey: B256::ZERO,
+        hardware: "embedded".into(),
+        endpoint: String::new(),
+    };
+    let stake = U256::from(contract.stakePerSlot().call().await?) * U256::from(SLOTS);
+    client.send("registering the worker", contract.register(info).value(stake)).await?;
+    Ok(())
+}
+
+/// The parameters that the network was started with, or these from now on.
+fn kept_parameters(config: &EmbeddedConfig) -> Result<Parameters> {
+    let path = config.data_dir.join("parameters.json");
+    if let Ok(text) = std::fs::read(&path) {
+        return serde_json::from_slice(&text).wrap_err_with(|| format!("reading {}", path.display()));
+    }
+    std::fs::create_dir_all(&config.data_dir).wrap_err_with(|| format!("creating {}", config.data_dir.display()))?;
+    let text = serde_json::to_string_pretty(&config.parameters)?;
+    std::fs::write(&path, text).wrap_err_with(|| format!("writing {}", path.display()))?;
+    Ok(config.parameters.clone())
 }
 
 /// The development genesis: funded development keys, the contracts, and the commons before everyone.
@@ -142,28 +226,30 @@ async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
     .wrap_err("building the commons")?
     .wrap_err("building the commons")?;
     let commons = Commons { root: commons.root(), documents: commons.documents(), text_bytes: commons.text_bytes() };
-    let parameters = Parameters { window_seconds: config.window_seconds, ..Parameters::development(config.chain_id) };
+    let parameters = kept_parameters(config)?;
     let fund = |address: Address, fnt: u64| GenesisAccount {
         address,
         balance: U256::from(fnt) * U256::from(FNT),
         ..GenesisAccount::default()
     };
+    let treasury = fund(Addresses::predeployed().timelock, 10_000);
+    let people = keys::DEVELOPMENT.iter().map(|name| fund(keys::development(name).address(), 100_000));
     Ok(Genesis {
-        chain_id: config.chain_id,
+        chain_id: parameters.chain_id,
         timestamp: 1_767_225_600, // 2026-01-01
         gas_limit: 60_000_000,
         base_fee: 1_000_000_000,
-        alloc: keys::DEVELOPMENT.iter().map(|name| fund(keys::development(name).address(), 100_000)).collect(),
+        alloc: people.chain([treasury]).collect(),
         predeploys: predeploys(&parameters)
             .into_iter()
             .map(|contract| Predeploy {
                 name: contract.name.to_owned(),
                 address: contract.address,
                 init_code: contract.init_code,
-                value: U256::ZERO,
+                value: contract.value,
             })
             .collect(),
-        calls: commons_calls(&parameters, &[commons])
+        calls: commons_calls(&[commons])
             .into_iter()
             .map(|call| GenesisCall { from: call.from, to: call.to, data: call.data })
             .collect(),
@@ -198,7 +284,13 @@ async fn quote_model(operator: &Client) -> Result<ModelRecord> {
             spanPpm: 1_000_000,
             contextPpm: 0,
             influencePpm: 0,
+            minRoyaltyPpm: 0,
+            parents: Vec::new(),
+            acceptableUse: B256::ZERO,
+            acceptableUseUri: String::new(),
         },
+        base: 0,
+        trained: Vec::new(),
     };
     let contract = operator.models_contract();
     operator.send("registering the quote model", contract.register(input)).await?;

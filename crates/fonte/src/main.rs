@@ -5,19 +5,34 @@
 
 mod account;
 mod args;
+mod chain;
 mod challenge;
+mod concentration;
 mod context;
 mod datanet;
 mod demo;
+mod deploy;
 mod embedded;
+mod errors;
+mod evaluate;
 mod gateway_api;
+mod gov;
 mod key_commands;
 mod keys;
+mod model;
 mod money;
+mod network;
+mod origins;
+mod proposals;
 mod publish;
 mod receipt;
+mod review;
 mod say;
+mod sealed;
+mod transact;
 mod up;
+mod validators;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -42,7 +57,10 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("fonte: {error:#}");
+            match errors::refusal_in(&error) {
+                Some(refusal) => eprintln!("fonte: {refusal}"),
+                None => eprintln!("fonte: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }
@@ -59,6 +77,11 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Ask(ask) => account::ask(&common, ask).await?,
         Command::Receipt(receipt) => return receipt::run(&common, receipt).await,
         Command::Account(account) => account::run(&common, account).await?,
+        Command::Model(model) => model::run(&common, model).await?,
+        Command::Gov(gov) => gov::run(&common, gov).await?,
+        Command::Worker(worker) => worker::run(&common, worker).await?,
+        Command::Review(review) => review::run(&common, review).await?,
+        Command::Chain(chain) => chain::run(&common, chain).await?,
     }
     Ok(true)
 }

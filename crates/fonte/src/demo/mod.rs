@@ -166,15 +166,8 @@ pub(crate) async fn publish(
     let mut datanets = BTreeMap::new();
     for datanet in &collection.datanets {
         let policy = Policy {
-            licence: datanet.licence.clone(),
-            index: true,
-            train: true,
-            quote: true,
-            private: true,
-            review: ReviewRule::Curator,
-            curator_ppm: 0,
-            price_floor: 0,
             jurisdictions: datanet.jurisdictions.iter().map(|code| jurisdiction(code)).collect::<Result<_>>()?,
+            ..Policy::permissive(&datanet.licence, ReviewRule::Curator)
         };
         let contract = net.operator.datanets_contract();
         let call = contract.create(datanet.name.clone(), convert::policy(&policy));
