@@ -10,6 +10,7 @@ mod context;
 mod datanet;
 mod demo;
 mod embedded;
+mod export;
 mod gateway_api;
 mod key_commands;
 mod keys;
