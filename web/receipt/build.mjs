@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Builds the page into artifact/receipt.html, which the `fonte` binary embeds. `--check` builds it anew and fails where the
-// committed one differs; `--tests DIR` bundles the tests instead. Installs nothing: run `npm ci` first.
+// committed one differs; `--tests DIR` bundles the tests. Installs nothing: run `npm ci` first.
 import { createHash } from "node:crypto";
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -77,25 +77,28 @@ async function page() {
   return template.replaceAll(/%[A-Z_]+%/g, (name) => parts[name] ?? name);
 }
 
-async function tests(folder) {
-  const entryPoints = readdirSync(join(here, "test")).filter((file) => file.endsWith(".test.ts"));
+/** Bundles sources of `test/` for Node. */
+async function forNode(files, folder) {
   await build({
     ...shared,
     write: true,
-    entryPoints: entryPoints.map((file) => join(here, "test", file)),
+    entryPoints: files.map((file) => join(here, "test", file)),
     outdir: folder,
     outExtension: { ".js": ".mjs" },
     platform: "node",
+    external: ["playwright-core"],
     format: "esm",
     target: "node20",
-    packages: "external",
     sourcemap: "inline",
   });
 }
 
 try {
   if (process.argv[2] === "--tests") {
-    await tests(process.argv[3]);
+    const files = readdirSync(join(here, "test")).filter((file) => file.endsWith(".test.ts"));
+    await forNode(files, process.argv[3]);
+  } else if (process.argv[2] === "--recorder") {
+    await forNode(["recorder.ts"], process.argv[3]);
   } else {
     const built = await page();
     if (process.argv[2] !== "--check") {

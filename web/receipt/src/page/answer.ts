@@ -96,7 +96,7 @@ function stretchOf(stretch: Stretch, say: Say, show: (stretch: Stretch, sheet: b
       keydown: press,
     },
     solid,
-    source !== undefined && stretch.last && h("sup", {}, h("span", { class: "hidden" }, ` [${say.word("oneSource")} `), String(source.number), h("span", { class: "hidden" }, "]")),
+    source !== undefined && stretch.numbered && h("sup", {}, h("span", { class: "hidden" }, ` [${say.word("oneSource")} `), String(source.number), h("span", { class: "hidden" }, "]")),
   );
   const both = document.createDocumentFragment();
   both.append(leading, span, trailing);
@@ -145,7 +145,7 @@ function legend(view: View, say: Say): HTMLElement {
     { class: "legend" },
     h("h3", { class: "label" }, say.word("composition")),
     h("ul", {}, ...view.sources.map(line), plain(say.word("echo"), view.echoBytes, "echo"), plain(say.word("noSource"), view.nobodyBytes, "none")),
-    h("p", { class: "hint" }, say.word("touch")),
+    view.sources.length > 0 && h("p", { class: "hint" }, say.word("touch")),
   );
 }
 

@@ -52,7 +52,8 @@ function lineOf(check: Check, say: Say): HTMLElement {
   } else if (check.outcome === "not_checkable" && check.without.en !== "") {
     what.push(`${say.word("withoutIt")} ${say.text(check.without)}`);
   } else {
-    what.push(known ? say.text(known.means) : "");
+    const means = known ? say.text(known.means) : "";
+    what.push(kind === "open" ? `${say.word("toBeChecked")}: ${means}` : means);
     if (check.outcome === "passed" && check.note !== undefined) what.push(` (${say.text(check.note)})`);
   }
   return h(

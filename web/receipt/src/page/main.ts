@@ -117,7 +117,7 @@ async function askNow(url: string): Promise<void> {
   onChain = checks;
   chain.state = checks[0]?.outcome === "not_checkable" ? "unreachable" : "done";
   render();
-  document.getElementById("check")?.scrollIntoView({ block: "start" });
+  document.querySelector("[data-check='network']")?.scrollIntoView({ block: "center" });
 }
 
 /** Opens a bundle, or the bundle in another page, whose scripts are not run. */
@@ -204,6 +204,9 @@ function verdict({ ok, checks }: Verification, view: View, say: Say): HTMLElemen
   const failed = checks.find((check) => check.outcome === "failed");
   const number = (outcome: Check["outcome"]) => checks.filter((check) => check.outcome === outcome).length;
   const { receipt, id } = view.bundle;
+  // Only a chain that confirmed something agrees: before the settlement there is nothing to confirm.
+  const settled = checks.some((check) => check.name === "settled as written" && check.outcome === "passed");
+  const told = settled ? chain.url : undefined;
   const quoted = view.sources.reduce((sum, source) => sum + source.ppm, 0);
   const sources = `${view.sources.length} ${say.word(view.sources.length === 1 ? "oneSource" : "manySources")}`;
   return h(
@@ -214,7 +217,7 @@ function verdict({ ok, checks }: Verification, view: View, say: Say): HTMLElemen
       "div",
       { class: "says" },
       h("h1", {}, say.word(ok ? "holds" : "fails")),
-      h("p", {}, say.word(ok ? "holdsWhy" : "failsWhy")),
+      h("p", {}, !ok ? say.word("failsWhy") : told === undefined ? say.word("holdsWhy") : `${say.word("holdsOnChain")} ${say.word("chainFrom")} ${told}.`),
       failed?.outcome === "failed" &&
         h("p", { class: "difference" }, `${say.word("firstDifference")}: `, h("code", {}, failed.differs), ` ${say.text(failed.why)}`),
       h("p", { class: "which" }, `${say.word("idLabel")} `, address(id), ` · ${say.word("issued")} ${moment(receipt.issuedAt, say.language)}`),
@@ -229,7 +232,7 @@ function verdict({ ok, checks }: Verification, view: View, say: Say): HTMLElemen
         h("dt", {}, say.word("checksPassed"), number("failed") > 0 && h("strong", {}, `, ${number("failed")} ${say.word("checksFailed")}`)),
       ),
       h("div", {}, h("dd", {}, percent(quoted, say.language)), h("dt", {}, `${say.word("ofTheAnswer")} ${sources}`)),
-      h("div", {}, h("dd", {}, fnt(receipt.fee, say.language, 4)), h("dt", {}, `FNT ${say.word("fee")}`)),
+      h("div", {}, h("dd", {}, fnt(receipt.fee, say.language, 4)), h("dt", {}, say.word("fee"))),
     ),
   );
 }

@@ -22,8 +22,8 @@ export interface Stretch {
   text: string;
   run: Run | undefined;
   source: Source | undefined;
-  /** The next stretch has another source: the number is shown here. */
-  last: boolean;
+  /** The source's number is shown here: the next stretch has another source, and this one does not end inside a word. */
+  numbered: boolean;
 }
 
 export interface View {
@@ -83,13 +83,15 @@ function stretchesOf({ answer, runs }: ReceiptBundle, sources: Source[]): Stretc
     if (open !== undefined && open.run === current) open.text += character;
     else {
       const source = sources.find((one) => one.contribution === current?.source);
-      stretches.push({ text: character, run: current, source, last: true });
+      stretches.push({ text: character, run: current, source, numbered: false });
     }
     const code = character.codePointAt(0) ?? 0;
     at += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x1_0000 ? 3 : 4;
   }
   stretches.forEach((stretch, i) => {
-    stretch.last = stretches[i + 1]?.source !== stretch.source;
+    const next = stretches[i + 1];
+    const insideWord = /[\p{L}\p{N}]$/u.test(stretch.text) && /^[\p{L}\p{N}]/u.test(next?.text ?? "");
+    stretch.numbered = next?.source !== stretch.source && !insideWord;
   });
   return stretches;
 }

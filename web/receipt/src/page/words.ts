@@ -22,6 +22,10 @@ export const WORDS = {
     "Your browser has just recomputed it: every hash, both signatures, every quotation and every amount. Nothing was sent anywhere.",
     "Seu navegador acabou de recalculá-lo: cada hash, as duas assinaturas, cada citação e cada valor. Nada foi enviado a lugar algum.",
   ),
+  holdsOnChain: t(
+    "Your browser has just recomputed it: every hash, both signatures, every quotation and every amount. The chain agrees,",
+    "Seu navegador acabou de recalculá-lo: cada hash, as duas assinaturas, cada citação e cada valor. A cadeia concorda,",
+  ),
   failsWhy: t(
     "Something was changed after it was signed, or it was never right. Do not rely on the figures below.",
     "Algo foi mudado depois da assinatura, ou nunca esteve certo. Não confie nos números abaixo.",
@@ -33,11 +37,10 @@ export const WORDS = {
   firstDifference: t("First thing that differs", "Primeira coisa que difere"),
   checksPassed: t("checks passed", "verificações aprovadas"),
   checksFailed: t("failed", "reprovadas"),
-  needTheChain: t("need the chain", "dependem da cadeia"),
   ofTheAnswer: t("of the answer is quoted from", "da resposta é citação de"),
   oneSource: t("source", "fonte"),
   manySources: t("sources", "fontes"),
-  fee: t("fee", "taxa"),
+  fee: t("FNT fee", "FNT de taxa"),
   navAnswer: t("Answer", "Resposta"),
   navWhy: t("Why", "Por quê"),
   navPaid: t("Who got paid", "Quem recebeu"),
@@ -47,7 +50,6 @@ export const WORDS = {
   touch: t("Touch or hover a coloured passage to see its source.", "Toque ou passe o mouse sobre um trecho colorido para ver a fonte."),
   composition: t("What this answer is made of", "Do que esta resposta é feita"),
   noSource: t("no source", "sem fonte"),
-  noSourceLong: t("words of the model, or too short to credit: to the commons", "palavras do modelo, ou curtas demais para creditar: para o fundo comum"),
   echo: t("repeats the question", "repete a pergunta"),
   echoLong: t("An echo of the question, paid to nobody.", "Um eco da pergunta, que não paga a ninguém."),
   nobodyLong: t(
@@ -89,12 +91,9 @@ export const WORDS = {
   treasuryWho: t("Commons treasury", "Tesouro comum"),
   treasuryWhy: t("protocol, dust, and what no source explains", "protocolo, centavos e o que nenhuma fonte explica"),
   developerWho: t("Developer of", "Quem desenvolveu"),
-  quoted: t("quoted", "citou-se"),
-  ofAnswer: t("of the answer", "da resposta"),
   to: t("to", "para"),
   total: t("Fee paid", "Taxa paga"),
   paidBy: t("by", "por"),
-  sources: t("sources", "fontes"),
   written: t("Figures as written in a receipt that does not hold.", "Números escritos em um recibo que não confere."),
   checkIntro: t(
     "Each line below was computed here, from the bytes in this file, by a second, independent implementation of the rules.",
@@ -104,7 +103,7 @@ export const WORDS = {
   failed: t("failed", "reprovada"),
   open: t("needs the chain", "depende da cadeia"),
   openTexts: t("needs all texts", "depende de todos os textos"),
-  differs: t("differs", "difere"),
+  toBeChecked: t("To be checked", "A verificar"),
   withoutIt: t("Not checkable without", "Não verificável sem"),
   chainTitle: t("Ask the chain", "Pergunte à cadeia"),
   chainIntro: t(
@@ -114,7 +113,7 @@ export const WORDS = {
   chainUrl: t("JSON-RPC address of a node", "Endereço JSON-RPC de um nó"),
   chainButton: t("Check on chain", "Verificar na cadeia"),
   chainAsking: t("Asking the node…", "Consultando o nó…"),
-  chainFrom: t("as told by", "segundo"),
+  chainFrom: t("as told by", "como diz"),
   chainBadUrl: t("That is no http or https address.", "Isso não é um endereço http nem https."),
   chainUnreachable: t(
     "The node did not answer this page. It may be down, or it may refuse pages from elsewhere: a node on your own machine must allow the origin “null” for a page opened from a file.",
