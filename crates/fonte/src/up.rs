@@ -46,9 +46,10 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
 /// Of a network that people try by hand.
 fn parameters(up: &Up) -> Parameters {
     let mut parameters = Parameters::development(DEVELOPMENT_CHAIN);
-    // Long enough to challenge a receipt by hand.
-    parameters.window_seconds = 30;
-    parameters.governance.voting_period = up.voting_period.max(1);
+    parameters.window_seconds = up.challenge_window;
+    let governance = &mut parameters.governance;
+    governance.voting_period = up.voting_period.max(1);
+    governance.late_quorum_extension = governance.late_quorum_extension.min(governance.voting_period.into());
     parameters
 }
 
