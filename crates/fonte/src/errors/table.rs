@@ -6,78 +6,27 @@ pub(super) const WORDS: &[Words] = &[
     Words {
         list: "proposal",
         english: &["pending", "in vote", "cancelled", "defeated", "passed", "in the timelock", "expired", "executed"],
-        portuguese: &[
-            "à espera",
-            "em votação",
-            "cancelada",
-            "rejeitada",
-            "aprovada",
-            "no timelock",
-            "vencida",
-            "executada",
-        ],
+        portuguese: &["à espera", "em votação", "cancelada", "rejeitada", "aprovada", "no timelock", "vencida", "executada"],
     },
     Words {
         list: "kind",
         english: &["quote model", "base model", "adapter"],
         portuguese: &["de citações", "base", "adaptador"],
     },
-    Words { list: "direction", english: &["at least", "at most"], portuguese: &["ao menos", "no máximo"] },
+    Words {
+        list: "direction",
+        english: &["at least", "at most"],
+        portuguese: &["ao menos", "no máximo"],
+    },
     Words {
         list: "model_state",
-        english: &[
-            "unknown",
-            "registered",
-            "independent",
-            "proposed",
-            "approved",
-            "in training",
-            "in evaluation",
-            "evaluated",
-            "deployed",
-            "suspended",
-            "retired",
-            "expired",
-        ],
-        portuguese: &[
-            "desconhecido",
-            "registrado",
-            "independente",
-            "proposto",
-            "aprovado",
-            "em treino",
-            "em avaliação",
-            "avaliado",
-            "implantado",
-            "suspenso",
-            "aposentado",
-            "vencido",
-        ],
+        english: &["unknown", "registered", "independent", "proposed", "approved", "in training", "in evaluation", "evaluated", "deployed", "suspended", "retired", "expired"],
+        portuguese: &["desconhecido", "registrado", "independente", "proposto", "aprovado", "em treino", "em avaliação", "avaliado", "implantado", "suspenso", "aposentado", "vencido"],
     },
     Words {
         list: "model_reason",
-        english: &[
-            "nothing",
-            "no such model",
-            "not deployed",
-            "its deadline passed",
-            "suspended for a breach of its acceptable use",
-            "retired",
-            "trained on texts that were withdrawn",
-            "its base is suspended",
-            "its base was trained on texts that were withdrawn",
-        ],
-        portuguese: &[
-            "nada",
-            "não existe",
-            "não implantado",
-            "prazo vencido",
-            "suspenso por uso indevido",
-            "aposentado",
-            "treinado com textos retirados",
-            "a base está suspensa",
-            "a base foi treinada com textos retirados",
-        ],
+        english: &["nothing", "no such model", "not deployed", "its deadline passed", "suspended for a breach of its acceptable use", "retired", "trained on texts that were withdrawn", "its base is suspended", "its base was trained on texts that were withdrawn"],
+        portuguese: &["nada", "não existe", "não implantado", "prazo vencido", "suspenso por uso indevido", "aposentado", "treinado com textos retirados", "a base está suspensa", "a base foi treinada com textos retirados"],
     },
     Words {
         list: "contribution",
@@ -91,22 +40,8 @@ pub(super) const WORDS: &[Words] = &[
     },
     Words {
         list: "review_stage",
-        english: &[
-            "unknown",
-            "waiting for its panel",
-            "in vote",
-            "decided, and open to appeal",
-            "undecided by any panel",
-            "closed",
-        ],
-        portuguese: &[
-            "desconhecido",
-            "à espera do painel",
-            "em votação",
-            "decidido, e cabe recurso",
-            "sem decisão de painel",
-            "encerrado",
-        ],
+        english: &["unknown", "waiting for its panel", "in vote", "decided, and open to appeal", "undecided by any panel", "closed"],
+        portuguese: &["desconhecido", "à espera do painel", "em votação", "decidido, e cabe recurso", "sem decisão de painel", "encerrado"],
     },
     Words {
         list: "review_vote",
@@ -115,47 +50,23 @@ pub(super) const WORDS: &[Words] = &[
     },
     Words {
         list: "evaluation_phase",
-        english: &[
-            "unknown",
-            "waiting for its draw",
-            "committing",
-            "revealing",
-            "counting",
-            "closed with a score",
-            "failed",
-        ],
-        portuguese: &[
-            "desconhecida",
-            "à espera do sorteio",
-            "registrando notas",
-            "revelando notas",
-            "em contagem",
-            "encerrada com nota",
-            "sem resultado",
-        ],
+        english: &["unknown", "waiting for its draw", "committing", "revealing", "counting", "closed with a score", "failed"],
+        portuguese: &["desconhecida", "à espera do sorteio", "registrando notas", "revelando notas", "em contagem", "encerrada com nota", "sem resultado"],
+    },
+    Words {
+        list: "demand",
+        english: &["unknown", "open", "answered", "judged"],
+        portuguese: &["desconhecida", "aberta", "atendida", "julgada"],
+    },
+    Words {
+        list: "wanted",
+        english: &["a receipt", "evidence", "an answer", "a prompt", "a source"],
+        portuguese: &["recibo", "evidência", "resposta", "pergunta", "fonte"],
     },
     Words {
         list: "licence",
-        english: &[
-            "nothing",
-            "indexing",
-            "training",
-            "indexing and training",
-            "quoting",
-            "indexing and quoting",
-            "training and quoting",
-            "indexing, training and quoting",
-        ],
-        portuguese: &[
-            "nada",
-            "indexar",
-            "treinar",
-            "indexar e treinar",
-            "citar",
-            "indexar e citar",
-            "treinar e citar",
-            "indexar, treinar e citar",
-        ],
+        english: &["nothing", "indexing", "training", "indexing and training", "quoting", "indexing and quoting", "training and quoting", "indexing, training and quoting"],
+        portuguese: &["nada", "indexar", "treinar", "indexar e treinar", "citar", "indexar e citar", "treinar e citar", "indexar, treinar e citar"],
     },
 ];
 
@@ -164,12 +75,6 @@ const fn told(error: &'static str, english: &'static str, portuguese: &'static s
 }
 
 pub(super) const SENTENCES: &[Sentence] = &[
-    told("Error", "{message}", "recusado: {message}"),
-    told(
-        "Panic",
-        "the contract hit its own check {code}: this should not happen, please report it",
-        "o contrato caiu na própria verificação {code}: isto não deveria acontecer, relate o problema",
-    ),
     told(
         "AccessControlBadConfirmation",
         "a role is given up by its holder alone",
@@ -184,6 +89,16 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "AlreadyChallenged",
         "run {run} of row {row} in batch {batch} has been challenged already: its gateway has paid",
         "o trecho {run} da linha {row} do lote {batch} já foi contestado: o gateway já pagou",
+    ),
+    told(
+        "AlreadyDemanded",
+        "the same was demanded before, as demand {demand}: see how that one ends",
+        "o mesmo já foi exigido, na exigência {demand}: veja como ela termina",
+    ),
+    told(
+        "AlreadyJudged",
+        "the share of contribution {contribution} in row {row} of batch {batch} has been challenged already",
+        "a parte da contribuição {contribution} na linha {row} do lote {batch} já foi contestada",
     ),
     told(
         "AlreadyListed",
@@ -209,6 +124,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "Models.AlreadyRevealed",
         "the evaluation set of model {model} is open already: next is `fonte model evaluate {model} open`",
         "o conjunto de avaliação do modelo {model} já está aberto: agora é `fonte model evaluate {model} open`",
+    ),
+    told(
+        "AnswerMismatch",
+        "what was shown hashes to {shown}, and {expected} was demanded: show what the receipt commits to",
+        "o mostrado tem o hash {shown}, e foi exigido {expected}: mostre aquilo com que o recibo se compromete",
     ),
     told(
         "BadVote",
@@ -296,6 +216,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "um prazo de {delay} segundos não está entre {least} e {most}",
     ),
     told(
+        "Demands.DepositShort",
+        "a deposit of {need:fnt} is needed, and {have:fnt} were attached",
+        "é preciso um depósito de {need:fnt}, e foram enviados {have:fnt}",
+    ),
+    told(
         "Settlement.DepositShort",
         "the deposit holds {have:fnt} and {need:fnt} are needed: `fonte account deposit` adds to it",
         "o depósito tem {have:fnt} e são precisos {need:fnt}: `fonte account deposit` acrescenta",
@@ -345,7 +270,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "{receiver} cannot receive: name an account",
         "{receiver} não pode receber: informe uma conta",
     ),
-    told("ERC20InvalidSender", "{sender} cannot send: name an account", "{sender} não pode enviar: informe uma conta"),
+    told(
+        "ERC20InvalidSender",
+        "{sender} cannot send: name an account",
+        "{sender} não pode enviar: informe uma conta",
+    ),
     told(
         "ERC20InvalidSpender",
         "{spender} cannot be let spend: name an account",
@@ -392,6 +321,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "a época dura até o bloco {untilBlock} e {untilTime:time}: eleja depois disso",
     ),
     told(
+        "Error",
+        "{message}",
+        "recusado: {message}",
+    ),
+    told(
         "EvidenceMismatch",
         "the opened evidence is {opened}, the receipt commits to {expected}: use that receipt's evidence",
         "a evidência aberta é {opened}, o recibo se compromete com {expected}: use a evidência daquele recibo",
@@ -410,6 +344,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "FeesTooHigh",
         "fees of {fees:fnt} are above {most:fnt}, one stake for each seat: offer less",
         "{fees:fnt} passam de {most:fnt}, uma caução por cadeira: ofereça menos",
+    ),
+    told(
+        "Demands.GasTooLow",
+        "{have} gas is left, and judging needs {need}: send with more gas",
+        "restam {have} de gás, e julgar exige {need}: envie com mais gás",
     ),
     told(
         "Reviews.GasTooLow",
@@ -451,9 +390,21 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "a quorum of {quorumNumerator} of {quorumDenominator} is more than all",
         "um quórum de {quorumNumerator} em {quorumDenominator} é mais que tudo",
     ),
-    told("GovernorInvalidSignature", "the ballot is not signed by {voter}", "a cédula não foi assinada por {voter}"),
-    told("GovernorInvalidVoteParams", "this vote takes no parameters", "esta votação não recebe parâmetros"),
-    told("GovernorInvalidVoteType", "a vote is for, against or abstain", "um voto é for, against ou abstain"),
+    told(
+        "GovernorInvalidSignature",
+        "the ballot is not signed by {voter}",
+        "a cédula não foi assinada por {voter}",
+    ),
+    told(
+        "GovernorInvalidVoteParams",
+        "this vote takes no parameters",
+        "esta votação não recebe parâmetros",
+    ),
+    told(
+        "GovernorInvalidVoteType",
+        "a vote is for, against or abstain",
+        "um voto é for, against ou abstain",
+    ),
     told(
         "GovernorInvalidVotingPeriod",
         "a vote of {votingPeriod} seconds is none",
@@ -544,7 +495,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "a network address of {length} bytes: give host:port",
         "um endereço de rede de {length} bytes: informe host:porta",
     ),
-    told("InvalidNetworkKey", "{key} is no ed25519 key", "{key} não é uma chave ed25519"),
+    told(
+        "InvalidNetworkKey",
+        "{key} is no ed25519 key",
+        "{key} não é uma chave ed25519",
+    ),
     told(
         "InvalidPanel",
         "{approvals} of {reviewers} reviewers is no panel: 1 to 15 reviewers, and 1 approval up to all of them",
@@ -561,12 +516,25 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "o modelo {parent} não pode ser antecessor do modelo {model}: antecessores vêm em ordem, são anteriores e têm um desenvolvedor a pagar",
     ),
     told(
+        "InvalidParts",
+        "a splitter has 1 to 16 parts of distinct payees that sum to 1000000 ppm",
+        "um divisor tem de 1 a 16 partes de recebedores distintos, que somam 1000000 ppm",
+    ),
+    told(
         "InvalidPolicy",
         "a policy with flags {flags} and a curator's cut of {curatorPpm:ppm} is none: the cut is at most 100 %",
         "uma política com opções {flags} e parte do curador de {curatorPpm:ppm} não existe: a parte é de no máximo 100 %",
     ),
-    told("InvalidRow", "row {row} of the batch is malformed", "a linha {row} do lote está malformada"),
-    told("InvalidShortString", "a stored text is damaged", "um texto guardado está danificado"),
+    told(
+        "InvalidRow",
+        "row {row} of the batch is malformed",
+        "a linha {row} do lote está malformada",
+    ),
+    told(
+        "InvalidShortString",
+        "a stored text is damaged",
+        "um texto guardado está danificado",
+    ),
     told(
         "InvalidSignature",
         "the signature is not {contributor}'s: sign with the contributor's key on this network",
@@ -576,6 +544,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "InvalidSlots",
         "{slots} slots: name at least one, and no more than the contract's limit",
         "{slots} vagas: informe ao menos uma, e não mais que o limite do contrato",
+    ),
+    told(
+        "InvalidTable",
+        "entry {index} of the batch's tables is out of order, or names nobody",
+        "a entrada {index} das tabelas do lote está fora de ordem, ou não nomeia ninguém",
     ),
     told(
         "InvalidVersion",
@@ -627,17 +600,30 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "the developer's part needs a payee: give --developer ADDRESS",
         "a parte do desenvolvedor precisa de quem a receba: informe --developer ENDEREÇO",
     ),
-    told("NoGovernor", "the timelock needs a governor", "o timelock precisa de um governador"),
+    told(
+        "NoGovernor",
+        "the timelock needs a governor",
+        "o timelock precisa de um governador",
+    ),
     told(
         "NoNotice",
         "a notice and a step must last at least a second",
         "um aviso e uma etapa devem durar ao menos um segundo",
     ),
-    told("NoQuorum", "a governor needs a least quorum", "um governador precisa de um quórum mínimo"),
+    told(
+        "NoQuorum",
+        "a governor needs a least quorum",
+        "um governador precisa de um quórum mínimo",
+    ),
     told(
         "NoRoundLeft",
         "all rounds of evaluating model {model} are used up: propose it anew",
         "as rodadas de avaliação do modelo {model} acabaram: proponha-o de novo",
+    ),
+    told(
+        "NoSuchChunk",
+        "there is no chunk {chunk} in that text, or the run quotes nothing of it",
+        "não há pedaço {chunk} naquele texto, ou o trecho nada cita dele",
     ),
     told(
         "NotANullify",
@@ -675,14 +661,14 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "o endereço não está na forma canônica; a falha está no byte {position}: escreva https://host/caminho, em minúsculas, sem consulta nem fragmento",
     ),
     told(
-        "NotChallenges",
-        "{account} may not do this: only the contract of the challenges may",
-        "{account} não pode fazer isto: só o contrato das contestações",
-    ),
-    told(
         "NotCommitted",
         "nobody has committed {commitment}: publish again, the commit comes first",
         "ninguém registrou {commitment}: publique de novo, o compromisso vem antes",
+    ),
+    told(
+        "NotDemands",
+        "{account} may not do this: only the contract of the demands may",
+        "{account} não pode fazer isto: só o contrato das exigências",
     ),
     told(
         "NotEarlier",
@@ -719,7 +705,16 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "model {model} is {state:model_state}: there is nothing to suspend",
         "o modelo {model} está {state:model_state}: não há o que suspender",
     ),
-    told("NotListed", "{operator} is no candidate", "{operator} não é candidato"),
+    told(
+        "NotJudge",
+        "{account} may not do this: only a contract that judges may",
+        "{account} não pode fazer isto: só um contrato que julga",
+    ),
+    told(
+        "NotListed",
+        "{operator} is no candidate",
+        "{operator} não é candidato",
+    ),
     told(
         "NotMember",
         "contribution {contribution} is in none of the named versions",
@@ -729,6 +724,16 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "NotNamed",
         "contribution {contribution} is in none of the versions that the receipt names",
         "a contribuição {contribution} não está em nenhuma das versões que o recibo nomeia",
+    ),
+    told(
+        "NotOpen",
+        "demand {demand} is {status:demand}, in which this cannot be done",
+        "a exigência {demand} está {status:demand}, e assim isto não pode ser feito",
+    ),
+    told(
+        "NotOrigins",
+        "{account} may not do this: only the contract of the origins may",
+        "{account} não pode fazer isto: só o contrato das origens",
     ),
     told(
         "NotOwner",
@@ -760,8 +765,21 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "the row credits nothing there: there is nothing to challenge",
         "a linha não credita nada ali: não há o que contestar",
     ),
-    told("NothingSent", "no coins were attached: give an amount", "nenhuma moeda foi enviada: informe um valor"),
-    told("NothingToClaim", "nothing waits for {account}", "nada espera por {account}"),
+    told(
+        "NothingDue",
+        "nothing is due to {payee} yet",
+        "ainda nada é devido a {payee}",
+    ),
+    told(
+        "NothingSent",
+        "no coins were attached: give an amount",
+        "nenhuma moeda foi enviada: informe um valor",
+    ),
+    told(
+        "NothingToClaim",
+        "nothing waits for {account}",
+        "nada espera por {account}",
+    ),
     told(
         "NothingToDo",
         "there is nothing to do: the amount is zero, or nothing waits",
@@ -808,6 +826,16 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "{limit} máquinas de uma vez são demais: peça em páginas menores",
     ),
     told(
+        "Panic",
+        "the contract hit its own check {code}: this should not happen, please report it",
+        "o contrato caiu na própria verificação {code}: isto não deveria acontecer, relate o problema",
+    ),
+    told(
+        "PartsExceed",
+        "the parts of a fee sum to {ppm} ppm, more than all",
+        "as partes de uma taxa somam {ppm} ppm, mais que tudo",
+    ),
+    told(
         "PartsMismatch",
         "the parts sum to {sum} ppm, and they must sum to 1000000",
         "as partes somam {sum} ppm, e devem somar 1000000",
@@ -828,6 +856,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "o datanet {datanet} pede ao menos {floor:fnt} por 1.000 tokens de saída, e a oferta é {price:fnt}: aumente --price-out ou deixe o datanet de fora",
     ),
     told(
+        "PrivateReceipt",
+        "the receipt is private: its payer {payer} alone may demand",
+        "o recibo é privado: só quem pagou, {payer}, pode exigir",
+    ),
+    told(
         "ReceiptMismatch",
         "the opened receipt is {opened}, the row settles {expected}: use that receipt",
         "o recibo aberto é {opened}, a linha paga {expected}: use aquele recibo",
@@ -843,9 +876,19 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "o contrato foi chamado de dentro da própria chamada",
     ),
     told(
+        "ResponseTime",
+        "demand {demand} is to be answered until block {dueBlock} and {dueTime:time}, and judged after that",
+        "a exigência {demand} deve ser atendida até o bloco {dueBlock} e {dueTime:time}, e julgada depois disso",
+    ),
+    told(
         "RevealExpired",
         "the commit of contribution {contribution} lapsed at block {revealBy}: publish again",
         "o compromisso da contribuição {contribution} venceu no bloco {revealBy}: publique de novo",
+    ),
+    told(
+        "RowFollows",
+        "the row follows from its receipt, and its fee from prices that were in force: there is nothing to prove",
+        "a linha decorre do recibo, e a taxa de preços em vigor: não há o que provar",
     ),
     told(
         "RowMismatch",
@@ -871,6 +914,16 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "SafeCastOverflowedUintDowncast",
         "{value} does not fit into {bits} bits: give less",
         "{value} não cabe em {bits} bits: informe menos",
+    ),
+    told(
+        "ShareFollows",
+        "the share of contribution {contribution} is {ppm} ppm, as the evidence says: there is nothing to prove",
+        "a parte da contribuição {contribution} é de {ppm} ppm, como diz a evidência: não há o que provar",
+    ),
+    told(
+        "ShareInvalid",
+        "share {share} of the row is malformed",
+        "a parte {share} da linha está malformada",
     ),
     told(
         "SharesExceed",
@@ -907,7 +960,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "gateway {gateway} may still spend {amount:fnt} of the allowance: wait",
         "o gateway {gateway} ainda pode gastar {amount:fnt} da cota: espere",
     ),
-    told("StringTooLong", "the text is too long to be kept: {str}", "o texto é longo demais para ser guardado: {str}"),
+    told(
+        "StringTooLong",
+        "the text is too long to be kept: {str}",
+        "o texto é longo demais para ser guardado: {str}",
+    ),
     told(
         "StringsInsufficientHexLength",
         "{value} does not fit into {length} hexadecimal digits",
@@ -917,6 +974,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "TermsPending",
         "announced terms apply from {since:time} on, and newer ones cannot overtake them: wait until then",
         "termos anunciados valem a partir de {since:time}, e novos não podem ultrapassá-los: espere até lá",
+    ),
+    told(
+        "TermsUndecided",
+        "the model's terms changed too often around that time to judge the fee",
+        "os termos do modelo mudaram demais naquele momento para julgar a taxa",
     ),
     told(
         "TextMismatch",
@@ -938,7 +1000,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "{targets} targets, {payloads} calls and {values} values: they must be as many",
         "{targets} alvos, {payloads} chamadas e {values} valores: devem ser iguais em número",
     ),
-    told("TimelockIsFixed", "the timelock of a network is its only one", "o timelock de uma rede é o único"),
+    told(
+        "TimelockIsFixed",
+        "the timelock of a network is its only one",
+        "o timelock de uma rede é o único",
+    ),
     told(
         "TimelockUnauthorizedCaller",
         "{caller} may not do this: only the timelock itself, after a vote (`fonte gov propose`)",
@@ -955,11 +1021,6 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "a operação {operationId} não está pronta, ou já foi feita: `fonte gov show` diz quando pode ser executada",
     ),
     told(
-        "Validators.TooEarly",
-        "the stake can be taken out from {claimableAt:time} on; 1970 means that the epoch has to end first",
-        "a aposta pode ser retirada a partir de {claimableAt:time}; 1970 quer dizer que a época precisa acabar antes",
-    ),
-    told(
         "ModelReviews.TooEarly",
         "the evaluators follow from block {drawBlock}: try again after it",
         "os avaliadores resultam do bloco {drawBlock}: tente depois dele",
@@ -968,6 +1029,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "Reviews.TooEarly",
         "the panel follows from block {seedBlock}: try again after it",
         "o painel resulta do bloco {seedBlock}: tente depois dele",
+    ),
+    told(
+        "Validators.TooEarly",
+        "the stake can be taken out from {claimableAt:time} on; 1970 means that the epoch has to end first",
+        "a aposta pode ser retirada a partir de {claimableAt:time}; 1970 quer dizer que a época precisa acabar antes",
     ),
     told(
         "Workers.TooEarly",
@@ -980,14 +1046,19 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "só {drawn} avaliadores puderam ser sorteados, e {quorum} devem concordar: espere mais registros (`fonte review register`)",
     ),
     told(
-        "Reviews.TooLate",
-        "the time for this ended at {deadline:time}",
-        "o prazo para isto acabou em {deadline:time}",
+        "Demands.TooLate",
+        "demands for batch {batch} are over",
+        "as exigências sobre o lote {batch} acabaram",
     ),
     told(
         "ModelReviews.TooLate",
         "model {model} has until {deadline:time}, too short for another round: propose it anew",
         "o modelo {model} tem até {deadline:time}, pouco para outra rodada: proponha-o de novo",
+    ),
+    told(
+        "Reviews.TooLate",
+        "the time for this ended at {deadline:time}",
+        "o prazo para isto acabou em {deadline:time}",
     ),
     told(
         "TooManyDatanets",
@@ -999,19 +1070,31 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "{most} gateways have budgets already: revoke one first",
         "{most} gateways já têm orçamento: revogue um antes",
     ),
-    told("TooSoon", "this may be done after {deadline:time}", "isto pode ser feito depois de {deadline:time}"),
-    told("Allowance.TransferRefused", "the treasury refused {amount:fnt}", "o tesouro recusou {amount:fnt}"),
     told(
-        "Workers.TransferRefused",
-        "{worker} refused {amount:fnt}: use an account that takes coins",
-        "{worker} recusou {amount:fnt}: use uma conta que aceite moedas",
+        "TooSoon",
+        "this may be done after {deadline:time}",
+        "isto pode ser feito depois de {deadline:time}",
+    ),
+    told(
+        "Allowance.TransferRefused",
+        "the treasury refused {amount:fnt}",
+        "o tesouro recusou {amount:fnt}",
     ),
     told(
         "TransferRefused",
         "{account} refused {amount:fnt}: use an account that takes coins",
         "{account} recusou {amount:fnt}: use uma conta que aceite moedas",
     ),
-    told("UnknownBatch", "there is no batch {batch}", "não existe o lote {batch}"),
+    told(
+        "Workers.TransferRefused",
+        "{worker} refused {amount:fnt}: use an account that takes coins",
+        "{worker} recusou {amount:fnt}: use uma conta que aceite moedas",
+    ),
+    told(
+        "UnknownBatch",
+        "there is no batch {batch}",
+        "não existe o lote {batch}",
+    ),
     told(
         "UnknownCase",
         "there is no open case {caseId}: see `fonte review list`",
@@ -1032,7 +1115,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "there is no datanet {datanet}: see `fonte datanet list`",
         "não existe o datanet {datanet}: veja `fonte datanet list`",
     ),
-    told("UnknownEpoch", "epoch {epoch} has not begun", "a época {epoch} não começou"),
+    told(
+        "UnknownEpoch",
+        "epoch {epoch} has not begun",
+        "a época {epoch} não começou",
+    ),
     told(
         "UnknownModel",
         "there is no model {model}: see `fonte model list`",
@@ -1049,7 +1136,7 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "ninguém se registrou como {operator}: veja `fonte chain validators`",
     ),
     told(
-        "Datanets.UnknownVersion",
+        "UnknownVersion",
         "datanet {datanet} is at version {latest}, there is no {version} yet",
         "o datanet {datanet} está na versão {latest}, ainda não existe a {version}",
     ),
@@ -1084,12 +1171,12 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "a janela da resposta ({answer}) não é a da fonte ({source}): não há o que provar",
     ),
     told(
-        "ModelReviews.WrongPayment",
-        "{paid:fnt} were attached, and {asked:fnt} are asked for",
-        "foram enviados {paid:fnt}, e pedem-se {asked:fnt}",
+        "WrongKind",
+        "a demand for {wanted:wanted} is made and answered by another function",
+        "uma exigência de {wanted:wanted} é feita e atendida por outra função",
     ),
     told(
-        "Reviews.WrongPayment",
+        "ModelReviews.WrongPayment",
         "{paid:fnt} were attached, and {asked:fnt} are asked for",
         "foram enviados {paid:fnt}, e pedem-se {asked:fnt}",
     ),
@@ -1097,6 +1184,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "Origins.WrongPayment",
         "{paid:fnt} were attached, and {least:fnt} are asked for at least (nothing while there are no reviewers)",
         "foram enviados {paid:fnt}, e pedem-se ao menos {least:fnt} (nada enquanto não há revisores)",
+    ),
+    told(
+        "Reviews.WrongPayment",
+        "{paid:fnt} were attached, and {asked:fnt} are asked for",
+        "foram enviados {paid:fnt}, e pedem-se {asked:fnt}",
     ),
     told(
         "WrongPhase",
@@ -1122,6 +1214,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "Workers.WrongStatus",
         "{worker} is {status:worker_status}, in which this cannot be done",
         "{worker} está {status:worker_status}, e assim isto não pode ser feito",
+    ),
+    told(
+        "WrongTerms",
+        "version {version} of the terms is not the latest that was in force at {time:time}",
+        "a versão {version} dos termos não é a última em vigor em {time:time}",
     ),
     told(
         "WrongVote",
