@@ -73,6 +73,8 @@ contract Models is IModels {
     mapping(uint32 model => mapping(uint32 version => uint256[2])) private _lineages;
     mapping(uint32 model => mapping(uint32 version => Terms)) private _terms;
     mapping(uint32 model => mapping(uint32 version => uint64)) private _since;
+    /// @dev The version of a parent's terms at which its own lineage was taken, once for good.
+    mapping(uint32 model => mapping(uint32 parent => uint32 version)) private _resolved;
     mapping(uint32 datanet => uint32[] models) private _trainedOn;
 
     constructor(
@@ -323,7 +325,8 @@ contract Models is IModels {
         version = ++head.versions;
         // Each part is at most their sum of 1e6 and fits 24 bits.
         Packed memory packed = Packed(uint24(s.workerPpm), uint24(s.developerPpm), uint24(s.dataPpm), 0, 0, s.developer);
-        uint64[] memory flat = _lineage(id, version, terms.parents, packed, since);
+        // Version 0 has no parents.
+        uint64[] memory flat = _lineage(id, _terms[id][version - 1].parents, terms.parents, packed, since);
         head.since = since;
         head.developer = s.developer;
         _splits[id][version] = packed;
@@ -331,7 +334,7 @@ contract Models is IModels {
         _since[id][version] = since;
         // From storage: what the views read, and no second encoder.
         emit TermsSet(id, version, since, _termsAt(id, version));
-        if (flat.length != 0) emit LineageSet(id, version, flat);
+        _storeLineage(id, version, flat);
     }
 
     /// @dev A policy never changes, so what holds when terms are set holds as long as they do.
@@ -358,55 +361,66 @@ contract Models is IModels {
         require(price >= floor, PriceBelowFloor(net, floor, price));
     }
 
-    /// @dev Resolves the parents' own lineages at `since` for good, so that what a parent does later cannot make this one
-    /// longer, and a payout follows no tree. Parents have smaller ids: no model can be its own ancestor.
-    function _lineage(uint32 id, uint32 version, uint64[] calldata parents, Packed memory packed, uint64 since)
+    /// @dev Resolves each parent's own lineage when it is first named, for good: what a parent does later can neither make
+    /// this one longer nor keep it from setting terms, and a payout follows no tree. Parents have smaller ids, so no model
+    /// can be its own ancestor.
+    function _lineage(uint32 id, uint64[] memory before, uint64[] calldata parents, Packed memory packed, uint64 since)
         private
         returns (uint64[] memory flat)
     {
         require(parents.length <= MAX_ANCESTORS, LineageTooLarge(1, parents.length));
-        uint64[] memory before = _terms[id][version - 1].parents; // version 0 has none
+        flat = new uint64[](MAX_ANCESTORS);
         uint256 kept;
         uint256 sum;
-        uint32 previous;
-        flat = new uint64[](MAX_ANCESTORS);
         for (uint256 i; i < parents.length; ++i) {
-            uint32 parent = uint32(parents[i] >> 32);
-            uint32 royalty = uint32(parents[i]);
-            require(
-                parent > previous && parent < id && _developerAt(parent, since) != address(0), InvalidParent(id, parent)
-            );
-            uint32 least;
-            if (kept < before.length && uint32(before[kept] >> 32) == parent) least = uint32(before[kept++]);
-            else least = _terms[parent][_versionAt(parent, since)].minRoyaltyPpm;
-            require(royalty >= least, RoyaltyTooLow(parent, royalty, least));
-            sum += royalty;
-            _flatten(flat, packed, parent, royalty, since);
-            previous = parent;
+            uint64 named = parents[i];
+            _checkParent(id, uint32(named >> 32), i == 0 ? 0 : uint32(parents[i - 1] >> 32), since);
+            uint32 least = kept < before.length && before[kept] >> 32 == named >> 32
+                ? uint32(before[kept++])
+                : _name(id, uint32(named >> 32), since);
+            require(uint32(named) >= least, RoyaltyTooLow(uint32(named >> 32), uint32(named), least));
+            sum += uint32(named);
+            _flatten(flat, packed, id, uint32(named >> 32), uint32(named));
         }
         // Both lists ascend, so a parent left out stays the next to be kept.
         if (kept != before.length) revert RoyaltyTooLow(uint32(before[kept] >> 32), 0, uint32(before[kept]));
         require(sum <= packed.developerPpm, RoyaltiesExceed(sum, packed.developerPpm));
-
         uint256 count = packed.ancestors;
-        uint256[2] memory words;
-        for (uint256 i; i < count; ++i) {
-            words[i / 4] |= uint256(flat[i]) << 64 * (i % 4);
-        }
-        if (words[0] != 0) _lineages[id][version][0] = words[0];
-        if (words[1] != 0) _lineages[id][version][1] = words[1];
         assembly ("memory-safe") {
             mstore(flat, count) // never more than it was made for: _flatten checks
         }
     }
 
+    function _checkParent(uint32 id, uint32 parent, uint32 previous, uint64 since) private view {
+        require(
+            parent > previous && parent < id && _developerAt(parent, since) != address(0), InvalidParent(id, parent)
+        );
+    }
+
+    function _storeLineage(uint32 id, uint32 version, uint64[] memory flat) private {
+        uint256[2] memory words;
+        for (uint256 i; i < flat.length; ++i) {
+            words[i / 4] |= uint256(flat[i]) << 64 * (i % 4);
+        }
+        if (words[0] != 0) _lineages[id][version][0] = words[0];
+        if (words[1] != 0) _lineages[id][version][1] = words[1];
+        if (flat.length != 0) emit LineageSet(id, version, flat);
+    }
+
+    /// @dev Notes the parent's terms of the day, and tells the least royalty they ask for.
+    function _name(uint32 id, uint32 parent, uint64 since) private returns (uint32) {
+        uint32 version = _versionAt(parent, since);
+        _resolved[id][parent] = version;
+        return _terms[parent][version].minRoyaltyPpm;
+    }
+
     /// @dev Appends a parent and its ancestors. Each ancestor's part of the royalty is rounded down, in favour of the
     /// parent, who takes the rest: together they are the royalty, to the ppm.
-    function _flatten(uint64[] memory flat, Packed memory packed, uint32 parent, uint256 royalty, uint64 since)
+    function _flatten(uint64[] memory flat, Packed memory packed, uint32 id, uint32 parent, uint256 royalty)
         private
         view
     {
-        uint32 version = _versionAt(parent, since);
+        uint32 version = _resolved[id][parent];
         Packed memory above = _splits[parent][version];
         if (above.generations >= packed.generations) packed.generations = above.generations + 1;
         require(packed.generations <= MAX_GENERATIONS, LineageTooLarge(packed.generations, packed.ancestors));
@@ -621,21 +635,5 @@ contract Models is IModels {
     function _record(uint32 id) private view returns (Record storage record) {
         record = _records[id];
         require(record.owner != address(0), UnknownModel(id));
-    }
-
-    // ---------------------------------------------------------------- until Settlement reads payouts
-
-    /// @inheritdoc IModels
-    function splits(uint32 id) external view returns (Splits memory) {
-        return _unpack(id, _versionAt(id, uint64(block.timestamp)));
-    }
-
-    /// @inheritdoc IModels
-    function splitsAt(uint32 id, uint64 timestamp) external view returns (Splits memory) {
-        return _unpack(id, _versionAt(id, timestamp));
-    }
-
-    function _unpack(uint32 id, uint32 version) private view returns (Splits memory) {
-        return _terms[id][version].splits;
     }
 }

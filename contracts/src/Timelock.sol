@@ -93,10 +93,10 @@ contract Timelock is ITimelock, TimelockController {
         }
     }
 
-    /// @notice Changes the delay of later operations; by this contract.
+    /// @notice Changes the delay of later operations, within bounds; by this contract.
     function updateDelay(uint256 newDelay) public override {
-        require(newDelay >= leastDelay && newDelay <= MOST_DELAY, DelayOutOfRange(newDelay, leastDelay, MOST_DELAY));
         super.updateDelay(newDelay);
+        require(newDelay >= leastDelay && newDelay <= MOST_DELAY, DelayOutOfRange(newDelay, leastDelay, MOST_DELAY));
     }
 
     function _replacesGuardian(address target, bytes calldata data) private view returns (bool) {

@@ -72,9 +72,9 @@ contract FixtureTest is World {
         genesis(
             address(settlement),
             type(Settlement).creationCode,
-            abi.encode(network, datanets, models, challenges, treasury, 3, 60, 60, K)
+            abi.encode(network, datanets, models, challenges, demands, treasury, 3, 60, 60, K)
         );
-        genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement));
+        genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement, demands));
         domain = settlement.domainSeparator();
     }
 

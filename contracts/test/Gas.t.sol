@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
 import {IDatanets} from "../src/interfaces/IDatanets.sol";
+import {Batches} from "./lib/Batches.sol";
 import {Openings} from "./lib/Openings.sol";
 import {World} from "./lib/World.sol";
 
@@ -29,10 +30,12 @@ contract GasTest is World {
                 keccak256(abi.encode(i)), model, worker, uint128(134_000_000_000_000 + i), named(net), shares
             );
         }
-        ISettlement.Tab[] memory tabs = tabsOf(rows);
+        ISettlement.Tables memory tables = Batches.tables(rows);
+        ISettlement.Tab[] memory tabs = new ISettlement.Tab[](1);
+        tabs[0] = tabOf(PAYER_KEY, tables, rows);
         string memory name = string.concat("rows_", vm.toString(count), "_payees_", vm.toString(payees));
         vm.startPrank(gateway);
-        batch = settlement.settle(tabs);
+        batch = settlement.settle(tables, tabs);
         vm.snapshotGasLastCall("settle", name);
         vm.stopPrank();
     }
@@ -104,8 +107,8 @@ contract GasTest is World {
         }
         ISettlement.Row[] memory rows = new ISettlement.Row[](100);
         for (uint256 i; i < 100; ++i) {
+            story.fee = 0.1 ether;
             rows[i] = rowOf(story);
-            rows[i].fee = 0.1 ether;
         }
         uint64 batch = settle(rows);
         IChallenges.RowOpening memory row = openRow(batch, rows, 40);

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../src/interfaces/IDatanets.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
+import {Batches} from "./lib/Batches.sol";
 import {Refuser} from "./lib/Doubles.sol";
 import {Openings} from "./lib/Openings.sol";
 import {Test} from "./lib/Vm.sol";
@@ -39,6 +40,7 @@ contract Handler is World {
         people.push(developer);
         people.push(worker);
         people.push(challenger);
+        people.push(curator);
         for (uint256 i; i < 3; ++i) {
             people.push(vm.addr(payerKeys[i]));
         }
@@ -116,18 +118,21 @@ contract Handler is World {
         ISettlement.Tab[] memory tabs = new ISettlement.Tab[](1);
         IChallenges.AnswerReceipt[] memory receipts = new IChallenges.AnswerReceipt[](count);
         tabs[0].payer = vm.addr(key);
-        tabs[0].rows = new ISettlement.Row[](count);
+        ISettlement.Row[] memory rows = new ISettlement.Row[](count);
         tabs[0].total = settlement.spent(tabs[0].payer, to);
         for (uint256 i; i < count; ++i) {
             uint256 draw = uint256(keccak256(abi.encode(seed, i)));
             receipts[i] = lie(draw, tabs[0].payer, to);
-            tabs[0].rows[i] = rowFor(draw, receipts[i], uint128(bound(fee >> i, 0, 1 ether)));
-            tabs[0].total += tabs[0].rows[i].fee;
+            rows[i] = rowFor(draw, receipts[i], uint128(bound(fee >> i, 0, 1 ether)));
+            tabs[0].total += rows[i].fee;
         }
+        tabs[0].count = uint32(count);
+        ISettlement.Tables memory tables = Batches.tables(rows);
+        tabs[0].rows = Batches.pack(tables, rows);
         tabs[0].signature = sign(key, settlement.voucherDigest(tabs[0].payer, to, tabs[0].total, 0));
         vm.prank(to);
-        uint64 batch = settlement.settle(tabs);
-        pasts.push(Past(batch, tabs[0].payer, abi.encode(tabs[0].rows), abi.encode(receipts)));
+        uint64 batch = settlement.settle(tables, tabs);
+        pasts.push(Past(batch, tabs[0].payer, abi.encode(rows), abi.encode(receipts)));
     }
 
     function rowFor(uint256 draw, IChallenges.AnswerReceipt memory receipt, uint128 fee)
@@ -137,7 +142,7 @@ contract Handler is World {
     {
         uint256[] memory shares = new uint256[](3);
         for (uint256 j; j < 3; ++j) {
-            shares[j] = uint256(ids[draw >> 40 + 8 * j & 3]) << 32 | (draw >> 96 + 32 * j & 0x3ffff);
+            shares[j] = uint256(ids[((draw >> 40 & 3) + j) & 3]) << 32 | (draw >> 96 + 32 * j & 0x3ffff);
         }
         return ISettlement.Row(challenges.receiptId(receipt), model, worker, fee, named(net), shares);
     }

@@ -383,7 +383,7 @@ contract ModelsTest is ModelWorld {
     function testAPendingContributionWasNeverTrainedOn() public {
         vm.prank(curator);
         uint32 reviewed = datanets.create(
-            "net", IDatanets.Policy("CC-BY-4.0", 15, IDatanets.ReviewRule.Curator, 0, 0, new bytes2[](0))
+            "net", IDatanets.Policy("CC-BY-4.0", 15, IDatanets.ReviewRule.Curator, 0, 0, 0, 0, new bytes2[](0))
         );
         uint64 member = contribute(reviewed, worker, one("a"));
         vm.prank(curator);

@@ -128,7 +128,7 @@ contract ReviewsTest is Panels {
         vm.assertEq(reviews.slash(pool[0], 1), 0);
         vm.assertEq(reviews.slash(eva, 1), 0);
         vm.stopPrank();
-        vm.assertEq(reviews.balanceOf(treasury), STAKE);
+        vm.assertEq(reviews.claimable(treasury), STAKE);
         reviews.claimFor(treasury);
         vm.assertEq(treasury.balance, STAKE);
         vm.expectRevert(IReviews.NothingToDo.selector);
@@ -187,7 +187,7 @@ contract ReviewsTest is Panels {
         vm.prank(eva);
         vm.expectRevert(wrongStage(id, IReviews.Stage.Decided));
         reviews.fund{value: 1}(id);
-        vm.assertEq(reviews.balanceOf(pool[0]), STAKE);
+        vm.assertEq(reviews.claimable(pool[0]), STAKE);
     }
 
     function testSeatNeedsTheBlockAfterTheSeed() public {
@@ -240,7 +240,7 @@ contract ReviewsTest is Panels {
         vm.assertTrue(final_ && approved);
         vm.assertEq(consumer.lastCase(), id);
         vm.assertTrue(consumer.lastApproved());
-        vm.assertEq(reviews.balanceOf(treasury), 1 ether); // nobody earned it
+        vm.assertEq(reviews.claimable(treasury), 1 ether); // nobody earned it
         vm.prank(governance);
         vm.expectRevert(wrongStage(id, IReviews.Stage.Final));
         reviews.decide(id, false);
@@ -461,14 +461,14 @@ contract ReviewsTest is Panels {
         uint256 paid;
         uint256 stakes;
         for (uint256 i; i < 3; ++i) {
-            paid += reviews.balanceOf(pool[i]);
+            paid += reviews.claimable(pool[i]);
             stakes += stakeOf(pool[i]);
             vm.assertEq(uint256(reviews.reviewerOf(pool[i]).seats), 0);
         }
         vm.assertEq(paid, 9 ether - left);
         vm.assertEq(reviews.seatFee(), 0.05 ether);
         vm.assertEq(stakes, 3 * STAKE - 6 * 0.05 ether); // two silent seats, three times
-        vm.assertEq(reviews.balanceOf(treasury), 6 * 0.05 ether);
+        vm.assertEq(reviews.claimable(treasury), 6 * 0.05 ether);
     }
 
     /// @dev Otherwise whoever asks for nothing could bleed the reviewers.
@@ -510,8 +510,8 @@ contract ReviewsTest is Panels {
         reviews.finish(id);
         vm.assertEq(uint256(reviews.reviewerOf(pool[0]).seats), 0);
         expectStage(id, IReviews.Stage.Final);
-        vm.assertEq(reviews.balanceOf(pool[0]), 3);
-        vm.assertEq(reviews.balanceOf(treasury), 1); // what did not divide
+        vm.assertEq(reviews.claimable(pool[0]), 3);
+        vm.assertEq(reviews.claimable(treasury), 1); // what did not divide
         vm.assertEq(consumer.decisions(), 1);
         vm.expectRevert(wrongStage(id, IReviews.Stage.Final));
         reviews.finish(id);
@@ -567,11 +567,11 @@ contract ReviewsTest is Panels {
         vm.assertEq(stakeOf(first[2]), STAKE);
         vm.assertEq(reviews.reviewerCount(), 12);
         for (uint256 i; i < 7; ++i) {
-            vm.assertEq(reviews.balanceOf(second[i]), 0.05 ether);
+            vm.assertEq(reviews.claimable(second[i]), 0.05 ether);
             vm.assertEq(uint256(reviews.reviewerOf(second[i]).seats), 0);
         }
-        vm.assertEq(reviews.balanceOf(eva), 0.35 ether + (4 ether - 0.35 ether) / 2);
-        vm.assertEq(reviews.balanceOf(treasury), (4 ether - 0.35 ether) / 2);
+        vm.assertEq(reviews.claimable(eva), 0.35 ether + (4 ether - 0.35 ether) / 2);
+        vm.assertEq(reviews.claimable(treasury), (4 ether - 0.35 ether) / 2);
         vm.assertEq(uint256(reviews.reviewerOf(first[0]).seats), 0);
         reviews.claimFor(eva);
         vm.assertEq(eva.balance, 2.175 ether);
@@ -592,15 +592,15 @@ contract ReviewsTest is Panels {
         address[] memory second = seat(id);
         vote(id, 4, 1); // two silent
         vm.assertEq(consumer.decisions(), 1);
-        vm.assertEq(reviews.balanceOf(eva), 0);
+        vm.assertEq(reviews.claimable(eva), 0);
         for (uint256 i; i < 3; ++i) {
             vm.assertEq(stakeOf(first[i]), STAKE);
         }
         for (uint256 i; i < 7; ++i) {
-            vm.assertEq(reviews.balanceOf(second[i]), i < 5 ? 0.05 ether : 0);
+            vm.assertEq(reviews.claimable(second[i]), i < 5 ? 0.05 ether : 0);
             vm.assertEq(stakeOf(second[i]), i < 5 ? STAKE : STAKE - 0.05 ether);
         }
-        vm.assertEq(reviews.balanceOf(treasury), 4 * 0.05 ether);
+        vm.assertEq(reviews.claimable(treasury), 4 * 0.05 ether);
         expectStage(id, IReviews.Stage.Final);
     }
 
@@ -611,13 +611,13 @@ contract ReviewsTest is Panels {
         reviews.slash(first[0], STAKE);
         reviews.slash(first[1], STAKE - 70);
         vm.stopPrank();
-        uint256 before = reviews.balanceOf(treasury);
+        uint256 before = reviews.claimable(treasury);
         appeal(id, eva);
         address[] memory second = seat(id);
         vote(id, 0, 7);
-        vm.assertEq(reviews.balanceOf(second[6]), 10);
-        vm.assertEq(reviews.balanceOf(eva), 0.35 ether);
-        vm.assertEq(reviews.balanceOf(treasury), before);
+        vm.assertEq(reviews.claimable(second[6]), 10);
+        vm.assertEq(reviews.claimable(eva), 0.35 ether);
+        vm.assertEq(reviews.claimable(treasury), before);
     }
 
     function testAppealWithoutPanelWaitsForTheGovernance() public {
@@ -646,7 +646,7 @@ contract ReviewsTest is Panels {
                 reviews.decide(id, i == 0);
             }
             // The governance slashes nobody, and the deposit returns whatever it decides.
-            vm.assertEq(reviews.balanceOf(eva), (i + 1) * 0.35 ether);
+            vm.assertEq(reviews.claimable(eva), (i + 1) * 0.35 ether);
             vm.assertEq(consumer.decisions(), i == 1 ? decisions + 1 : decisions);
             (bool isFinal, bool approved) = reviews.outcome(id);
             vm.assertTrue(isFinal);

@@ -7,6 +7,8 @@ import {IDatanets} from "../src/interfaces/IDatanets.sol";
 import {IModels} from "../src/interfaces/IModels.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
 import {Bomb, Burner, Reenterer, Refuser, Wallet} from "./lib/Doubles.sol";
+import {Batches} from "./lib/Batches.sol";
+import {Openings} from "./lib/Openings.sol";
 import {World} from "./lib/World.sol";
 
 contract SettlementTest is World {
@@ -34,10 +36,38 @@ contract SettlementTest is World {
         rows[0] = a;
     }
 
-    function settleReverts(ISettlement.Tab[] memory tabs, bytes memory reason) private {
+    function settleReverts(ISettlement.Row[] memory rows, bytes memory reason) private {
+        settleReverts(Batches.tables(rows), tabsOf(rows), reason);
+    }
+
+    function settleReverts(ISettlement.Tables memory tables, ISettlement.Tab[] memory tabs, bytes memory reason)
+        private
+    {
         vm.prank(gateway);
         vm.expectRevert(reason);
-        settlement.settle(tabs);
+        settlement.settle(tables, tabs);
+    }
+
+    function settleReverts(ISettlement.Tab[] memory tabs, bytes memory reason) private {
+        settleReverts(tablesOf(), tabs, reason);
+    }
+
+    /// @dev Those of `row`.
+    function tablesOf() private view returns (ISettlement.Tables memory) {
+        return Batches.tables(rowsOf(row(1, 0, 0)));
+    }
+
+    function send(ISettlement.Tab[] memory tabs) private returns (uint64) {
+        ISettlement.Tables memory shared = tablesOf();
+        vm.prank(gateway);
+        return settlement.settle(shared, tabs);
+    }
+
+    function sendReverts(bytes4 reason, ISettlement.Tab[] memory tabs) private {
+        ISettlement.Tables memory shared = tablesOf();
+        vm.prank(gateway);
+        vm.expectPartialRevert(reason);
+        settlement.settle(shared, tabs);
     }
 
     function push(uint64 batch, address payee) private {
@@ -49,17 +79,17 @@ contract SettlementTest is World {
     function testParametersOutOfRange() public {
         bytes4 invalid = ISettlement.InvalidParameter.selector;
         vm.expectRevert(invalid);
-        new Settlement(NETWORK, datanets, models, address(1), address(0), 3, 60, 60, 2);
+        new Settlement(NETWORK, datanets, models, address(1), address(2), address(0), 3, 60, 60, 2);
         vm.expectRevert(invalid);
-        new Settlement(NETWORK, datanets, models, address(1), treasury, 3, 60, 60, 0);
+        new Settlement(NETWORK, datanets, models, address(1), address(2), treasury, 3, 60, 60, 0);
         vm.expectRevert(invalid);
-        new Settlement(NETWORK, datanets, models, address(1), treasury, 3, 60, 60, 101);
+        new Settlement(NETWORK, datanets, models, address(1), address(2), treasury, 3, 60, 60, 101);
         vm.expectRevert(invalid);
-        new Settlement(NETWORK, datanets, models, address(1), treasury, 0, 60, 60, 2);
+        new Settlement(NETWORK, datanets, models, address(1), address(2), treasury, 0, 60, 60, 2);
         vm.expectRevert(invalid);
-        new Settlement(NETWORK, datanets, models, address(1), treasury, 3, 1 << 40, 60, 2);
+        new Settlement(NETWORK, datanets, models, address(1), address(2), treasury, 3, 1 << 40, 60, 2);
         vm.expectRevert(invalid);
-        new Settlement(NETWORK, datanets, models, address(1), treasury, 3, 60, 1 << 40, 2);
+        new Settlement(NETWORK, datanets, models, address(1), address(2), treasury, 3, 60, 1 << 40, 2);
     }
 
     function testDomain() public view {
@@ -165,36 +195,32 @@ contract SettlementTest is World {
 
     function testVoucherNamesItsGateway() public {
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
+        ISettlement.Tables memory shared = tablesOf();
         vm.expectPartialRevert(ISettlement.VoucherInvalid.selector);
-        settlement.settle(tabs);
+        settlement.settle(shared, tabs);
     }
 
     function testVoucherOfAnotherNetworkIsRefused() public {
         Settlement other = new Settlement(
-            keccak256("another network"), datanets, models, address(challenges), treasury, 3, 60, 60, K
+            keccak256("another network"), datanets, models, address(challenges), address(demands), treasury, 3, 60, 60, K
         );
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
         tabs[0].signature = sign(PAYER_KEY, other.voucherDigest(payer, gateway, tabs[0].total, 1));
-        vm.prank(gateway);
-        vm.expectPartialRevert(ISettlement.VoucherInvalid.selector);
-        settlement.settle(tabs);
+        sendReverts(ISettlement.VoucherInvalid.selector, tabs);
 
         // Same address, same chain id, another network id: only the salt differs.
         tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
         genesis(
             address(settlement),
             type(Settlement).creationCode,
-            abi.encode(keccak256("a fork"), datanets, models, challenges, treasury, 3, 60, 60, K)
+            abi.encode(keccak256("a fork"), datanets, models, challenges, demands, treasury, 3, 60, 60, K)
         );
-        vm.prank(gateway);
-        vm.expectPartialRevert(ISettlement.VoucherInvalid.selector);
-        settlement.settle(tabs);
+        sendReverts(ISettlement.VoucherInvalid.selector, tabs);
     }
 
     function testVoucherCannotBeSpentTwice() public {
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
-        vm.prank(gateway);
-        settlement.settle(tabs);
+        send(tabs);
         settleReverts(tabs, abi.encodeWithSelector(ISettlement.DebitMismatch.selector, payer, 0, 1 ether));
         settle(row(1 ether, 0, 0));
         settleReverts(
@@ -221,8 +247,7 @@ contract SettlementTest is World {
         vm.prank(payer);
         settlement.setLimit(gateway, key, 3 ether);
         ISettlement.Tab[] memory tabs = keyed(0x5E55, 2 ether);
-        vm.prank(gateway);
-        settlement.settle(tabs);
+        send(tabs);
         // The cap is cumulative.
         settleReverts(
             keyed(0x5E55, 2 ether),
@@ -232,8 +257,7 @@ contract SettlementTest is World {
         vm.prank(payer);
         settlement.setLimit(gateway, key, 4 ether);
         tabs = keyed(0x5E55, 2 ether);
-        vm.prank(gateway);
-        settlement.settle(tabs);
+        send(tabs);
     }
 
     function testRevokedKeySignsUntilTheNoticeEnds() public {
@@ -244,8 +268,7 @@ contract SettlementTest is World {
         settlement.setLimit(gateway, key, 0);
         vm.assertEq(settlement.limitOf(payer, gateway, key).cap, 10 ether);
         ISettlement.Tab[] memory tabs = keyed(0x5E55, 1 ether);
-        vm.prank(gateway);
-        settlement.settle(tabs);
+        send(tabs);
 
         skip(1, NOTICE);
         vm.assertEq(settlement.limitOf(payer, gateway, key).cap, 0);
@@ -268,18 +291,17 @@ contract SettlementTest is World {
         vm.deal(address(this), 1 ether);
         settlement.depositFor{value: 1 ether}(address(wallet));
         ISettlement.Tab[] memory tabs = new ISettlement.Tab[](1);
-        tabs[0] = ISettlement.Tab(address(wallet), 1 ether, 7, "", rowsOf(row(1 ether, 0, 0)));
+        tabs[0] = ISettlement.Tab(
+            address(wallet), 1 ether, 7, 1, "", Batches.pack(tablesOf(), rowsOf(row(1 ether, 0, 0)))
+        );
         tabs[0].signature = sign(0xC0DE, settlement.voucherDigest(address(wallet), gateway, 1 ether, 7));
-        vm.prank(gateway);
-        settlement.settle(tabs);
+        send(tabs);
         vm.assertEq(settlement.depositOf(address(wallet)), 0);
 
         tabs[0].total = 2 ether;
         tabs[0].signature = sign(0xC0DE, settlement.voucherDigest(address(wallet), gateway, 2 ether, 7));
         wallet.revoke();
-        vm.prank(gateway);
-        vm.expectPartialRevert(ISettlement.VoucherInvalid.selector);
-        settlement.settle(tabs);
+        sendReverts(ISettlement.VoucherInvalid.selector, tabs);
     }
 
     // ---------------------------------------------------------------- what a row pays
@@ -331,11 +353,12 @@ contract SettlementTest is World {
         ISettlement.Row[] memory rows = new ISettlement.Row[](3);
         (rows[0], rows[1], rows[2]) = (row(1 ether, 1e6, 0), row(2 ether, 0, 1e6), row(3 ether, 0, 0));
         rows[1].model = simple;
+        ISettlement.Tables memory shared = Batches.tables(rows);
         ISettlement.Tab[] memory tabs = new ISettlement.Tab[](2);
-        tabs[0] = tabOf(PAYER_KEY, rows);
-        tabs[1] = tabOf(otherKey, rowsOf(row(5 ether, 0, 1e6)));
+        tabs[0] = tabOf(PAYER_KEY, shared, rows);
+        tabs[1] = tabOf(otherKey, shared, rowsOf(row(5 ether, 0, 1e6)));
         vm.prank(gateway);
-        uint64 batch = settlement.settle(tabs);
+        uint64 batch = settlement.settle(shared, tabs);
         vm.assertEq(settlement.batch(batch).rows, 4);
         vm.assertEq(settlement.pendingOf(batch, ana), 0.6 ether);
         vm.assertEq(settlement.pendingOf(batch, bia), 3 ether);
@@ -346,24 +369,23 @@ contract SettlementTest is World {
     function testSharesMustBeMembers() public {
         ISettlement.Row memory bad = row(1 ether, 1, 1);
         bad.shares[1] = uint256(99) << 32 | 1;
-        settleReverts(tabsOf(rowsOf(bad)), abi.encodeWithSelector(IDatanets.NotMember.selector, 99));
+        settleReverts(rowsOf(bad), abi.encodeWithSelector(ISettlement.NotMember.selector, 0, 99));
         // A later contribution is no member of the earlier version.
         ISettlement.Row memory stale = row(1 ether, 1, 1);
         uint64 third = contribute(address(0xC1A), "a later text");
         stale.shares[1] = uint256(third) << 32 | 1;
-        settleReverts(tabsOf(rowsOf(stale)), abi.encodeWithSelector(IDatanets.NotMember.selector, third));
+        settleReverts(rowsOf(stale), abi.encodeWithSelector(ISettlement.NotMember.selector, 0, third));
         // No versions, no members.
         ISettlement.Row memory none = row(1 ether, 1, 1);
         none.versions = new uint64[](0);
-        settleReverts(tabsOf(rowsOf(none)), abi.encodeWithSelector(IDatanets.NotMember.selector, first));
+        settleReverts(rowsOf(none), abi.encodeWithSelector(ISettlement.NotMember.selector, 0, first));
     }
 
     function testWithdrawnContributionStillSettlesForItsVersions() public {
         ISettlement.Row memory before = row(1 ether, 1e6, 0);
         vm.prank(ana);
         datanets.withdraw(first);
-        settleReverts(
-            tabsOf(rowsOf(row(1 ether, 1e6, 0))), abi.encodeWithSelector(IDatanets.NotMember.selector, first)
+        settleReverts(rowsOf(row(1 ether, 1e6, 0)), abi.encodeWithSelector(ISettlement.NotMember.selector, 0, first)
         );
         uint64 batch = settle(before);
         vm.assertEq(settlement.pendingOf(batch, ana), 0.6 ether);
@@ -372,63 +394,74 @@ contract SettlementTest is World {
     function testVersionsMustExist() public {
         ISettlement.Row memory bad = row(1 ether, 1, 1);
         bad.versions[0] += 1;
-        settleReverts(
-            tabsOf(rowsOf(bad)), abi.encodeWithSelector(IDatanets.UnknownVersion.selector, net, uint32(3), uint32(2))
+        settleReverts(rowsOf(bad), abi.encodeWithSelector(ISettlement.UnknownVersion.selector, net, uint32(3), uint32(2))
         );
     }
 
     function testMalformedRows() public {
+        bytes memory invalid = abi.encodeWithSelector(ISettlement.InvalidRow.selector, 0);
         ISettlement.Row memory bad = row(1 ether, 1, 1);
         bad.worker = address(0);
-        settleReverts(tabsOf(rowsOf(bad)), abi.encodeWithSelector(ISettlement.InvalidRow.selector, 0));
-        bad = row(1 ether, 1, 1);
-        bad.shares[0] |= 1 << 96;
-        settleReverts(tabsOf(rowsOf(bad)), abi.encodeWithSelector(ISettlement.InvalidRow.selector, 0));
+        settleReverts(rowsOf(bad), abi.encodeWithSelector(ISettlement.InvalidTable.selector, 0));
         bad = row(1 ether, 1, 1);
         bad.shares = new uint256[](17);
-        settleReverts(tabsOf(rowsOf(bad)), abi.encodeWithSelector(ISettlement.InvalidRow.selector, 0));
+        settleReverts(rowsOf(bad), invalid);
         bad = row(1 ether, 1, 1);
         bad.versions = new uint64[](17);
-        settleReverts(tabsOf(rowsOf(bad)), abi.encodeWithSelector(ISettlement.InvalidRow.selector, 0));
+        settleReverts(rowsOf(bad), invalid);
+        bad = row(1 ether, 1, 1);
+        bad.shares[1] = bad.shares[0];
+        settleReverts(rowsOf(bad), invalid);
         settleReverts(
-            tabsOf(rowsOf(row(1 ether, 600_000, 400_001))),
+            rowsOf(row(1 ether, 600_000, 400_001)),
             abi.encodeWithSelector(ISettlement.SharesExceed.selector, 0, 1_000_001)
         );
         bad = row(1 ether, 1, 1);
         bad.model = 9;
-        settleReverts(tabsOf(rowsOf(bad)), abi.encodeWithSelector(IModels.UnknownModel.selector, 9));
+        settleReverts(rowsOf(bad), abi.encodeWithSelector(IModels.UnknownModel.selector, 9));
         bad.model = 0;
-        settleReverts(tabsOf(rowsOf(bad)), abi.encodeWithSelector(IModels.UnknownModel.selector, 0));
+        settleReverts(rowsOf(bad), abi.encodeWithSelector(IModels.UnknownModel.selector, 0));
     }
 
-    /// @dev Bits above the 64th of a version would enter the row's leaf: no such row may be settled.
-    function testDirtyVersionWords() public {
-        ISettlement.Row memory clean = row(1 ether, 0, 0);
-        clean.shares = new uint256[](0);
-        ISettlement.Tab[] memory tabs = tabsOf(rowsOf(clean));
-        bytes memory data = abi.encodeCall(settlement.settle, (tabs));
-        bytes32 word = bytes32(uint256(clean.versions[0]));
-        uint256 found;
-        for (uint256 i = 4; i < data.length; i += 32) {
-            bytes32 here;
-            assembly ("memory-safe") {
-                here := mload(add(add(data, 32), i))
-            }
-            if (here != word) continue;
-            ++found;
-            data[i + 23] = 0x01; // bit 64
+    /// @dev Packed rows that do not fit their tables, or do not end where their tab ends: offsets of docs/spec/settlement.md.
+    function testMalformedBytes() public {
+        bytes memory invalid = abi.encodeWithSelector(ISettlement.InvalidRow.selector, 0);
+        uint8[5] memory places = [49, 51, 55, 57, 62]; // model, worker, version, first and second source
+        for (uint256 i; i < places.length; ++i) {
+            ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 1, 1)));
+            tabs[0].rows[places[i]] = 0x02;
+            settleReverts(tabs, invalid);
+            tabs[0].rows[places[i]] = 0x00;
+            tabs[0].rows[places[i] - 1] = 0x01;
+            settleReverts(tabs, invalid);
         }
-        vm.assertEq(found, 1);
-        vm.prank(gateway);
-        (bool ok,) = address(settlement).call(data);
-        vm.assertFalse(ok);
+        ISettlement.Tab[] memory cut = tabsOf(rowsOf(row(1 ether, 1, 1)));
+        bytes memory whole = cut[0].rows;
+        vm.assertEq(whole.length, 54 + 2 + 2 * 5);
+        cut[0].rows = Openings.slice(whole, 0, whole.length - 1);
+        settleReverts(cut, invalid);
+        cut[0].rows = bytes.concat(whole, hex"00");
+        settleReverts(cut, abi.encodeWithSelector(ISettlement.InvalidRow.selector, 1));
+        (cut[0].rows, cut[0].count) = (whole, 2);
+        settleReverts(cut, abi.encodeWithSelector(ISettlement.InvalidRow.selector, 1));
+        cut[0].count = 1;
+        send(cut);
+    }
+
+    function testTablesAreInOrder() public {
+        ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 1, 1)));
+        ISettlement.Tables memory shared = tablesOf();
+        (shared.sources[0], shared.sources[1]) = (shared.sources[1], shared.sources[0]);
+        settleReverts(shared, tabs, abi.encodeWithSelector(ISettlement.InvalidTable.selector, 1));
+        shared.sources[0] = shared.sources[1];
+        settleReverts(shared, tabs, abi.encodeWithSelector(ISettlement.InvalidTable.selector, 1));
     }
 
     function testEmptyBatches() public {
         bytes memory nothing = abi.encodeWithSelector(ISettlement.NothingToDo.selector);
         settleReverts(new ISettlement.Tab[](0), nothing);
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
-        tabs[0].rows = new ISettlement.Row[](0);
+        (tabs[0].rows, tabs[0].count) = ("", 0);
         settleReverts(tabs, nothing);
     }
 
@@ -468,13 +501,11 @@ contract SettlementTest is World {
 
     function testBondMustCoverPenaltyAndShortfall() public {
         // 100 ether of bond cover (1 + K) * 33.3.. ether of fees.
-        settleReverts(
-            tabsOf(rowsOf(row(34 ether, 0, 0))),
+        settleReverts(rowsOf(row(34 ether, 0, 0)),
             abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
         );
         settle(row(33 ether, 0, 0));
-        settleReverts(
-            tabsOf(rowsOf(row(1 ether, 0, 0))),
+        settleReverts(rowsOf(row(1 ether, 0, 0)),
             abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
         );
     }
@@ -626,7 +657,7 @@ contract SettlementTest is World {
         uint64 batch = settle(row(10 ether, 1e6, 0));
         ISettlement.Judgement memory judgement;
         judgement.batch = batch;
-        vm.expectRevert(abi.encodeWithSelector(ISettlement.NotChallenges.selector, address(this)));
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.NotJudge.selector, address(this)));
         settlement.execute(judgement);
     }
 

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {ISeals} from "./ISeals.sol";
 import {ISettlement} from "./ISettlement.sol";
 
 /// @title IChallenges
 /// @notice Proofs that a settled row lies (docs/spec/settlement.md), each in one transaction. What a proof costs the
-/// submitter is carried out by Settlement. Honest receipts survive every one of them.
-interface IChallenges {
+/// submitter is carried out by Settlement. Honest receipts survive every one of them. That evidence does not appear at
+/// all takes two transactions, and a contract of its own: IDemands.
+///
+/// The reward of a challenge is for who found the fault, not for who copied the finding out of a mempool: it is paid to a
+/// challenger that had announced this very call in an earlier block (ISeals). An unannounced challenge does all the same,
+/// except that the whole penalty is burnt.
+interface IChallenges is ISeals {
     /// @notice A datanet's version that an answer was given from.
     struct DatanetVersion {
         uint32 datanet;
@@ -101,11 +107,23 @@ interface IChallenges {
         TextOpening text;
     }
 
-    /// @notice Which challenge succeeded.
+    /// @notice The whole evidence of a receipt.
+    /// @param runs Each `u32 start ‖ u32 end ‖ u64 contribution ‖ u32 document ‖ u32 matchStart ‖ u32 matchEnd ‖ u64 offset`
+    /// (36 bytes, big-endian), one after the other.
+    struct Evidence {
+        bytes runs;
+        bytes32 contextHash;
+        bytes32 influenceHash;
+    }
+
+    /// @notice Which challenge succeeded. Later kinds append to this list.
     enum ChallengeKind {
         NotThere,
         Earlier,
-        DoubleSettle
+        DoubleSettle,
+        Row, // bad arithmetic: the row or its fee does not follow from the receipt and the model's prices
+        Shares, // bad arithmetic: a share does not follow from the evidence
+        Withheld // demanded evidence did not appear
     }
 
     /// @notice What challenges have done to a row. `harmed` is the harm paid for so far.
@@ -115,9 +133,10 @@ interface IChallenges {
         bool reversed;
     }
 
-    /// @notice A challenge succeeded. `run` is 2^32-1 for a whole row. `harm` went to `harmed`, half of `penalty` to the
-    /// challenger, `burnt` to nobody, all from the submitter's bond (a double settlement's harm: from the row's
-    /// credits); `moved` was taken from the accused credits.
+    /// @notice A challenge succeeded. `run` is 2^32-1 where it concerns no single run. `harm` went to `harmed` (and the
+    /// curator's cut of it to the curator), `penalty - burnt` to the challenger, `burnt` to nobody, all from the
+    /// submitter's bond (where a row is reversed the harm is the fee, from the row's credits to the payer's deposit);
+    /// `moved` was taken from the accused credits.
     event Challenged(
         uint64 indexed batch,
         uint32 indexed row,
@@ -161,11 +180,23 @@ interface IChallenges {
     error NotNamed(uint64 contribution);
     /// @notice The two rows are one, or do not settle one request of this submitter.
     error DifferentRequests();
+    /// @notice The row follows from its receipt, and the fee from prices that were in force.
+    error RowFollows();
+    /// @notice Version `version` is not the latest of the model's terms that were in force at second `time`.
+    error WrongTerms(uint32 version, uint256 time);
+    /// @notice The terms changed too often around the receipt's time to judge its fee.
+    error TermsUndecided();
+    /// @notice The share of the contribution follows from the evidence.
+    error ShareFollows(uint64 contribution, uint256 ppm);
+    /// @notice The share of this contribution has been challenged.
+    error AlreadyJudged(uint64 batch, uint32 row, uint64 contribution);
+    /// @notice Only the contract of the demands may do this.
+    error NotDemands(address account);
 
     /// @notice The answer's byte at `position` of the run's match is not the source's byte, or there is no such byte. A
     /// run that is impossible by itself (empty, outside of the answer, outside of its match, a match below 32 bytes, a
-    /// contribution or document that the versions do not hold, a witness for nobody) needs no texts: both openings may
-    /// be empty. Harmed: the treasury.
+    /// contribution or document that the versions do not hold, a witness for nobody, evidence of more than MAX_RUNS runs)
+    /// needs no texts: both openings may be empty. Harmed: the treasury.
     function challengeNotThere(
         RowOpening calldata row,
         RunOpening calldata run,
@@ -194,6 +225,41 @@ interface IChallenges {
         RowOpening calldata second,
         AnswerReceipt calldata secondReceipt
     ) external;
+
+    /// @notice Bad arithmetic of a row: payer, gateway, request id, worker, model, fee, versions or shares are not those of
+    /// its receipt, the receipt's shares are out of order, or its fee is not
+    /// `ceil((inputTokens * priceIn + outputTokens * priceOut) / 1000)` under any terms of the model that were in force
+    /// within PRICE_GRACE of the time of the receipt (or of the batch, if that was earlier). The row is reversed. Harmed:
+    /// the payer, whose fee returns to the deposit.
+    /// @param termsVersion The version of the model's terms that was in force PRICE_GRACE after the receipt's time, or at
+    /// the batch's, whichever was earlier.
+    function challengeRow(RowOpening calldata row, AnswerReceipt calldata receipt, uint32 termsVersion) external;
+
+    /// @notice Bad arithmetic of a share: by the whole evidence, `contribution` has another share than the row gives it.
+    /// Too much: the excess goes to the treasury. Too little: harmed is the contribution's payee. Evidence whose runs
+    /// do not partition the answer gives nobody a share: the row is reversed.
+    function challengeShares(
+        RowOpening calldata row,
+        AnswerReceipt calldata receipt,
+        Evidence calldata evidence,
+        uint64 contribution
+    ) external;
+
+    /// @notice Reverses a row whose evidence was demanded in vain; called by `demands` alone.
+    /// @param rewarded Whether half of the penalty goes to `demander`, or all of it is burnt.
+    function reverseWithheld(RowOpening calldata row, address demander, bool rewarded) external;
+
+    /// @notice Most runs of a receipt's evidence.
+    function MAX_RUNS() external view returns (uint256);
+
+    /// @notice Seconds by which the time of a receipt and the time at which its request was priced may differ.
+    function PRICE_GRACE() external view returns (uint256);
+
+    /// @notice Whether the share of a contribution in a row has been challenged.
+    function shareChallenged(uint64 batch, uint32 row, uint64 contribution) external view returns (bool);
+
+    /// @notice The contract that keeps demands for withheld evidence, for good.
+    function demands() external view returns (address);
 
     /// @notice What challenges have done to a row.
     function rowState(uint64 batch, uint32 row) external view returns (RowState memory);

@@ -76,7 +76,8 @@ interface IModels {
     /// @param spanPpm Weight of the span channel in the data pool; with the next two it sums to 1,000,000.
     /// @param minRoyaltyPpm Least royalty, in ppm of the fee, that a child must grant when it first names this model.
     /// @param parents Each `model << 32 | royaltyPpm` (ppm of the fee), by ascending model, every one registered before
-    /// this model. Royalties sum to at most `developerPpm`. A later version keeps every parent, at no less.
+    /// this model. Royalties sum to at most `developerPpm`. A later version keeps every parent, at no less. A parent shares
+    /// its royalty with its own parents as its terms of the day say on which this model first names it.
     /// @param acceptableUse Content hash of the acceptable-use terms; zero for none.
     /// @param acceptableUseUri Where to read them.
     struct Terms {
@@ -378,10 +379,4 @@ interface IModels {
 
     /// @notice The contract whose evaluations and suspensions are obeyed.
     function modelReviews() external view returns (address);
-
-    /// @notice The splits in force. Goes as soon as Settlement reads `payouts`.
-    function splits(uint32 id) external view returns (Splits memory);
-
-    /// @notice The splits that were in force at `timestamp`. Goes as soon as Challenges reads `payoutsAt`.
-    function splitsAt(uint32 id, uint64 timestamp) external view returns (Splits memory);
 }

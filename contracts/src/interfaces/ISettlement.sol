@@ -12,13 +12,15 @@ import {IModels} from "./IModels.sol";
 interface ISettlement {
     // ---------------------------------------------------------------- what is settled
 
-    /// @notice One receipt in a batch.
+    /// @notice One receipt in a batch, as its leaf (tag 07) commits to it and as a challenge opens it. `settle` takes rows
+    /// in a shorter form, see `Tab`.
     /// @param receipt Id of the receipt: its EIP-712 digest.
-    /// @param model Model that answered; its splits at the time of the batch divide the fee.
+    /// @param model Model that answered; its payouts at the time of the batch divide the fee.
     /// @param worker Paid the worker's part.
     /// @param fee In wei.
     /// @param versions Each `datanet << 32 | version`; at most 16.
-    /// @param shares Each `contribution << 32 | ppm` of the data pool; at most 16, together at most 1,000,000.
+    /// @param shares Each `contribution << 32 | ppm` of the data pool; at most 16 distinct contributions, together at most
+    /// 1,000,000.
     struct Row {
         bytes32 receipt;
         uint32 model;
@@ -28,13 +30,29 @@ interface ISettlement {
         uint256[] shares;
     }
 
+    /// @notice What the rows of a batch name, each thing once: rows point into these lists.
+    /// @param sources Contributions, strictly increasing.
+    /// @param versions Each `datanet << 32 | version`.
+    /// @param models Models.
+    /// @param workers Workers.
+    struct Tables {
+        uint64[] sources;
+        uint64[] versions;
+        uint32[] models;
+        address[] workers;
+    }
+
     /// @notice One payer's rows under one cumulative voucher.
+    /// @param count Number of rows.
+    /// @param rows The rows, one after the other and packed, big-endian; indices are into `Tables`:
+    /// `receipt[32] ‖ u128 fee ‖ u16 model ‖ u16 worker ‖ u8 versions ‖ u8 shares ‖ (u16 version)* ‖ (u16 source ‖ u24 ppm)*`.
     struct Tab {
         address payer;
         uint128 total;
         uint64 nonce;
+        uint32 count;
         bytes signature;
-        Row[] rows;
+        bytes rows;
     }
 
     /// @notice A batch as kept. `exposure` is the part of the submitter's bond that it still locks.
@@ -56,20 +74,20 @@ interface ISettlement {
         uint64 since;
     }
 
-    /// @notice Takes `amount` from `from`'s pending credit.
+    /// @notice An amount taken from, or paid to, `account`.
     struct Move {
-        address from;
+        address account;
         uint256 amount;
     }
 
-    /// @notice What a proved challenge does to a batch. `moves` go to the treasury's pending credit or, where `refunded` is
-    /// not zero, back into that payer's deposit. `harm`, `reward` and `burnt` come out of the submitter's bond.
+    /// @notice What a proved challenge does to a batch. `moves` are taken from pending credits and go to the treasury's or,
+    /// where `refunded` is not zero, back into that payer's deposit. `harms` (paid to those who lost by the lie), `reward`
+    /// and `burnt` come out of the submitter's bond.
     struct Judgement {
         uint64 batch;
         Move[] moves;
         address refunded;
-        address harmed;
-        uint256 harm;
+        Move[] harms;
         address challenger;
         uint256 reward;
         uint256 burnt;
@@ -106,6 +124,8 @@ interface ISettlement {
     /// @notice A challenge took `moved` from a batch's credits and `taken` from its submitter's bond, of which `burnt` went
     /// to nobody. The challenge itself is an event of Challenges.
     event Judged(uint64 indexed batch, address indexed submitter, uint256 moved, uint256 taken, uint256 burnt);
+    /// @notice A demand keeps a batch's window open until after block `untilBlock` and not before second `untilTime`.
+    event Extended(uint64 indexed batch, uint256 untilBlock, uint256 untilTime);
     /// @notice A claimable amount was paid.
     event Claimed(address indexed payee, uint256 amount);
 
@@ -129,8 +149,17 @@ interface ISettlement {
     error VoucherInvalid(address payer, address signer, uint256 total, uint256 cap);
     /// @notice The voucher's debit is not the sum of the rows' fees.
     error DebitMismatch(address payer, uint256 debit, uint256 fees);
-    /// @notice A row names no worker, more than 16 versions or shares, or a malformed share.
+    /// @notice A row names something that is not in the tables, more than 16 versions or shares, a contribution twice, or
+    /// does not end where its tab says.
     error InvalidRow(uint256 row);
+    /// @notice Entry `index` of a table is out of order, or is no worker.
+    error InvalidTable(uint256 index);
+    /// @notice A row credits a contribution that is in none of its versions.
+    error NotMember(uint256 row, uint64 contribution);
+    /// @notice No such version of the datanet exists.
+    error UnknownVersion(uint32 datanet, uint32 version, uint32 latest);
+    /// @notice Another contract's parts of a whole sum to more than it.
+    error PartsExceed(uint256 ppm);
     /// @notice The shares of a row sum to more than 1,000,000.
     error SharesExceed(uint256 row, uint256 ppm);
     /// @notice No batch has this id.
@@ -142,8 +171,8 @@ interface ISettlement {
     /// @notice So little gas is left that a payee could fail for want of it.
     error GasTooLow(uint256 have, uint256 need);
 
-    /// @notice Only the contract of the challenges may do this.
-    error NotChallenges(address account);
+    /// @notice Only a contract that judges may do this.
+    error NotJudge(address account);
 
     // ---------------------------------------------------------------- payers
 
@@ -170,8 +199,13 @@ interface ISettlement {
 
     /// @notice Settles rows under their payers' vouchers to the caller. The bond pays what deposits do not cover and
     /// locks `(1 + penaltyMultiple) * fees` until the window is over. Every division rounds down, in favour of the
-    /// treasury, which takes the rest of each fee.
-    function settle(Tab[] calldata tabs) external returns (uint64 batch);
+    /// treasury, which takes the rest of each fee; except for a curator's cut, which is a part of a contribution's credit,
+    /// so that its rest is the contributor's.
+    ///
+    /// Per row: worker = fee * workerPpm / 1e6; each developer = fee * ppm / 1e6; pool = fee * dataPpm / 1e6; for each
+    /// share credit = pool * ppm / 1e6 and cut = credit * curatorPpm / 1e6, of which the datanet's curator gets cut and
+    /// the contribution's payee credit - cut; the treasury gets what is left of the fee.
+    function settle(Tables calldata tables, Tab[] calldata tabs) external returns (uint64 batch);
 
     // ---------------------------------------------------------------- payees
 
@@ -190,6 +224,10 @@ interface ISettlement {
     /// @notice Carries out a proved challenge; called by `challenges` alone, while the batch's window is open. Whatever it
     /// asks, no more is taken than the batch holds for its payees and locks of its submitter's bond.
     function execute(Judgement calldata judgement) external;
+
+    /// @notice Keeps a batch's open window open until after block `untilBlock` and not before second `untilTime`, each cut
+    /// to MAX_WINDOWS windows after the batch, and never shortens it. Called by `demands` alone.
+    function extend(uint64 batch, uint256 untilBlock, uint256 untilTime) external;
 
     // ---------------------------------------------------------------- views
 
@@ -223,6 +261,9 @@ interface ISettlement {
     /// @notice What a payee may claim.
     function claimable(address payee) external view returns (uint256);
 
+    /// @notice The end of a batch's window: after block `untilBlock`, and not before second `untilTime`.
+    function windowOf(uint64 batch) external view returns (uint256 untilBlock, uint256 untilTime);
+
     /// @notice Whether a batch can be paid and no longer be challenged.
     function windowOver(uint64 batch) external view returns (bool);
 
@@ -244,10 +285,16 @@ interface ISettlement {
     /// @notice The contract that judges challenges, for good.
     function challenges() external view returns (address);
 
+    /// @notice The contract that keeps demands for withheld evidence, for good.
+    function demands() external view returns (address);
+
+    /// @notice How many times as long as a window a batch may be kept open by demands.
+    function MAX_WINDOWS() external view returns (uint256);
+
     /// @notice Where contributions and their payees are read.
     function datanets() external view returns (IDatanets);
 
-    /// @notice Where splits are read.
+    /// @notice Where payouts are read.
     function models() external view returns (IModels);
 
     /// @notice Hash of the EIP-712 domain that receipts, countersignatures and vouchers are signed under.

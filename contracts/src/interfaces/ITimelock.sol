@@ -20,9 +20,9 @@ interface ITimelock {
     /// @notice Genesis must name a governor.
     error NoGovernor();
 
-    /// @notice Makes `guardian` the guardian; 0 leaves the seat empty. Called by the timelock itself alone: by a vote, after
+    /// @notice Makes `next` the guardian; 0 leaves the seat empty. Called by the timelock itself alone: by a vote, after
     /// the delay. An operation of this one call cannot be cancelled.
-    function setGuardian(address guardian) external;
+    function setGuardian(address next) external;
 
     /// @notice Who may cancel what waits; 0: nobody.
     function guardian() external view returns (address);

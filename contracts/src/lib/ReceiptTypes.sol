@@ -17,6 +17,9 @@ library ReceiptTypes {
     bytes32 internal constant COUNTERSIGNATURE_TYPEHASH =
         keccak256("Countersignature(bytes32 receipt,bytes32 answerRoot,uint128 fee,uint64 countersignedAt)");
 
+    /// @notice A share word has bits above the 96th.
+    error ShareInvalid(uint256 share);
+
     /// @notice Struct hash of a receipt.
     function hash(IChallenges.AnswerReceipt calldata r) internal pure returns (bytes32) {
         // In four parts, because the compiler cannot encode 23 values at once; all are static words.
@@ -40,40 +43,56 @@ library ReceiptTypes {
         return keccak256(abi.encodePacked(hex"1901", domain, structHash));
     }
 
-    /// @notice Leaf of a row in its batch (tag 07): keccak256(07 ‖ abi.encode(payer, row)). Written out, because the
-    /// compiler's encoder costs three times as much and keeps its memory, and a batch has many rows.
+    /// @notice Leaf of a row in its batch (tag 07): keccak256 of the head that `putHead` writes, then per version `u32 datanet ‖
+    /// u32 version`, then per share `u64 contribution ‖ u32 ppm` (docs/spec/settlement.md).
     function rowLeaf(address payer, ISettlement.Row calldata row) internal pure returns (bytes32 leaf) {
         uint64[] calldata versions = row.versions;
         uint256[] calldata shares = row.shares;
-        uint256 buffer;
         // Free memory is used and not reserved: nothing of it is needed after the hash.
-        assembly ("memory-safe") {
-            buffer := mload(0x40)
-            mstore8(buffer, 0x07)
-            mstore(add(buffer, 0x01), shr(96, shl(96, payer)))
-            mstore(add(buffer, 0x21), 0x40) // offset of the row
+        uint256 buffer = freeMemory();
+        uint256 counts = uint256(uint8(versions.length)) << 8 | uint8(shares.length);
+        uint256 head = uint256(row.fee) << 16 | counts;
+        uint256 out = putHead(buffer, payer, row.receipt, row.model, row.worker, head);
+        for (uint256 i; i < versions.length; ++i) {
+            out = put(out, uint256(versions[i]) << 192, 8);
         }
-        _put(buffer, 0x41, uint256(row.receipt));
-        _put(buffer, 0x61, row.model);
-        _put(buffer, 0x81, uint256(uint160(row.worker)));
-        _put(buffer, 0xa1, row.fee);
+        for (uint256 i; i < shares.length; ++i) {
+            // A word with more bits would be another opening of the same row.
+            require(shares[i] >> 96 == 0, ShareInvalid(shares[i]));
+            out = put(out, shares[i] << 160, 12);
+        }
         assembly ("memory-safe") {
-            let versionsSize := shl(5, versions.length)
-            let sharesSize := shl(5, shares.length)
-            mstore(add(buffer, 0xc1), 0xc0) // offset of the versions in the row
-            mstore(add(buffer, 0xe1), add(0xe0, versionsSize)) // offset of the shares in the row
-            mstore(add(buffer, 0x101), versions.length)
-            calldatacopy(add(buffer, 0x121), versions.offset, versionsSize)
-            let tail := add(add(buffer, 0x121), versionsSize)
-            mstore(tail, shares.length)
-            calldatacopy(add(tail, 0x20), shares.offset, sharesSize)
-            leaf := keccak256(buffer, add(add(0x141, versionsSize), sharesSize))
+            leaf := keccak256(buffer, sub(out, buffer))
         }
     }
 
-    function _put(uint256 buffer, uint256 offset, uint256 word) private pure {
+    /// @notice Writes `07 ‖ payer[20] ‖ receipt[32] ‖ u32 model ‖ worker[20] ‖ u128 fee ‖ u8 versions ‖ u8 shares` at `out` and
+    /// returns where it ends. `head` is `fee << 16 | versions << 8 | shares`. Each word that is written covers what follows
+    /// it with zeros, up to 31 bytes beyond the end.
+    function putHead(uint256 out, address payer, bytes32 receipt, uint256 model, address worker, uint256 head)
+        internal
+        pure
+        returns (uint256)
+    {
+        out = put(out, uint256(0x07) << 248 | uint256(uint160(payer)) << 88, 21);
+        out = put(out, uint256(receipt), 32);
+        out = put(out, model << 224 | uint256(uint160(worker)) << 64, 24);
+        return put(out, head << 112, 18);
+    }
+
+    /// @notice Writes the upper `size` bytes of `word` (and zeros after them) and returns where they end.
+    function put(uint256 out, uint256 word, uint256 size) internal pure returns (uint256) {
         assembly ("memory-safe") {
-            mstore(add(buffer, offset), word)
+            mstore(out, word)
+            out := add(out, size)
+        }
+        return out;
+    }
+
+    /// @notice Where free memory begins.
+    function freeMemory() internal pure returns (uint256 pointer) {
+        assembly ("memory-safe") {
+            pointer := mload(0x40)
         }
     }
 

@@ -116,7 +116,7 @@ abstract contract ModelWorld is World {
     function createNet(uint8 flags, uint128 floor) internal returns (uint32) {
         vm.prank(curator);
         return datanets.create(
-            "net", IDatanets.Policy("CC-BY-4.0", flags, IDatanets.ReviewRule.Open, 50_000, floor, new bytes2[](0))
+            "net", IDatanets.Policy("CC-BY-4.0", flags, IDatanets.ReviewRule.Open, 0, 0, 50_000, floor, new bytes2[](0))
         );
     }
 

@@ -124,6 +124,22 @@ library Openings {
         );
     }
 
+    function evidence(IChallenges.Run[] memory runs) internal pure returns (IChallenges.Evidence memory all) {
+        for (uint256 i; i < runs.length; ++i) {
+            IChallenges.Run memory run = runs[i];
+            all.runs = bytes.concat(
+                all.runs,
+                bytes4(run.start),
+                bytes4(run.end),
+                bytes8(run.contribution),
+                bytes4(run.document),
+                bytes4(run.matchStart),
+                bytes4(run.matchEnd),
+                bytes8(run.offset)
+            );
+        }
+    }
+
     function openRun(IChallenges.AnswerReceipt memory receipt, IChallenges.Run[] memory runs, uint32 index)
         internal
         pure
@@ -135,7 +151,23 @@ library Openings {
     }
 
     function rowLeaf(address payer, ISettlement.Row memory row) internal pure returns (bytes32) {
-        return keccak256(bytes.concat(hex"07", abi.encode(payer, row)));
+        bytes memory leaf = bytes.concat(
+            hex"07",
+            bytes20(payer),
+            row.receipt,
+            bytes4(row.model),
+            bytes20(row.worker),
+            bytes16(row.fee),
+            bytes1(uint8(row.versions.length)),
+            bytes1(uint8(row.shares.length))
+        );
+        for (uint256 i; i < row.versions.length; ++i) {
+            leaf = bytes.concat(leaf, bytes8(row.versions[i]));
+        }
+        for (uint256 i; i < row.shares.length; ++i) {
+            leaf = bytes.concat(leaf, bytes8(uint64(row.shares[i] >> 32)), bytes4(uint32(row.shares[i])));
+        }
+        return keccak256(leaf);
     }
 
     function slice(bytes memory data, uint256 start, uint256 end) internal pure returns (bytes memory part) {

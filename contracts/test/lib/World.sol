@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Challenges} from "../../src/Challenges.sol";
 import {Datanets} from "../../src/Datanets.sol";
+import {Demands} from "../../src/Demands.sol";
 import {FonteToken} from "../../src/FonteToken.sol";
 import {Models} from "../../src/Models.sol";
 import {Origins} from "../../src/Origins.sol";
@@ -11,7 +12,9 @@ import {Settlement} from "../../src/Settlement.sol";
 import {IChallenges} from "../../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
 import {IModels} from "../../src/interfaces/IModels.sol";
+import {ISeals} from "../../src/interfaces/ISeals.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
+import {Batches} from "./Batches.sol";
 import {Openings} from "./Openings.sol";
 import {Test} from "./Vm.sol";
 
@@ -24,6 +27,8 @@ abstract contract World is Test {
     uint64 internal constant WINDOW_BLOCKS = 3;
     uint64 internal constant WINDOW_SECONDS = 60;
     uint64 internal constant NOTICE = 3600;
+    uint64 internal constant GRACE = 600;
+    uint64 internal constant STEP = 7 days;
     uint32 internal constant K = 2;
     uint128 internal constant STAKE = 10 ether;
     uint64 internal constant PERIOD = 600;
@@ -31,19 +36,23 @@ abstract contract World is Test {
     uint64 internal constant UNBONDING = 21 days;
     uint8 internal constant CLAIM_REVIEWERS = 3;
     uint64 internal constant PROMPT = type(uint64).max;
+    /// @dev The curator's cut of the datanets made here.
+    uint256 internal constant CUT = 50_000;
 
     FonteToken internal token = FonteToken(payable(0xf017E00000000000000000000000000000000001));
     Datanets internal datanets = Datanets(0xf017e00000000000000000000000000000000002);
     Models internal models = Models(0xF017e00000000000000000000000000000000003);
     Settlement internal settlement = Settlement(0xF017E00000000000000000000000000000000004);
     Challenges internal challenges = Challenges(0xF017E00000000000000000000000000000000005);
+    Demands internal demands = Demands(0xF017E0000000000000000000000000000000000f);
     Reviews internal reviews = Reviews(0xf017E00000000000000000000000000000000006);
     Origins internal origins = Origins(0xf017E00000000000000000000000000000000007);
 
+    address internal modelReviews = 0xf017e0000000000000000000000000000000000E;
+    address internal governance = 0xf017E0000000000000000000000000000000000a;
     address internal treasury = address(0x7EA5);
     address internal registrar = address(0x4E61);
-    address internal governance = address(0x60FE);
-    address internal evaluations = address(0xE7A1);
+    address internal evaluations = modelReviews;
     address internal curator = address(0xC04A);
     address internal developer = address(0xDE70);
     address internal worker = address(0x3043);
@@ -80,20 +89,34 @@ abstract contract World is Test {
             abi.encode(NETWORK, registrar, treasury, REVEAL_BLOCKS, reviews, origins)
         );
         genesis(
+            address(models),
+            type(Models).creationCode,
+            abi.encode(datanets, modelReviews, governance, NOTICE, GRACE, STEP)
+        );
+        genesis(
             address(reviews),
             type(Reviews).creationCode,
             abi.encode(
-                governance, treasury, datanets, origins, evaluations, STAKE, PERIOD, PATIENCE, UNBONDING
+                governance, treasury, datanets, origins, modelReviews, STAKE, PERIOD, PATIENCE, UNBONDING
             )
         );
         genesis(address(origins), type(Origins).creationCode, abi.encode(NETWORK, reviews, CLAIM_REVIEWERS));
-        genesis(address(models), type(Models).creationCode, abi.encode(datanets, NOTICE));
-        genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement));
+        genesis(address(challenges), type(Challenges).creationCode, abi.encode(settlement, demands));
+        genesis(address(demands), type(Demands).creationCode, abi.encode(settlement, challenges));
         genesis(
             address(settlement),
             type(Settlement).creationCode,
             abi.encode(
-                NETWORK, datanets, models, challenges, treasury, WINDOW_BLOCKS, WINDOW_SECONDS, NOTICE, K
+                NETWORK,
+                datanets,
+                models,
+                challenges,
+                demands,
+                treasury,
+                WINDOW_BLOCKS,
+                WINDOW_SECONDS,
+                NOTICE,
+                K
             )
         );
         net = createDatanet(IDatanets.ReviewRule.Open);
@@ -114,7 +137,7 @@ abstract contract World is Test {
         vm.prank(curator);
         (uint8 n, uint8 k) = review == IDatanets.ReviewRule.Reviewers ? (3, 2) : (0, 0);
         return datanets.create(
-            "coffee", IDatanets.Policy("CC-BY-4.0", 13, review, n, k, 50_000, 7, jurisdictions)
+            "coffee", IDatanets.Policy("CC-BY-4.0", 13, review, n, k, uint32(CUT), 7, jurisdictions)
         );
     }
 
@@ -126,13 +149,13 @@ abstract contract World is Test {
         uint32[] memory nets = new uint32[](1);
         nets[0] = net;
         return IModels.Terms(
-            1e12, 2e12, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0
+            1e12, 2e12, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0, 0, new uint64[](0), 0, ""
         );
     }
 
     function registerModel(uint32 protocol, uint32 work, uint32 develop, uint32 data) internal returns (uint32) {
         IModels.ModelInput memory input = IModels.ModelInput(
-            "fonte-quote", IModels.Kind.Quote, 0, 0, termsOf(protocol, work, develop, data)
+            "fonte-quote", IModels.Kind.Quote, 0, 0, termsOf(protocol, work, develop, data), 0, new uint64[](0)
         );
         vm.prank(developer);
         return models.register(input);
@@ -243,8 +266,17 @@ abstract contract World is Test {
     }
 
     function tabOf(uint256 key, ISettlement.Row[] memory rows) internal view returns (ISettlement.Tab memory tab) {
+        return tabOf(key, Batches.tables(rows), rows);
+    }
+
+    function tabOf(uint256 key, ISettlement.Tables memory tables, ISettlement.Row[] memory rows)
+        internal
+        view
+        returns (ISettlement.Tab memory tab)
+    {
         tab.payer = vm.addr(key);
-        tab.rows = rows;
+        tab.count = uint32(rows.length);
+        tab.rows = Batches.pack(tables, rows);
         tab.total = settlement.spent(tab.payer, gateway);
         for (uint256 i; i < rows.length; ++i) {
             tab.total += rows[i].fee;
@@ -260,8 +292,9 @@ abstract contract World is Test {
 
     function settle(ISettlement.Row[] memory rows) internal returns (uint64) {
         ISettlement.Tab[] memory tabs = tabsOf(rows);
+        ISettlement.Tables memory tables = Batches.tables(rows);
         vm.prank(gateway);
-        return settlement.settle(tabs);
+        return settlement.settle(tables, tabs);
     }
 
     function settle(ISettlement.Row memory row) internal returns (uint64) {
@@ -286,6 +319,22 @@ abstract contract World is Test {
         ISettlement.Row[] memory rows = new ISettlement.Row[](1);
         rows[0] = row;
         return openRow(batch, rows, 0);
+    }
+
+    /// @dev Calls a contract that takes seals, as `who`, who announced the call a block ago.
+    function announced(address where, address who, bytes memory data) internal returns (bytes memory result) {
+        vm.roll(vm.getBlockNumber() - 1);
+        vm.prank(who);
+        ISeals(where).announce(keccak256(abi.encode(who, keccak256(data))));
+        vm.roll(vm.getBlockNumber() + 1);
+        vm.prank(who);
+        bool ok;
+        (ok, result) = where.call(data);
+        if (!ok) {
+            assembly ("memory-safe") {
+                revert(add(result, 32), mload(result))
+            }
+        }
     }
 
     function closeWindow() internal {

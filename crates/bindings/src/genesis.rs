@@ -6,8 +6,8 @@ use alloy_sol_types::{SolCall, SolConstructor};
 use crate::{
     addresses::Addresses,
     contracts::{
-        Allowance, Challenges, Concentration, Datanets, FonteGovernor, FonteToken, ModelReviews, Models, Origins,
-        Reviews, Settlement, Timelock, Validators, Workers, governor::IFonteGovernor, model_reviews,
+        Allowance, Challenges, Concentration, Datanets, Demands, FonteGovernor, FonteToken, ModelReviews, Models,
+        Origins, Reviews, Settlement, Timelock, Validators, Workers, governor::IFonteGovernor, model_reviews,
         validators::IValidators,
     },
 };
@@ -80,6 +80,7 @@ fn constructor(name: &str, p: &Parameters, at: &Addresses) -> (Bytes, Vec<u8>) {
                 datanets_: at.datanets,
                 models_: at.models,
                 challenges_: at.challenges,
+                demands_: at.demands,
                 treasury_: at.timelock,
                 windowBlocks_: p.window_blocks,
                 windowSeconds_: p.window_seconds,
@@ -88,9 +89,14 @@ fn constructor(name: &str, p: &Parameters, at: &Addresses) -> (Bytes, Vec<u8>) {
             }
             .abi_encode(),
         ),
-        "Challenges" => {
-            (Challenges::BYTECODE.clone(), Challenges::constructorCall { settlement_: at.settlement }.abi_encode())
-        }
+        "Challenges" => (
+            Challenges::BYTECODE.clone(),
+            Challenges::constructorCall { settlement_: at.settlement, demands_: at.demands }.abi_encode(),
+        ),
+        "Demands" => (
+            Demands::BYTECODE.clone(),
+            Demands::constructorCall { settlement_: at.settlement, challenges_: at.challenges }.abi_encode(),
+        ),
         "Reviews" => (
             Reviews::BYTECODE.clone(),
             Reviews::constructorCall {

@@ -147,9 +147,19 @@ pub mod contracts {
             "../../contracts/artifacts/ModelReviews.json"
         );
     }
+    /// In a module of its own: it shares type names with `Challenges`.
+    pub mod demands {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Demands,
+            "../../contracts/artifacts/Demands.json"
+        );
+    }
     pub use allowance::Allowance;
     pub use challenges::Challenges;
     pub use concentration::Concentration;
+    pub use demands::Demands;
     pub use governor::FonteGovernor;
     pub use model_reviews::ModelReviews;
     pub use models::Models;

@@ -156,7 +156,8 @@ async fn serve_models(gateway: Arc<GatewayHandle>, rpc_url: String, folder: Path
 
 async fn worker(rpc_url: &str, folder: PathBuf, model: ModelId) -> Result<Worker> {
     let chain = Client::connect(rpc_url, None).await?;
-    let config = WorkerConfig::quote(folder, *chain.network(), keys::development("worker"), model);
+    let mut config = WorkerConfig::quote(folder, *chain.network(), keys::development("worker"), model);
+    config.jurisdiction = Some(JURISDICTION);
     Worker::open(config, Arc::new(chain)).wrap_err("opening the worker")
 }
 
@@ -174,6 +175,9 @@ async fn quote_models(rpc_url: &str) -> Result<Vec<ModelId>> {
     Ok(models)
 }
 
+/// Where the development worker declares to stand; the shipped datanets allow it.
+const JURISDICTION: [u8; 2] = *b"BR";
+
 /// Registers the development worker, if it is not: gateways give work to registered workers only.
 async fn register_worker(rpc_url: &str) -> Result<()> {
     const SLOTS: u32 = 8;
@@ -189,7 +193,7 @@ async fn register_worker(rpc_url: &str) -> Result<()> {
         accelerator: 0,
         memoryMib: 0,
         acceleratorMib: 0,
-        jurisdiction: FixedBytes(*b"ZZ"), // user-assigned in ISO 3166: it stands wherever this process does
+        jurisdiction: FixedBytes(JURISDICTION),
         networkKey: B256::ZERO,
         hardware: "embedded".into(),
         endpoint: String::new(),

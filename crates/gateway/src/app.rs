@@ -308,6 +308,14 @@ impl GatewayHandle {
         settlement::flush(&self.app).await
     }
 
+    /// Shows what is demanded on chain of this gateway's batches, now; the keeper does it by itself.
+    ///
+    /// # Errors
+    /// As [`Self::flush_settlement`].
+    pub async fn answer_demands(&self) -> Result<usize, SettlementError> {
+        settlement::answer_demands(&self.app).await
+    }
+
     /// Pays out every batch whose window is over.
     pub async fn push_due(&self) -> Result<Vec<PushedBatch>, SettlementError> {
         settlement::push_due(&self.app).await
