@@ -171,12 +171,15 @@ contract ReviewsHandler is Panels {
     }
 
     function commitSome(uint256 which, uint256 pattern) external counted("commit") {
-        uint64 id = find(which, IReviews.Stage.Voting);
+        commitOf(find(which, IReviews.Stage.Voting), pattern);
+    }
+
+    function commitOf(uint64 id, uint256 pattern) private {
         address[] memory members = seated(id);
         for (uint256 i; i < members.length; ++i) {
             (IReviews.Vote vote_,) = reviews.voteOf(reviews.caseOf(id).panel, members[i]);
-            // One in eight says nothing; the others lean to one side.
-            if (vote_ != IReviews.Vote.Seated || pattern >> 4 * i & 7 == 0) continue;
+            // One in sixteen says nothing; the others lean to one side.
+            if (vote_ != IReviews.Vote.Seated || pattern >> 4 * i & 15 == 0) continue;
             commit(id, members[i], leaning(id, members[i]));
         }
     }
@@ -187,19 +190,25 @@ contract ReviewsHandler is Panels {
     }
 
     function revealSome(uint256 which, uint256 pattern) external counted("reveal") {
-        uint64 id = find(which, IReviews.Stage.Voting);
+        revealOf(find(which, IReviews.Stage.Voting), pattern);
+    }
+
+    function revealOf(uint64 id, uint256 pattern) private {
         IReviews.Panel memory p = reviews.panel(reviews.caseOf(id).panel);
         if (p.committed < p.members.length && vm.getBlockTimestamp() <= p.commitBy) vm.warp(p.commitBy + 1);
         for (uint256 i; i < p.members.length; ++i) {
             (IReviews.Vote vote_,) = reviews.voteOf(reviews.caseOf(id).panel, p.members[i]);
-            if (vote_ != IReviews.Vote.Committed || pattern >> 4 * i & 15 == 0) continue;
+            if (vote_ != IReviews.Vote.Committed || pattern >> 128 + 4 * i & 15 == 0) continue;
             reveal(id, p.members[i], leaning(id, p.members[i]));
         }
     }
 
-    function closeOne(uint256 which) external counted("close") {
+    function closeOne(uint256 which, uint256 pattern) external counted("close") {
         uint64 id = find(which, IReviews.Stage.Voting);
         IReviews.Case memory held = reviews.caseOf(id);
+        // Mostly those who are left vote first.
+        if (which >> 8 & 3 != 0 && vm.getBlockTimestamp() <= reviews.panel(held.panel).commitBy) commitOf(id, pattern);
+        if (which >> 8 & 3 != 0 && vm.getBlockTimestamp() <= reviews.panel(held.panel).revealBy) revealOf(id, pattern);
         IReviews.Panel memory p = reviews.panel(held.panel);
         if (p.approving + p.rejecting < p.members.length && vm.getBlockTimestamp() <= p.revealBy) {
             vm.warp(p.revealBy + 1);
@@ -233,7 +242,8 @@ contract ReviewsHandler is Panels {
         finalAfter[id] = 0;
     }
 
-    function decide(uint256 which, bool approved) external counted("decide") {
+    function decide(uint256 which, uint256 how) external counted("decide") {
+        bool approved = how & 1 == 1;
         uint64 id = find(which, IReviews.Stage.Failed);
         verdict[id] = approved;
         finalAfter[id] = 0;
@@ -257,8 +267,8 @@ contract ReviewsHandler is Panels {
         datanets.withdraw(id);
     }
 
-    function breakConsumer(bool fails) external counted("break") {
-        consumer.set(fails, false);
+    function breakConsumer(uint256 how) external counted("break") {
+        consumer.set(how % 3 == 0, false);
     }
 
     function deliver(uint256 which) external counted("deliver") {

@@ -185,6 +185,12 @@ impl ValidatorKeys {
         consensus::public(self)
     }
 
+    /// What `Validators.register` wants of the vote key: its signature (r ‖ s, s at most half of the order) that `operator`
+    /// may register these keys on the network.
+    pub fn sign_registration(&self, network_id: B256, operator: Address) -> Result<[u8; 64], ChainError> {
+        consensus::sign_registration(self, network_id, operator)
+    }
+
     /// The ed25519 secret, to be stored by the operator.
     #[must_use]
     pub const fn network_secret(&self) -> &[u8; 32] {

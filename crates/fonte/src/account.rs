@@ -123,7 +123,7 @@ async fn claim(common: &Common, address: Option<Address>) -> Result<()> {
     let (settlement, reviews) = (client.settlement_contract(), client.reviews_contract());
     let model_reviews = client.model_reviews_contract();
     let refused: u128 = settlement.claimable(account).call().await?.saturating_to();
-    let reviewing: u128 = reviews.balanceOf(account).call().await?.saturating_to();
+    let reviewing: u128 = reviews.claimable(account).call().await?.saturating_to();
     let evaluating: u128 = model_reviews.claimable(account).call().await?.saturating_to();
     let mut steps = Vec::new();
     if refused > 0 {

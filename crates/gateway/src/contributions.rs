@@ -8,9 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::{SolCall, SolEvent};
-use fonte_bindings::{
-    addresses, client::ContributionStatus, contracts::Datanets as Contract, convert, genesis::COMMONS_NAME,
-};
+use fonte_bindings::{client::ContributionStatus, contracts::Datanets as Contract, convert, genesis::COMMONS_NAME};
 use fonte_corpus::{Store as Texts, bundle::Bundle, store::StoreError as TextsError};
 use fonte_types::{ContributionId, DatanetId, Version, receipt::ContributionTerms};
 use futures::StreamExt;
@@ -388,14 +386,12 @@ pub(crate) async fn reveal(app: &App, items: Vec<RevealItem>) -> Result<Vec<Reve
     }
     for chunk in ready.chunks(REVEALS) {
         let mut chunk = chunk.to_vec();
-        if let Err(ChainError::Reverted { .. }) =
-            app.chain.estimate(&reveal_call(app.chain.network().datanets, &items, &chunk)).await
-        {
+        if let Err(ChainError::Reverted { .. }) = app.chain.estimate(&reveal_call(app, &items, &chunk)).await {
             // All or none on chain: find out which ones the contract refuses.
             let mut good = Vec::new();
             for index in chunk {
                 let item = &items[index];
-                match app.chain.estimate(&reveal_call(app.chain.network().datanets, &items, &[index])).await {
+                match app.chain.estimate(&reveal_call(app, &items, &[index])).await {
                     Ok(_) => good.push(index),
                     Err(ChainError::Reverted { reason, .. }) => {
                         // Someone may have relayed the same reveal in the meantime.
@@ -413,7 +409,7 @@ pub(crate) async fn reveal(app: &App, items: Vec<RevealItem>) -> Result<Vec<Reve
         if chunk.is_empty() {
             continue;
         }
-        let receipt = app.chain.submit(&reveal_call(app.chain.network().datanets, &items, &chunk)).await?;
+        let receipt = app.chain.submit(&reveal_call(app, &items, &chunk)).await?;
         for index in chunk {
             let item = &items[index];
             let outcome = match app.chain.contribution(item.id).await? {
@@ -470,14 +466,14 @@ async fn check_reveal(app: &App, item: &RevealItem) -> Result<Check, ApiError> {
     Ok(Check::Ready)
 }
 
-fn reveal_call(datanets: Address, items: &[RevealItem], chosen: &[usize]) -> Call {
+fn reveal_call(app: &App, items: &[RevealItem], chosen: &[usize]) -> Call {
     let chosen: Vec<_> = chosen.iter().map(|index| &items[*index]).collect();
     let data = Contract::revealBatchCall {
         ids: chosen.iter().map(|item| item.id.0).collect(),
         openings: chosen.iter().map(|item| convert::reveal(&item.terms, item.contributor)).collect(),
         signatures: chosen.iter().map(|item| item.signature.clone()).collect(),
     };
-    Call { what: "revealing contributions", to: datanets, value: 0, data: data.abi_encode().into() }
+    Call { what: "revealing contributions", to: app.chain.network().datanets, value: 0, data: data.abi_encode().into() }
 }
 
 fn done(fact: &ContributionFacts, tx: Option<B256>, block: Option<u64>) -> Revealed {

@@ -10,6 +10,8 @@
 //! the wait at once.
 
 mod codec;
+#[cfg(test)]
+mod double_sign;
 mod keys;
 
 use std::{
@@ -68,7 +70,7 @@ use crate::block::Block;
 use crate::config::{ValidatorAddress, ValidatorKeys};
 use crate::error::ChainError;
 
-pub(crate) use keys::public;
+pub(crate) use keys::{public, sign_registration};
 
 type PublicKey = ed25519::PublicKey;
 type Scheme = VoteScheme<PublicKey>;
@@ -214,13 +216,18 @@ impl Prepared {
             peers.into_iter().try_collect().map_err(|_| ChainError::DuplicateValidator)?;
         let pairs: BiMap<PublicKey, secp256r1::standard::PublicKey> =
             pairs.into_iter().try_collect().map_err(|_| ChainError::DuplicateValidator)?;
-        let namespace = namespace(settings.network_id, b"consensus");
-        let scheme = Scheme::signer(&namespace, pairs, vote).ok_or(ChainError::NotAValidator)?;
+        let scheme =
+            Scheme::signer(&votes_namespace(settings.network_id), pairs, vote).ok_or(ChainError::NotAValidator)?;
         if peers.position(&signer.public_key()).is_none() {
             return Err(ChainError::NotAValidator);
         }
         Ok(Self { settings, signer, peers, scheme })
     }
+}
+
+/// What votes are signed under. The contract `Validators` builds the same bytes (`docs/spec/validators.md`).
+fn votes_namespace(network_id: B256) -> Vec<u8> {
+    namespace(network_id, b"consensus")
 }
 
 fn namespace(network_id: B256, use_: &[u8]) -> Vec<u8> {
