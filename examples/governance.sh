@@ -123,8 +123,8 @@ adapter_developer=$(printf '0x%040x' $((0xadab0000 + RANDOM)))
 guide_developer=$(printf '0x%040x' $((0x901de000 + RANDOM)))
 
 step "votes and evaluators"
-votes=$(json gov delegate --wrap 1000 --key "$VOTER" | field votes_wei)
-[ "${#votes}" -ge 22 ] || fail "1,000 FNT were wrapped, and the votes are $votes wei"
+votes=$(json gov delegate --wrap 100 --key "$VOTER" | field votes_wei)
+[ "${#votes}" -ge 21 ] || fail "100 FNT were wrapped, and the votes are $votes wei"
 note "votes: $votes wei"
 for key in $EVALUATORS; do
   same "reviewer $key in the pool" true "$(json review register --key "$key" | field in_pool)"

@@ -12,7 +12,7 @@ use crate::{
     args::{Common, Up},
     context::data_dir,
     demo::{self, Tell},
-    embedded::{DEVELOPMENT_CHAIN, Embedded, EmbeddedConfig},
+    embedded::{DEVELOPMENT_CHAIN, Elsewhere, Embedded, EmbeddedConfig},
     gateway_api::GatewayApi,
     keys,
     say::say,
@@ -22,6 +22,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
     let home = data_dir(common)?;
     let net = Embedded::start(EmbeddedConfig {
         data_dir: home.join("up"),
+        elsewhere: Elsewhere::of(common)?,
         parameters: parameters(&up),
         listen: up.listen,
         rpc_listen: up.rpc_listen,
