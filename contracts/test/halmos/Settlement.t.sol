@@ -64,7 +64,7 @@ contract SettlementProof is Test {
         );
     }
 
-    function settle(uint128 fee, uint32 first, uint32 second) private returns (bool ok) {
+    function settle(uint128 fee, uint24 first, uint24 second) private returns (bool ok) {
         vm.deal(address(this), 1 << 100);
         settlement.depositFor{value: 1 << 90}(address(world));
         settlement.bond{value: 1 << 90}();
@@ -82,9 +82,9 @@ contract SettlementProof is Test {
             uint8(2),
             uint16(0),
             uint16(0),
-            uint24(first),
+            first,
             uint16(1),
-            uint24(second)
+            second
         );
         ISettlement.Tables memory tables = ISettlement.Tables(
             new uint64[](2), new uint64[](1), new uint32[](1), new address[](1)
@@ -97,7 +97,7 @@ contract SettlementProof is Test {
     }
 
     /// @dev What is credited is the fee, to the wei.
-    function check_creditsSumToTheFee(uint16 fee, uint32 worker, uint32 develop, uint32 data, uint32 first, uint32 second)
+    function check_creditsSumToTheFee(uint16 fee, uint32 worker, uint32 develop, uint32 data, uint24 first, uint24 second)
         public
     {
         vm.assume(worker <= 1e6 && develop <= 1e6 && data <= 1e6 && uint256(worker) + develop + data <= 1e6);
@@ -109,14 +109,23 @@ contract SettlementProof is Test {
     }
 
     /// @dev Shares above 10^6 ppm are refused.
-    function check_sharesNeverExceed(uint16 fee, uint32 first, uint32 second) public {
+    function check_sharesNeverExceed(uint16 fee, uint24 first, uint24 second) public {
         world.set(200_000, 100_000, 600_000, DEVELOPER);
         bool ok = settle(fee, first, second);
         assert(!ok || uint256(first) + second <= 1e6);
     }
 
-    /// @dev Credits of the shares never exceed the data pool.
-    function check_creditsNeverExceedThePool(uint16 fee, uint32 first, uint32 second) public {
+    /// @dev Credits of the shares never exceed the data pool, whatever the shares.
+    function check_creditsNeverExceedThePool(uint24 first, uint24 second) public {
+        creditsWithin(1 ether + 7, first, second);
+    }
+
+    /// @dev Nor whatever the fee.
+    function check_creditsOfAnyFeeNeverExceedThePool(uint64 fee) public {
+        creditsWithin(fee, 333_333, 666_667);
+    }
+
+    function creditsWithin(uint128 fee, uint24 first, uint24 second) private {
         world.set(200_000, 100_000, 600_000, DEVELOPER);
         vm.assume(settle(fee, first, second));
         uint256 pool = uint256(fee) * 600_000 / 1e6;

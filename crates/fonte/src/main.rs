@@ -15,6 +15,7 @@ mod deploy;
 mod embedded;
 mod errors;
 mod evaluate;
+mod export;
 mod gateway_api;
 mod gov;
 mod key_commands;
