@@ -168,8 +168,9 @@ contract DemandsTest is Stories {
         (IChallenges.RowOpening memory opening, IChallenges.AnswerReceipt memory r) = opened(honest());
         vm.prank(address(refuser));
         uint64 id = demands.demand{value: 1 ether}(opening, r, IDemands.Wanted.Evidence, 0);
+        IChallenges.Evidence memory evidence = Openings.evidence(honest().runs);
         vm.prank(address(refuser));
-        demands.showEvidence(id, Openings.evidence(honest().runs));
+        demands.showEvidence(id, evidence);
         vm.assertEq(settlement.depositOf(address(refuser)), 1 ether);
     }
 
@@ -187,8 +188,9 @@ contract DemandsTest is Stories {
         uint64 id = demands.demand{value: need}(opening, r, IDemands.Wanted.Evidence, 0);
         // The price is that of the demand, whatever the base fee does until it is answered.
         vm.fee(0);
+        IChallenges.Evidence memory evidence = Openings.evidence(honest().runs);
         vm.prank(host);
-        demands.showEvidence(id, Openings.evidence(honest().runs));
+        demands.showEvidence(id, evidence);
         vm.assertEq(host.balance, (250_000 + 2 * 1_600) * 100 gwei);
     }
 

@@ -198,7 +198,7 @@ contract GasTest is World {
 
     bytes private text;
     bytes[] private documents;
-    ISettlement.Row[] private rows;
+    ISettlement.Row[] private settledRows;
 
     /// @dev Row 40 of 100, an answer of 3,000 bytes in 100 runs of nobody, 16 documents of which one holds it.
     function tell() private returns (Story memory story, uint64 batch, uint64 id) {
@@ -224,7 +224,7 @@ contract GasTest is World {
         ISettlement.Row[] memory list = new ISettlement.Row[](100);
         for (uint256 i; i < 100; ++i) {
             list[i] = rowOf(story);
-            rows.push(list[i]);
+            settledRows.push(list[i]);
         }
         batch = settle(list);
     }
@@ -237,7 +237,7 @@ contract GasTest is World {
 
     function testChallengeEarlier() public {
         (Story memory story, uint64 batch, uint64 id) = tell();
-        IChallenges.RowOpening memory row = openRow(batch, rows, 40);
+        IChallenges.RowOpening memory row = openRow(batch, settledRows, 40);
         IChallenges.RunOpening memory run = Openings.openRun(receiptOf(story), story.runs, 34);
         IChallenges.TextOpening memory answer = answerText(story).open(1010, 32);
         IChallenges.SourceOpening memory from = sourceOf(id, 1010);
@@ -262,15 +262,15 @@ contract GasTest is World {
         (Story memory story, uint64 batch, uint64 id) = tell();
         uint256 state = vm.snapshotState();
         challenges.challengeShares(
-            openRow(batch, rows, 40), receiptOf(story), Openings.evidence(story.runs), id
+            openRow(batch, settledRows, 40), receiptOf(story), Openings.evidence(story.runs), id
         );
         vm.snapshotGasLastCall("challenge", "shares_100_runs");
         vm.revertToState(state);
-        challenges.challengeRow(openRow(batch, rows, 40), receiptOf(story), 1);
+        challenges.challengeRow(openRow(batch, settledRows, 40), receiptOf(story), 1);
         vm.snapshotGasLastCall("challenge", "row");
         vm.revertToState(state);
         challenges.challengeDoubleSettle(
-            openRow(batch, rows, 39), receiptOf(story), openRow(batch, rows, 40), receiptOf(story)
+            openRow(batch, settledRows, 39), receiptOf(story), openRow(batch, settledRows, 40), receiptOf(story)
         );
         vm.snapshotGasLastCall("challenge", "double_settle");
         vm.revertToState(state);
@@ -282,7 +282,7 @@ contract GasTest is World {
     /// the base fee).
     function testDemands() public {
         (Story memory story, uint64 batch, uint64 id) = tell();
-        IChallenges.RowOpening memory row = openRow(batch, rows, 40);
+        IChallenges.RowOpening memory row = openRow(batch, settledRows, 40);
         IChallenges.AnswerReceipt memory r = receiptOf(story);
         uint256 price = 2_000_000;
         demands.demandReceipt{value: 1 ether}(row);
