@@ -157,9 +157,8 @@ contract ArithmeticTest is Stories {
         }
         IChallenges.AnswerReceipt memory r = priced(honest());
         IChallenges.RowOpening memory opening = settled(honest(), r);
-        uint32 latest = double.termsCount(1); // more than were set: the storage is that of Models
         vm.expectRevert(IChallenges.TermsUndecided.selector);
-        challenges.challengeRow(opening, r, latest);
+        challenges.challengeRow(opening, r, 40);
     }
 
     // ---------------------------------------------------------------- shares

@@ -11,8 +11,10 @@ import {World} from "./lib/World.sol";
 
 /// @notice Verifies openings and nothing else, as a transaction.
 contract Verifier {
-    function verify(IChallenges.TextOpening calldata opening) external pure returns (bytes32) {
-        return Commitments.text(Commitments.TAG_DOCUMENT, opening);
+    event Verified(bytes32 commitment);
+
+    function verify(IChallenges.TextOpening calldata opening) external {
+        emit Verified(Commitments.text(Commitments.TAG_DOCUMENT, opening));
     }
 }
 
@@ -191,7 +193,9 @@ contract GasTest is World {
         }
         bytes32 expected =
             keccak256(bytes.concat(hex"02", bytes8(opening.length), opening.metadataHash, node));
-        vm.assertEq(verifier.verify(opening), expected);
+        vm.expectEmit(false, false, false, true, address(verifier));
+        emit Verifier.Verified(expected);
+        verifier.verify(opening);
         uint256 gas_ = vm.snapshotGasLastCall("challenge", "open_one_chunk_of_1_mib");
         vm.assertLe(gas_, 150_000, "opening one chunk");
     }
@@ -314,6 +318,7 @@ contract GasTest is World {
         uint64 id = contribute(worker, "a text");
         Story memory story;
         (story.nonce, story.fee, story.versions) = (1, 0.1 ether, named(net));
+        story.runs = new IChallenges.Run[](1); // replaced below
         story.shares = new IChallenges.Share[](1);
         story.shares[0] = IChallenges.Share(id, 999_999);
         uint32 count = uint32(challenges.MAX_RUNS());

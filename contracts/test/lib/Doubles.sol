@@ -89,6 +89,8 @@ contract Reenterer {
 
 /// @notice Terms and payouts as a test sets them, in place of Models: many developers, many versions.
 contract ModelsDouble {
+    /// @dev Where it is etched over Models, the storage of Models stays.
+    uint256[50] private _gap;
     uint64[] private _since;
     uint128[] private _priceOut;
     IModels.Payouts private _payouts;
