@@ -66,9 +66,7 @@ contract FixtureTest is World {
         bytes32 network = vm.parseJsonBytes32(json, ".network.networkId");
         datanets = Datanets(vm.parseJsonAddress(json, ".network.datanets"));
         settlement = Settlement(vm.parseJsonAddress(json, ".network.settlement"));
-        genesis(
-            address(datanets), type(Datanets).creationCode, abi.encode(network, registrar, treasury, REVEAL_BLOCKS)
-        );
+        genesis(address(datanets), type(Datanets).creationCode, abi.encode(network, registrar, treasury, REVEAL_BLOCKS));
         genesis(
             address(settlement),
             type(Settlement).creationCode,
@@ -182,9 +180,7 @@ contract FixtureTest is World {
         );
         bytes32 digest = ReceiptTypes.digest(domain, structHash);
         vm.assertEq(digest, vm.parseJsonBytes32(json, ".countersignature.digest"));
-        vm.assertEq(
-            recovered(".countersignature.signature", digest), vm.parseJsonAddress(json, ".addresses.gateway")
-        );
+        vm.assertEq(recovered(".countersignature.signature", digest), vm.parseJsonAddress(json, ".addresses.gateway"));
     }
 
     function testVoucher() public view {
@@ -242,8 +238,7 @@ contract FixtureTest is World {
             )
         );
         vm.assertEq(
-            ReceiptTypes.digest(datanets.domainSeparator(), structHash),
-            vm.parseJsonBytes32(json, ".withdrawal.digest")
+            ReceiptTypes.digest(datanets.domainSeparator(), structHash), vm.parseJsonBytes32(json, ".withdrawal.digest")
         );
     }
 

@@ -501,7 +501,9 @@ contract InvariantTest is Test {
             try handler.challengeDouble(i) {
                 ++doubles;
             } catch (bytes memory reason) {
-                vm.assertEq(keccak256(reason), keccak256(abi.encodeWithSignature("Error(string)", "no double settlement")));
+                vm.assertEq(
+                    keccak256(reason), keccak256(abi.encodeWithSignature("Error(string)", "no double settlement"))
+                );
             }
         }
         vm.assertGe(doubles, 2);
