@@ -8,9 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const CONTRACTS = [
-  "Challenges", "Concentration", "Datanets", "FonteToken", "Models", "Settlement", "Validators", "Workers",
-];
+const CONTRACTS = ["Challenges", "Concentration", "Datanets", "FonteToken", "Models", "Settlement", "Validators", "Workers"];
 const MAX_RUNTIME = 24_576; // EIP-170
 const here = dirname(fileURLToPath(import.meta.url));
 const committed = join(here, "artifacts");

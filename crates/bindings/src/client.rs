@@ -9,13 +9,13 @@ use alloy_provider::{DynProvider, Provider, ProviderBuilder};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_signer_local::PrivateKeySigner;
 use fonte_types::{
-    ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, bundle::Terms, ids::Membership,
+    ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, Visibility, bundle::Terms, ids::Membership,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
     addresses,
-    contracts::{Challenges, Datanets, Models, Settlement},
+    contracts::{Challenges, Datanets, Models, Settlement, Workers},
     convert,
 };
 
@@ -69,6 +69,91 @@ impl Policy {
             jurisdictions: Vec::new(),
         }
     }
+}
+
+/// How an answer would use a datanet's texts.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// Who may see the evidence.
+    pub visibility: Visibility,
+    /// Price of 1,000 output tokens, in wei.
+    pub price_output: u128,
+    /// Where the texts are processed; none: not decided yet.
+    pub jurisdiction: Option<[u8; 2]>,
+}
+
+/// A clause of a policy that forbids a use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Clause {
+    /// The texts may not be indexed.
+    Index,
+    /// The texts may not be quoted.
+    Quote,
+    /// Private requests are not served.
+    Private,
+    /// The price is below the floor.
+    PriceFloor {
+        /// Least price of 1,000 output tokens, in wei.
+        floor: u128,
+        /// The price.
+        price: u128,
+    },
+    /// The texts may not be processed there.
+    Jurisdictions {
+        /// Where they may be.
+        declared: Vec<[u8; 2]>,
+        /// Where they would be.
+        here: [u8; 2],
+    },
+}
+
+impl Policy {
+    /// The first clause that forbids an answer from these texts; gateways and workers ask before anything is generated.
+    pub fn forbids(&self, intended: &Use) -> Option<Clause> {
+        if !self.index {
+            return Some(Clause::Index);
+        }
+        if !self.quote {
+            return Some(Clause::Quote);
+        }
+        if intended.visibility == Visibility::Private && !self.private {
+            return Some(Clause::Private);
+        }
+        if intended.price_output < self.price_floor {
+            return Some(Clause::PriceFloor { floor: self.price_floor, price: intended.price_output });
+        }
+        match intended.jurisdiction {
+            Some(here) if !self.jurisdictions.is_empty() && !self.jurisdictions.contains(&here) => {
+                Some(Clause::Jurisdictions { declared: self.jurisdictions.clone(), here })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Clause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Index => f.write_str("its texts may not be indexed (clause \"index\")"),
+            Self::Quote => f.write_str("its texts may not be quoted (clause \"quote\")"),
+            Self::Private => f.write_str("it serves no private requests (clause \"private\"): ask openly"),
+            Self::PriceFloor { floor, price } => write!(
+                f,
+                "1000 output tokens must cost at least {floor} wei and this model costs {price} (clause \"price floor\")"
+            ),
+            Self::Jurisdictions { declared, here } => write!(
+                f,
+                "its texts may be processed only in {}, not in {} (clause \"jurisdictions\")",
+                declared.iter().map(code).collect::<Vec<_>>().join(", "),
+                code(here)
+            ),
+        }
+    }
+}
+
+/// A jurisdiction's code as text.
+pub fn code(jurisdiction: &[u8; 2]) -> String {
+    String::from_utf8_lossy(jurisdiction).into_owned()
 }
 
 /// A datanet on chain.
@@ -140,6 +225,69 @@ pub struct ModelRecord {
     pub datanets: Vec<DatanetId>,
     /// How many versions behind a datanet's latest an answer may be.
     pub max_staleness: u32,
+    /// Why new requests are refused; none: they are not.
+    pub refusal: Option<ModelRefusal>,
+}
+
+/// Why a model takes no new requests. What was answered before settles all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRefusal {
+    /// The clause.
+    pub reason: RefusalReason,
+    /// The datanet whose terms say so, if one does.
+    pub datanet: Option<DatanetId>,
+}
+
+/// The clauses under which a model stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalReason {
+    /// A proposal that no vote has deployed yet.
+    NotDeployed,
+    /// A proposal that missed a deadline.
+    Expired,
+    /// Reviewers found a breach of its acceptable use.
+    Suspended,
+    /// Ended by its owner or by a vote.
+    Retired,
+    /// Trained on what was withdrawn, and the grace period is over.
+    Withdrawn,
+    /// Its base model is suspended.
+    BaseSuspended,
+    /// Its base model is stopped by a withdrawal.
+    BaseWithdrawn,
+    /// A reason that this release does not know.
+    Other,
+}
+
+impl std::fmt::Display for ModelRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.reason {
+            RefusalReason::NotDeployed => "it is a proposal that no vote has deployed",
+            RefusalReason::Expired => "it is a proposal that missed a deadline",
+            RefusalReason::Suspended => "reviewers found a breach of its acceptable use",
+            RefusalReason::Retired => "it was retired",
+            RefusalReason::Withdrawn => "it was trained on a contribution that has been withdrawn",
+            RefusalReason::BaseSuspended => "its base model is suspended",
+            RefusalReason::BaseWithdrawn => "its base model was trained on a contribution that has been withdrawn",
+            RefusalReason::Other => "the chain says so",
+        })?;
+        match self.datanet {
+            Some(datanet) => write!(f, " (clause \"withdrawal\" of datanet {datanet})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A worker's registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    /// Registered, and neither paused nor leaving.
+    pub active: bool,
+    /// Jobs that its stake covers at once.
+    pub slots: u32,
+    /// ISO 3166-1 alpha-2 code of where it declares to stand.
+    pub jurisdiction: [u8; 2],
 }
 
 impl ModelRecord {
@@ -344,6 +492,17 @@ impl Client {
             models.push(convert::model(ModelId(id), read));
         }
         Ok(models)
+    }
+
+    /// The register of workers.
+    pub fn workers_contract(&self) -> Workers::WorkersInstance<DynProvider> {
+        Workers::new(addresses::WORKERS, self.provider.clone())
+    }
+
+    /// A worker's registration, if it has one.
+    pub async fn worker(&self, worker: Address) -> Result<Option<WorkerRecord>, ClientError> {
+        let read = self.workers_contract().worker(worker).call().await;
+        Ok(convert::worker(&self.reading("a worker's registration", read)?))
     }
 
     /// Sends a transaction and waits until it is final; a revert becomes an error with its decoded reason.

@@ -13,12 +13,13 @@ use fonte_types::{
 };
 
 use crate::{
-    client::{ContributionRecord, ContributionStatus, DatanetRecord, ModelRecord, Policy, ReviewRule},
+    client::{ContributionRecord, ContributionStatus, DatanetRecord, ModelRecord, Policy, ReviewRule, WorkerRecord},
     contracts::{
         IDatanets,
         challenges::{IChallenges, ISettlement as IChallengedSettlement},
         models::IModels,
         settlement::ISettlement,
+        workers::IWorkers,
     },
 };
 
@@ -101,8 +102,22 @@ pub fn model(id: ModelId, model: IModels::Model) -> ModelRecord {
         },
         datanets: model.terms.datanets.into_iter().map(DatanetId).collect(),
         max_staleness: model.terms.maxStaleness,
+        refusal: None,
     }
 }
+
+/// A worker as read; `None` where it is not registered.
+pub fn worker(worker: &IWorkers::Worker) -> Option<WorkerRecord> {
+    let status = worker.status;
+    (status != 0).then(|| WorkerRecord {
+        active: status == ACTIVE,
+        slots: worker.info.slots,
+        jurisdiction: worker.info.jurisdiction.0,
+    })
+}
+
+/// Place of `Active` in `IWorkers.Status`.
+const ACTIVE: u8 = 1;
 
 /// What a reveal opens.
 pub fn reveal(terms: &ContributionTerms, contributor: Address) -> IDatanets::Reveal {

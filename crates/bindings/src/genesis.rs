@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     addresses,
-    contracts::{Challenges, Datanets, FonteToken, Models, Settlement},
+    contracts::{Challenges, Datanets, FonteToken, Models, Settlement, Workers},
 };
 
 /// Parameters of the protocol contracts, fixed at genesis.
@@ -31,6 +31,10 @@ pub struct Parameters {
     pub notice_seconds: u64,
     /// Penalty of a proven challenge, in fees.
     pub penalty_multiple: u32,
+    /// What a worker stakes for each job that it does at once, in wei.
+    pub stake_per_slot: u128,
+    /// Seconds that a stake waits on its way out.
+    pub unbonding_seconds: u64,
 }
 
 impl Parameters {
@@ -46,6 +50,8 @@ impl Parameters {
             window_seconds: 0,
             notice_seconds: 60,
             penalty_multiple: 2,
+            stake_per_slot: 1_000_000_000_000_000_000,
+            unbonding_seconds: 60,
         }
     }
 
@@ -130,6 +136,19 @@ pub fn predeploys(parameters: &Parameters) -> Vec<Predeploy> {
             init_code: with(
                 &Challenges::BYTECODE,
                 Challenges::constructorCall { settlement_: addresses::SETTLEMENT }.abi_encode(),
+            ),
+        },
+        Predeploy {
+            name: "Workers",
+            address: addresses::WORKERS,
+            init_code: with(
+                &Workers::BYTECODE,
+                Workers::constructorCall {
+                    governance_: parameters.treasury,
+                    stakePerSlot_: parameters.stake_per_slot,
+                    unbondingSeconds_: parameters.unbonding_seconds,
+                }
+                .abi_encode(),
             ),
         },
     ]

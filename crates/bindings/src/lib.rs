@@ -62,9 +62,19 @@ pub mod contracts {
             "../../contracts/artifacts/Challenges.json"
         );
     }
+    /// In a module of its own: every registry has a `Registered` event.
+    pub mod workers {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Workers,
+            "../../contracts/artifacts/Workers.json"
+        );
+    }
     pub use challenges::Challenges;
     pub use models::Models;
     pub use settlement::Settlement;
+    pub use workers::Workers;
 }
 
 /// Where a Fonte chain has the contracts from genesis on.
@@ -81,4 +91,6 @@ pub mod addresses {
     pub const SETTLEMENT: Address = address!("f017e00000000000000000000000000000000004");
     /// Judges challenges; the only one that `Settlement` lets move credits.
     pub const CHALLENGES: Address = address!("f017e00000000000000000000000000000000005");
+    /// Registered workers and their stakes.
+    pub const WORKERS: Address = address!("f017e00000000000000000000000000000000008");
 }

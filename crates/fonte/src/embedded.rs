@@ -13,7 +13,7 @@ use alloy_primitives::{Address, U256, keccak256};
 use eyre::{Result, WrapErr};
 use fonte_bindings::{
     Client, ModelRecord,
-    contracts::models::IModels,
+    contracts::{models::IModels, workers::IWorkers},
     genesis::{Commons, Parameters, commons_calls, predeploys},
 };
 use fonte_chain::{Chain, ChainConfig, ChainHandle};
@@ -95,17 +95,16 @@ impl Embedded {
         }
         let gateway = Gateway::start(gateway_config).await.wrap_err("starting the gateway")?;
 
-        let worker_chain = Client::connect(&rpc_url, None).await?;
-        let worker = Worker::open(
-            WorkerConfig::quote(
-                config.data_dir.join("worker"),
-                *operator.network(),
-                keys::development("worker"),
-                model.id,
-            ),
-            std::sync::Arc::new(worker_chain),
-        )
-        .wrap_err("opening the worker")?;
+        let worker_chain = Client::connect(&rpc_url, Some(keys::development("worker"))).await?;
+        let mut worker_config = WorkerConfig::quote(
+            config.data_dir.join("worker"),
+            *operator.network(),
+            keys::development("worker"),
+            model.id,
+        );
+        worker_config.jurisdiction = Some(JURISDICTION);
+        register_worker(&worker_chain, worker_config.slots).await.wrap_err("registering the worker")?;
+        let worker = Worker::open(worker_config, std::sync::Arc::new(worker_chain)).wrap_err("opening the worker")?;
         let (ours, theirs) = tokio::io::duplex(1 << 20);
         gateway.attach_worker(ours);
         let serving = tokio::spawn(async move {
@@ -168,6 +167,32 @@ async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
             .map(|call| GenesisCall { from: call.from, to: call.to, data: call.data })
             .collect(),
     })
+}
+
+/// Where the development worker declares to stand; the shipped datanets allow it.
+const JURISDICTION: [u8; 2] = *b"BR";
+
+/// Registers the worker with the stake of its slots, unless it is registered: a gateway gives work to no other.
+async fn register_worker(worker: &Client, slots: u32) -> Result<()> {
+    let address = worker.sender().unwrap_or_default();
+    if worker.worker(address).await?.is_some() {
+        return Ok(());
+    }
+    let contract = worker.workers_contract();
+    let stake = contract.stakePerSlot().call().await? * u128::from(slots);
+    let info = IWorkers::Info {
+        slots,
+        engine: 0, // exact
+        accelerator: 0,
+        memoryMib: 0,
+        acceleratorMib: 0,
+        jurisdiction: JURISDICTION.into(),
+        networkKey: Default::default(),
+        hardware: String::new(),
+        endpoint: String::new(),
+    };
+    worker.send("the worker's registration", contract.register(info).value(U256::from(stake))).await?;
+    Ok(())
 }
 
 /// The quote model, registered if it is not there yet.

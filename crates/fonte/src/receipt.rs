@@ -8,7 +8,6 @@ use fonte_bindings::Client;
 use fonte_types::{
     bundle::{Check, Outcome, ReceiptBundle, Verification, verify},
     evidence::Source,
-    fees::credits,
     merkle::root_from_path,
     settlement::Row,
 };
@@ -178,7 +177,7 @@ pub(crate) fn print_verification(json: bool, verification: &Verification) -> Res
 /// Who, in which role, worth what, paid how much.
 fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState>) -> Result<()> {
     let receipt = &bundle.receipt;
-    let paid = credits(receipt.fee, &bundle.terms.splits, &receipt.shares);
+    let paid = bundle.credits();
     let state = standing.map_or("unknown", |standing| standing.state.as_str());
     let mut rows: Vec<(Value, String)> = Vec::new();
     for (share, (contribution, wei)) in receipt.shares.as_slice().iter().zip(&paid.contributions) {
@@ -197,6 +196,18 @@ fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState
                 "fonte       contribuição {contribution} de {who}: {} — {bytes} bytes, {} do fundo de dados, {} FNT para {payee}",
                 titles.join("; "),
                 percent(share.ppm),
+                fnt(*wei)
+            ),
+        ));
+    }
+    for (contribution, wei) in paid.curators.iter().filter(|(_, wei)| *wei > 0) {
+        let curator =
+            bundle.cited.iter().find(|c| c.contribution == *contribution).map(|c| c.curator).unwrap_or_default();
+        rows.push((
+            json!({"role": "curator", "who": curator, "contribution": contribution, "wei": wei.to_string()}),
+            say!(
+                "curator     {curator} — {} FNT, the cut of the datanet of contribution {contribution}",
+                "curadoria   {curator} — {} FNT, a parte do datanet da contribuição {contribution}",
                 fnt(*wei)
             ),
         ));

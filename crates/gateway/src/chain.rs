@@ -2,6 +2,7 @@
 //! whose transactions are sent one after the other.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use alloy_provider::{DynProvider, Provider};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
-use fonte_bindings::{Client, ClientError, DatanetRecord, ModelRecord, contracts};
+use fonte_bindings::{Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts};
 use fonte_types::{ContributionId, Network};
 use parking_lot::Mutex;
 
@@ -72,6 +73,8 @@ pub(crate) struct Directory {
     pub(crate) block: u64,
     pub(crate) models: Vec<ModelRecord>,
     pub(crate) datanets: Vec<DatanetRecord>,
+    /// Registrations that were asked for at this height.
+    pub(crate) workers: Mutex<BTreeMap<Address, Option<WorkerRecord>>>,
 }
 
 /// What can still be taken from a payer under one session key, debts of this gateway not counted.
@@ -168,10 +171,28 @@ impl Chain {
         {
             return Ok(known);
         }
-        let directory =
-            Arc::new(Directory { block, models: self.client.models().await?, datanets: self.client.datanets().await? });
+        let directory = Arc::new(Directory {
+            block,
+            models: self.client.models().await?,
+            datanets: self.client.datanets().await?,
+            workers: Mutex::default(),
+        });
         *self.directory.lock() = Some(directory.clone());
         Ok(directory)
+    }
+
+    /// A worker's registration, if it has one.
+    pub(crate) async fn worker(
+        &self,
+        directory: &Directory,
+        worker: Address,
+    ) -> Result<Option<WorkerRecord>, ChainError> {
+        if let Some(known) = directory.workers.lock().get(&worker) {
+            return Ok(*known);
+        }
+        let record = self.client.worker(worker).await?;
+        directory.workers.lock().insert(worker, record);
+        Ok(record)
     }
 
     /// One contribution, if it was revealed.

@@ -58,7 +58,7 @@ fn every_changed_field_is_noticed_and_named() {
         // What is shown beside the receipt and bound by nothing offline: checked against the chain.
         let shown_only = path == "/model_name"
             || path == "/network/datanets"
-            || ["membership", "contributor", "payee"]
+            || ["membership", "contributor", "payee", "curator", "curator_ppm"]
                 .iter()
                 .any(|name| path.contains(&format!("/{name}")) && path.starts_with("/cited"))
             || path.starts_with("/terms/splits");

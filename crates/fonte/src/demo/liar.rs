@@ -8,7 +8,7 @@ use std::path::Path;
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_signer_local::PrivateKeySigner;
 use eyre::{Result, WrapErr, bail, eyre};
-use fonte_bindings::{Client, ContributionRecord};
+use fonte_bindings::{Client, ContributionRecord, DatanetRecord};
 use fonte_corpus::{Bundle, ImportOptions, Store};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle, UncheckedAnswer};
 use fonte_types::{
@@ -221,7 +221,10 @@ async fn forge(
     let mut cited = victim.cited.clone();
     let still = |c: &CitedContribution| runs.iter().any(|r| r.source == Source::Contribution(c.contribution));
     cited.retain(still);
-    cited.push(cite(friend, openings)?);
+    let datanets = net.operator.datanets().await?;
+    let datanet = datanets.iter().find(|d| d.id == friend.record.membership.datanet);
+    let datanet = datanet.ok_or_else(|| eyre!("the copy is in no datanet"))?;
+    cited.push(cite(friend, datanet, openings)?);
     Ok(UncheckedAnswer {
         model_name: victim.model_name.clone(),
         terms: victim.terms,
@@ -232,7 +235,7 @@ async fn forge(
 }
 
 /// The friend's document, opened where the forged runs point.
-fn cite(friend: &Friend, ranges: Vec<std::ops::Range<usize>>) -> Result<CitedContribution> {
+fn cite(friend: &Friend, datanet: &DatanetRecord, ranges: Vec<std::ops::Range<usize>>) -> Result<CitedContribution> {
     let salted = friend.bundle.document(0)?;
     let text = salted.document.text.as_bytes();
     let committed = CommittedText::document(text, &salted.document.metadata, salted.salt)?;
@@ -253,6 +256,8 @@ fn cite(friend: &Friend, ranges: Vec<std::ops::Range<usize>>) -> Result<CitedCon
         membership: friend.record.membership,
         contributor: friend.record.contributor,
         payee: friend.record.payee,
+        curator: datanet.curator,
+        curator_ppm: datanet.policy.curator_ppm,
         documents: vec![CitedDocument {
             metadata: salted.document.metadata.clone(),
             opening: DocumentOpening { chunks, ..opening },

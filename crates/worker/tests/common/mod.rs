@@ -13,7 +13,7 @@ use alloy_primitives::{Address, B256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::{
     ContributionRecord, DatanetRecord, ModelRecord,
-    client::{ContributionStatus, Policy, ReviewRule},
+    client::{ContributionStatus, ModelRefusal, Policy, ReviewRule},
 };
 use fonte_corpus::{Document, ImportOptions, Store, import::OnBadFile};
 use fonte_types::{
@@ -37,7 +37,7 @@ pub const MODEL: ModelId = ModelId(1);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn demo_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/demo")
+    Path::new("../../fixtures/demo").to_owned()
 }
 
 pub fn network() -> Network {
@@ -109,6 +109,7 @@ impl World {
             terms: terms(),
             datanets: Vec::new(),
             max_staleness: 64,
+            refusal: None,
         };
         let state = State { block: 1, models: vec![model], ..State::default() };
         Self {
@@ -150,6 +151,11 @@ impl World {
     /// Changes how many versions behind the model may answer from.
     pub fn max_staleness(&self, versions: u32) {
         self.chain(|state| state.models[0].max_staleness = versions);
+    }
+
+    /// Stops the model, or lets it go on.
+    pub fn refuse(&self, refusal: Option<ModelRefusal>) {
+        self.chain(|state| state.models[0].refusal = refusal);
     }
 
     pub fn datanet(&self, change: impl FnOnce(&mut Policy)) -> DatanetId {
