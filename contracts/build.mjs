@@ -8,14 +8,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-<<<<<<< HEAD
 const CONTRACTS = [
   "Allowance", "Challenges", "Concentration", "Datanets", "Demands", "FonteGovernor", "FonteToken", "ModelReviews",
   "Models", "Origins", "Reviews", "Settlement", "Splitter", "Timelock", "Validators", "Vault", "Workers",
 ];
-=======
-const CONTRACTS = ["Challenges", "Concentration", "Datanets", "FonteToken", "Models", "Settlement", "Validators", "Workers"];
->>>>>>> sol-nodes
 const MAX_RUNTIME = 24_576; // EIP-170
 const here = dirname(fileURLToPath(import.meta.url));
 const committed = join(here, "artifacts");
