@@ -74,11 +74,7 @@ contract Concentration is IConcentration {
     }
 
     /// @inheritdoc IConcentration
-    function nakamoto(uint256[] memory amounts, uint256 numerator, uint256 denominator)
-        public
-        pure
-        returns (uint256)
-    {
+    function nakamoto(uint256[] memory amounts, uint256 numerator, uint256 denominator) public pure returns (uint256) {
         Arrays.sort(amounts);
         return _nakamoto(amounts, _sum(amounts), numerator, denominator);
     }
@@ -117,11 +113,7 @@ contract Concentration is IConcentration {
         Arrays.sort(amounts);
         uint256 total = _sum(amounts);
         return Figures(
-            amounts.length,
-            total,
-            herfindahl(amounts),
-            _nakamoto(amounts, total, 1, 3),
-            _nakamoto(amounts, total, 2, 3)
+            amounts.length, total, herfindahl(amounts), _nakamoto(amounts, total, 1, 3), _nakamoto(amounts, total, 2, 3)
         );
     }
 

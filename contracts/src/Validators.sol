@@ -75,11 +75,11 @@ contract Validators is IValidators {
     constructor(bytes32 networkId_, Parameters memory p, GenesisSeat[] memory seats) payable {
         require(
             p.maxSeats >= MIN_SEATS && p.maxSeats <= MAX_SEATS && p.maxCandidates > p.maxSeats
-                && p.maxCandidates <= MAX_CANDIDATES && p.minimumOwnStake != 0
-                && p.minimumStake >= p.minimumOwnStake && p.epochBlocks != 0 && p.epochSeconds != 0
-                && p.evidenceSeconds != 0 && p.unbondingSeconds > p.evidenceSeconds
-                && p.unbondingSeconds <= LONGEST && p.slashPpm != 0 && p.slashPpm <= ONE && p.rewardPpm <= ONE / 2
-                && networkId_ != 0 && seats.length != 0 && seats.length <= p.maxSeats,
+                && p.maxCandidates <= MAX_CANDIDATES && p.minimumOwnStake != 0 && p.minimumStake >= p.minimumOwnStake
+                && p.epochBlocks != 0 && p.epochSeconds != 0 && p.evidenceSeconds != 0
+                && p.unbondingSeconds > p.evidenceSeconds && p.unbondingSeconds <= LONGEST && p.slashPpm != 0
+                && p.slashPpm <= ONE && p.rewardPpm <= ONE / 2 && networkId_ != 0 && seats.length != 0
+                && seats.length <= p.maxSeats,
             InvalidParameter()
         );
         networkId = networkId_;
@@ -130,9 +130,7 @@ contract Validators is IValidators {
         _register(msg.sender, consensusKey, networkKey, networkAddress);
         Record storage record = _records[msg.sender];
         require(
-            P256.verify(
-                VoteBytes.registration(networkId, msg.sender, networkKey), r, s, record.keyX, record.keyY
-            ),
+            P256.verify(VoteBytes.registration(networkId, msg.sender, networkKey), r, s, record.keyX, record.keyY),
             NotProved()
         );
         if (msg.value != 0) _bond(msg.sender, record, msg.sender, msg.value.toUint128());
@@ -454,14 +452,25 @@ contract Validators is IValidators {
     }
 
     /// @inheritdoc IValidators
+    function epochAtBlock(uint64 number) external view returns (uint64) {
+        uint256 low; // begun by then, or 0
+        uint256 high = _epochs.length; // not begun by then
+        while (high - low > 1) {
+            uint256 middle = (low + high) / 2;
+            if (_epochs[middle].startedBlock <= number) low = middle;
+            else high = middle;
+        }
+        return uint64(low); // an index of `_epochs`
+    }
+
+    /// @inheritdoc IValidators
     function setOf(uint64 number) external view returns (Seat[] memory seats) {
         address[] memory operators = operatorsOf(number);
         seats = new Seat[](operators.length);
         for (uint256 i; i < seats.length; ++i) {
             Record storage record = _records[operators[i]];
-            seats[i] = Seat(
-                operators[i], Points.compress(record.keyX, record.keyY), record.networkKey, record.networkAddress
-            );
+            seats[i] =
+                Seat(operators[i], Points.compress(record.keyX, record.keyY), record.networkKey, record.networkAddress);
         }
     }
 
@@ -508,9 +517,7 @@ contract Validators is IValidators {
         Record storage record = _record(operator);
         Stake storage staked = _stakes[operator][delegator];
         return Delegation(
-            _net(record, staked.bonded),
-            _net(record, staked.exiting),
-            _claimableAt(operator, record, delegator, staked)
+            _net(record, staked.bonded), _net(record, staked.exiting), _claimableAt(operator, record, delegator, staked)
         );
     }
 

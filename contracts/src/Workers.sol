@@ -132,15 +132,10 @@ contract Workers is IWorkers {
         uint256 needed = uint256(info.slots) * stakePerSlot;
         require(stake >= needed, StakeTooSmall(needed, stake));
         require(
-            _isCapital(info.jurisdiction[0]) && _isCapital(info.jurisdiction[1]),
-            InvalidJurisdiction(info.jurisdiction)
+            _isCapital(info.jurisdiction[0]) && _isCapital(info.jurisdiction[1]), InvalidJurisdiction(info.jurisdiction)
         );
-        require(
-            bytes(info.hardware).length <= MAX_HARDWARE, TextTooLong(bytes(info.hardware).length, MAX_HARDWARE)
-        );
-        require(
-            bytes(info.endpoint).length <= MAX_ENDPOINT, TextTooLong(bytes(info.endpoint).length, MAX_ENDPOINT)
-        );
+        require(bytes(info.hardware).length <= MAX_HARDWARE, TextTooLong(bytes(info.hardware).length, MAX_HARDWARE));
+        require(bytes(info.endpoint).length <= MAX_ENDPOINT, TextTooLong(bytes(info.endpoint).length, MAX_ENDPOINT));
     }
 
     function _isCapital(bytes1 letter) private pure returns (bool) {

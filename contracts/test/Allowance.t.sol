@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Allowance} from "../src/Allowance.sol";
 import {IAllowance} from "../src/interfaces/IAllowance.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
+import {Batches} from "./lib/Batches.sol";
 import {Refuser} from "./lib/Doubles.sol";
 import {GovernedWorld} from "./lib/GovernedWorld.sol";
 
@@ -12,15 +13,21 @@ abstract contract AllowanceWorld is GovernedWorld {
     uint256 internal constant SESSION_KEY = 0x5E55;
     address internal session = vm.addr(SESSION_KEY);
     uint128 internal constant BUDGET = 5 ether;
-    uint64 internal constant PERIOD = 1 days;
+    uint64 internal constant BUDGET_PERIOD = 1 days;
 
     function setUp() public virtual override {
         super.setUp();
         fund(1 ether, 500 ether);
         vm.deal(address(allowance), 100 ether);
         vm.prank(address(timelock));
-        allowance.setBudget(gateway, session, BUDGET, PERIOD);
+        allowance.setBudget(gateway, session, BUDGET, BUDGET_PERIOD);
+        ISettlement.Row[] memory rows = new ISettlement.Row[](1);
+        rows[0] = plainRow(1);
+        tables = Batches.tables(rows);
     }
+
+    /// @dev What plain rows name.
+    ISettlement.Tables internal tables;
 
     function tabFor(address from, uint256 key, address to, uint128 fee)
         internal
@@ -29,8 +36,10 @@ abstract contract AllowanceWorld is GovernedWorld {
     {
         tabs = new ISettlement.Tab[](1);
         tabs[0].payer = from;
-        tabs[0].rows = new ISettlement.Row[](1);
-        tabs[0].rows[0] = plainRow(fee);
+        ISettlement.Row[] memory rows = new ISettlement.Row[](1);
+        rows[0] = plainRow(fee);
+        tabs[0].count = 1;
+        tabs[0].rows = Batches.pack(Batches.tables(rows), rows);
         tabs[0].total = settlement.spent(from, to) + fee;
         tabs[0].signature = sign(key, settlement.voucherDigest(from, to, tabs[0].total, 0));
     }
@@ -39,7 +48,7 @@ abstract contract AllowanceWorld is GovernedWorld {
     function serve(address to, uint256 key, uint128 fee) internal returns (uint64) {
         ISettlement.Tab[] memory tabs = tabFor(address(allowance), key, to, fee);
         vm.prank(to);
-        return settlement.settle(tabs);
+        return settlement.settle(tables, tabs);
     }
 
     function capOf(address key) internal view returns (uint128) {
@@ -75,7 +84,7 @@ contract AllowanceTest is AllowanceWorld {
         vm.assertEq(settlement.depositOf(address(fresh)), 2 ether);
         ISettlement.Tab[] memory tabs = tabFor(address(fresh), SESSION_KEY, gateway, 1.5 ether);
         vm.prank(gateway);
-        uint64 batch = settlement.settle(tabs);
+        uint64 batch = settlement.settle(tables, tabs);
         vm.assertEq(settlement.depositOf(address(fresh)), 0.5 ether);
         vm.assertEq(fresh.outstandingOf(gateway), 0.5 ether);
         vm.assertEq(settlement.pendingOf(batch, worker), 0.3 ether);
@@ -87,7 +96,7 @@ contract AllowanceTest is AllowanceWorld {
         IAllowance.Budget memory budget = allowance.budgetOf(gateway);
         vm.assertEq(budget.sessionKey, session);
         vm.assertEq(budget.perPeriod, BUDGET);
-        vm.assertEq(budget.period, PERIOD);
+        vm.assertEq(budget.period, BUDGET_PERIOD);
         vm.assertEq(budget.since, block.timestamp);
         vm.assertEq(budget.granted, 0);
         vm.assertEq(allowance.gateways().length, 1);
@@ -153,7 +162,7 @@ contract AllowanceTest is AllowanceWorld {
         serve(gateway, SESSION_KEY, 3 ether);
         vm.expectRevert(IAllowance.NothingToDo.selector);
         allowance.refill(gateway);
-        skip(1, PERIOD - 1);
+        skip(1, BUDGET_PERIOD - 1);
         vm.expectRevert(IAllowance.NothingToDo.selector);
         allowance.refill(gateway);
         skip(1, 1);
@@ -169,7 +178,7 @@ contract AllowanceTest is AllowanceWorld {
     function testAnEarlyRefillTakesNothingAway() public {
         // A stranger refills at the first second of a period, before the gateway has settled: the budget is not lost.
         allowance.refill(gateway);
-        skip(1, PERIOD);
+        skip(1, BUDGET_PERIOD);
         vm.expectRevert(IAllowance.NothingToDo.selector);
         allowance.refill(gateway);
         serve(gateway, SESSION_KEY, 5 ether);
@@ -178,7 +187,7 @@ contract AllowanceTest is AllowanceWorld {
 
     function testNothingAccumulates() public {
         allowance.refill(gateway);
-        skip(1, 30 * uint256(PERIOD) + 7);
+        skip(1, 30 * uint256(BUDGET_PERIOD) + 7);
         vm.assertEq(allowance.refillable(gateway), 0);
         serve(gateway, SESSION_KEY, 1 ether);
         vm.assertEq(allowance.refill(gateway), 1 ether);
@@ -193,12 +202,12 @@ contract AllowanceTest is AllowanceWorld {
         vm.expectRevert(
             abi.encodeWithSelector(ISettlement.VoucherInvalid.selector, address(allowance), session, BUDGET + 1, BUDGET)
         );
-        settlement.settle(tabs);
+        settlement.settle(tables, tabs);
         // Nor does it sign for another gateway.
         tabs = tabFor(address(allowance), SESSION_KEY, other, 1);
         vm.prank(other);
         vm.expectRevert(abi.encodeWithSelector(ISettlement.VoucherInvalid.selector, address(allowance), session, 1, 0));
-        settlement.settle(tabs);
+        settlement.settle(tables, tabs);
     }
 
     function testAnEmptyFundRefillsWhatItHas() public {
@@ -234,7 +243,7 @@ contract AllowanceTest is AllowanceWorld {
     function testALowerBudgetTakesNothingBack() public {
         allowance.refill(gateway);
         vm.prank(address(timelock));
-        allowance.setBudget(gateway, session, 2 ether, PERIOD);
+        allowance.setBudget(gateway, session, 2 ether, BUDGET_PERIOD);
         vm.assertEq(allowance.outstandingOf(gateway), BUDGET);
         vm.assertEq(allowance.refillable(gateway), 0);
         serve(gateway, SESSION_KEY, 4 ether);
@@ -256,7 +265,7 @@ contract AllowanceTest is AllowanceWorld {
                 if (seed % 3 == 0) fee = left;
                 if (fee != 0) serve(gateway, SESSION_KEY, fee);
                 spent += fee;
-                skip(1, PERIOD / 4);
+                skip(1, BUDGET_PERIOD / 4);
             }
         }
         vm.assertLe(spent, (uint256(periods) + 1) * BUDGET);
@@ -281,8 +290,8 @@ contract AllowanceTest is AllowanceWorld {
         ISettlement.Tab[] memory tabs = tabFor(address(allowance), SESSION_KEY, gateway, 1);
         vm.prank(gateway);
         vm.expectPartialRevert(ISettlement.VoucherInvalid.selector);
-        settlement.settle(tabs);
-        skip(1, PERIOD);
+        settlement.settle(tables, tabs);
+        skip(1, BUDGET_PERIOD);
         allowance.refill(gateway);
         vm.assertEq(capOf(session), 0);
         serve(gateway, OTHER_KEY, BUDGET);
@@ -304,7 +313,7 @@ contract AllowanceTest is AllowanceWorld {
     function testAVoteChangesTheKeyToo() public {
         allowance.refill(gateway);
         vm.prank(address(timelock));
-        allowance.setBudget(gateway, vm.addr(OTHER_KEY), BUDGET, PERIOD);
+        allowance.setBudget(gateway, vm.addr(OTHER_KEY), BUDGET, BUDGET_PERIOD);
         serve(gateway, OTHER_KEY, BUDGET);
         vm.assertEq(allowance.refill(gateway), BUDGET);
         vm.assertEq(allowance.gateways().length, 1);
@@ -332,7 +341,7 @@ contract AllowanceTest is AllowanceWorld {
         ISettlement.Tab[] memory tabs = tabFor(address(allowance), SESSION_KEY, gateway, 1);
         vm.prank(gateway);
         vm.expectPartialRevert(ISettlement.VoucherInvalid.selector);
-        settlement.settle(tabs);
+        settlement.settle(tables, tabs);
         vm.assertEq(allowance.reclaim(), 3 ether);
         vm.expectRevert(
             abi.encodeWithSelector(IAllowance.ReclaimRunning.selector, 3 ether, uint64(block.timestamp + NOTICE))
@@ -355,7 +364,7 @@ contract AllowanceTest is AllowanceWorld {
 
     function testTheWayBackTakesNothingFromOthers() public {
         vm.prank(address(timelock));
-        allowance.setBudget(other, vm.addr(OTHER_KEY), 7 ether, PERIOD);
+        allowance.setBudget(other, vm.addr(OTHER_KEY), 7 ether, BUDGET_PERIOD);
         allowance.refill(gateway);
         allowance.refill(other);
         vm.prank(address(timelock));
@@ -380,7 +389,7 @@ contract AllowanceTest is AllowanceWorld {
         allowance.revoke(gateway);
         skip(1, NOTICE);
         vm.prank(address(timelock));
-        allowance.setBudget(gateway, session, 1 ether, PERIOD);
+        allowance.setBudget(gateway, session, 1 ether, BUDGET_PERIOD);
         vm.assertEq(allowance.refill(gateway), 1 ether);
         vm.assertEq(capOf(session), 3 ether);
         serve(gateway, SESSION_KEY, 1 ether);
@@ -392,7 +401,7 @@ contract AllowanceTest is AllowanceWorld {
         allowance.refill(gateway);
         vm.startPrank(address(timelock));
         allowance.revoke(gateway);
-        allowance.setBudget(gateway, session, 6 ether, PERIOD);
+        allowance.setBudget(gateway, session, 6 ether, BUDGET_PERIOD);
         vm.stopPrank();
         vm.assertEq(allowance.refill(gateway), 1 ether);
         skip(1, NOTICE);

@@ -270,6 +270,10 @@ interface IValidators {
     /// @notice An epoch that has begun.
     function epochAt(uint64 number) external view returns (Epoch memory);
 
+    /// @notice The epoch whose set is in force after block `number`, as far as is known now: 0 before the first. Sets are
+    /// append-only, so a node reads the set of any past block from the present state.
+    function epochAtBlock(uint64 number) external view returns (uint64);
+
     /// @notice The seats of an epoch that has begun, with keys.
     function setOf(uint64 number) external view returns (Seat[] memory);
 

@@ -7,10 +7,10 @@ import {Arrays} from "@openzeppelin/contracts/utils/Arrays.sol";
 /// @notice Who holds the seats next, decided from who holds them and who stands. Pure, so that it can be tested alone.
 ///
 /// The winners are the eligible with the most stake, the earlier registered first among equals, as many as there are
-/// seats. Then the present set moves towards them, by fewer than a third of its seats: worst leavers out first (jailed,
-/// then no longer eligible, then outbid), best joiners in first. A seat that passes from one to another is one change, a
-/// seat that is added or lost is one too. So sets of fewer than four never change: they tolerate no fault, and a change
-/// would hand over a third or more.
+/// seats. Then the present set moves towards them, by fewer than a third of its seats: best joiners in first, worst leavers
+/// out first (jailed, then no longer eligible, then outbid; the outbid only as far as their seats are needed). A seat that
+/// passes from one to another is one change, a seat that is added or lost is one too. So sets of fewer than four never
+/// change: they tolerate no fault, and a change would hand over a third or more.
 library Election {
     /// @notice How good a claim to a seat somebody has. A better one comes later in this list.
     enum Standing {
@@ -51,23 +51,26 @@ library Election {
         uint256 losers = ranked.length - (eligible < maxSeats ? eligible : maxSeats);
         // Fewer than a third of the present seats.
         uint256 most = seats == 0 ? 0 : (seats - 1) / 3;
-        for (uint256 i; i < losers && leaves < most; ++i) {
-            Person memory person = people[uint16(ranked[i])];
-            if (!person.seated) continue;
-            person.seated = false;
-            ++leaves;
-        }
         for (uint256 i = ranked.length; i > losers && joins < most; --i) {
             Person memory person = people[uint16(ranked[i - 1])];
             if (person.seated) continue;
             person.seated = true;
             ++joins;
         }
+        for (uint256 i; i < losers && leaves < most; ++i) {
+            Person memory person = people[uint16(ranked[i])];
+            if (!person.seated) continue;
+            // Who is merely outbid stays while there is room; all after it are eligible too.
+            if (person.standing == Standing.Eligible && seats + joins - leaves <= maxSeats) break;
+            person.seated = false;
+            ++leaves;
+        }
     }
 
     /// @dev Standing, then stake, then the earlier number; the low 16 bits are left for the place.
     function _rank(Person memory person) private pure returns (uint256) {
-        return uint256(person.standing) << 176 | uint256(person.stake) << 48
-            | uint256(type(uint32).max - person.number) << 16;
+        return
+            uint256(person.standing) << 176 | uint256(person.stake) << 48 | uint256(type(uint32).max - person.number)
+                << 16;
     }
 }

@@ -26,8 +26,7 @@ library Points {
             x := mload(add(key, 0x21))
         }
         if (x >= P256.P) return (0, 0);
-        uint256 square =
-            addmod(mulmod(addmod(mulmod(x, x, P256.P), P256.A, P256.P), x, P256.P), P256.B, P256.P);
+        uint256 square = addmod(mulmod(addmod(mulmod(x, x, P256.P), P256.A, P256.P), x, P256.P), P256.B, P256.P);
         uint256 y = Math.modExp(square, P256_ROOT, P256.P);
         if (mulmod(y, y, P256.P) != square) return (0, 0);
         // The curve's order is odd, so no point has y = 0, and P - y is the other root.
@@ -47,8 +46,7 @@ library Points {
         uint256 y = uint256(Bytes.reverseBytes32(key)) & (type(uint256).max >> 1);
         if (y >= ED_P) return false;
         uint256 y2 = mulmod(y, y, ED_P);
-        uint256 product =
-            mulmod(addmod(y2, ED_P - 1, ED_P), addmod(mulmod(ED_D, y2, ED_P), 1, ED_P), ED_P);
+        uint256 product = mulmod(addmod(y2, ED_P - 1, ED_P), addmod(mulmod(ED_D, y2, ED_P), 1, ED_P), ED_P);
         // Euler's criterion; 0 stays 0 and is refused.
         return Math.modExp(product, (ED_P - 1) / 2, ED_P) == 1;
     }

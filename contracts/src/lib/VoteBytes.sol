@@ -34,9 +34,7 @@ library VoteBytes {
 
     /// @dev SHA-256 of `varint(55) ‖ "fonte-" ‖ network ‖ "consensus" ‖ "_NULLIFY" ‖ round`.
     function nullify(bytes32 network, uint64 epoch, uint64 view_) internal pure returns (bytes32) {
-        return sha256(
-            abi.encodePacked(uint8(55), "fonte-", network, "consensus_NULLIFY", varint(epoch), varint(view_))
-        );
+        return sha256(abi.encodePacked(uint8(55), "fonte-", network, "consensus_NULLIFY", varint(epoch), varint(view_)));
     }
 
     /// @dev SHA-256 of `varint(47) ‖ "fonte-" ‖ network ‖ "validator" ‖ operator ‖ network key`.

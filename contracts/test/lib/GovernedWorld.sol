@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IGovernor} from "@openzeppelin/contracts/governance/IGovernor.sol";
 import {Allowance} from "../../src/Allowance.sol";
 import {FonteGovernor} from "../../src/FonteGovernor.sol";
+import {ModelReviews} from "../../src/ModelReviews.sol";
 import {Timelock} from "../../src/Timelock.sol";
 import {IFonteGovernor} from "../../src/interfaces/IFonteGovernor.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
@@ -40,6 +41,11 @@ abstract contract GovernedWorld is World {
         genesis(address(allowance), type(Allowance).creationCode, abi.encode(settlement, timelock));
         genesis(address(governor), type(FonteGovernor).creationCode, abi.encode(token, timelock, parameters()));
         genesis(address(timelock), type(Timelock).creationCode, abi.encode(DELAY, governor, guardian));
+        genesis(
+            modelReviews,
+            type(ModelReviews).creationCode,
+            abi.encode(models, reviews, timelock, ModelReviews.Parameters(600, 600, 1, 1, 1, 1, 3, 2))
+        );
         wrap(voter, 100 ether);
     }
 

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Challenges} from "../../src/Challenges.sol";
+import {Concentration} from "../../src/Concentration.sol";
 import {Datanets} from "../../src/Datanets.sol";
 import {Demands} from "../../src/Demands.sol";
 import {FonteToken} from "../../src/FonteToken.sol";
@@ -9,12 +10,15 @@ import {Models} from "../../src/Models.sol";
 import {Origins} from "../../src/Origins.sol";
 import {Reviews} from "../../src/Reviews.sol";
 import {Settlement} from "../../src/Settlement.sol";
+import {Validators} from "../../src/Validators.sol";
+import {Workers} from "../../src/Workers.sol";
 import {IChallenges} from "../../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
 import {IModels} from "../../src/interfaces/IModels.sol";
 import {ISeals} from "../../src/interfaces/ISeals.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
 import {Batches} from "./Batches.sol";
+import {NodeKeys} from "./NodeKeys.sol";
 import {Openings} from "./Openings.sol";
 import {Test} from "./Vm.sol";
 
@@ -47,6 +51,9 @@ abstract contract World is Test {
     Demands internal demands = Demands(0xF017E0000000000000000000000000000000000f);
     Reviews internal reviews = Reviews(0xf017E00000000000000000000000000000000006);
     Origins internal origins = Origins(0xf017E00000000000000000000000000000000007);
+    Workers internal workers = Workers(0xF017E00000000000000000000000000000000008);
+    Validators internal validators = Validators(0xF017E00000000000000000000000000000000009);
+    Concentration internal concentration = Concentration(0xF017e0000000000000000000000000000000000D);
 
     address internal modelReviews = 0xf017e0000000000000000000000000000000000E;
     address internal governance = 0xf017E0000000000000000000000000000000000a;
@@ -119,14 +126,29 @@ abstract contract World is Test {
                 K
             )
         );
+        genesis(
+            address(workers), type(Workers).creationCode, abi.encode(registrar, uint128(1 ether), uint64(1 days))
+        );
+        vm.deal(address(this), address(this).balance + 400 ether);
+        genesis(
+            address(validators),
+            type(Validators).creationCode,
+            abi.encode(NETWORK, NodeKeys.parameters(), NodeKeys.seatsOf(4)),
+            400 ether
+        );
+        genesis(address(concentration), type(Concentration).creationCode, abi.encode(validators, token));
         net = createDatanet(IDatanets.ReviewRule.Open);
         model = registerModel(100_000, 200_000, 100_000, 600_000);
     }
 
     /// @dev Runs the init code at its address, as a genesis does.
     function genesis(address where, bytes memory creation, bytes memory args) internal {
+        genesis(where, creation, args, 0);
+    }
+
+    function genesis(address where, bytes memory creation, bytes memory args, uint256 value) internal {
         vm.etch(where, bytes.concat(creation, args));
-        (bool ok, bytes memory runtime) = where.call("");
+        (bool ok, bytes memory runtime) = where.call{value: value}("");
         require(ok, "init code reverted");
         vm.etch(where, runtime);
     }

@@ -1,9 +1,9 @@
-//! `fonte receipt show|verify|explain|challenge`.
+//! `fonte receipt show|verify|explain|export|challenge`.
 
 use std::path::Path;
 
 use alloy_primitives::B256;
-use eyre::{Result, WrapErr, eyre};
+use eyre::{Result, eyre};
 use fonte_bindings::Client;
 use fonte_types::{
     bundle::{Check, Outcome, ReceiptBundle, Verification, verify},
@@ -17,6 +17,7 @@ use crate::{
     args::{Common, Receipt},
     challenge::{Auditor, describe, registered_terms},
     context::Context,
+    export,
     gateway_api::{GatewayApi, SettlementState},
     money::{fnt, percent},
     say::say,
@@ -50,7 +51,18 @@ pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
             explain(common.json, &bundle, standing.as_ref())?;
             Ok(true)
         }
-        Receipt::Challenge { receipt, dry_run } => challenge(common, &receipt, dry_run).await,
+        Receipt::Export { receipt, html: _, out } => {
+            let bundle = load(common, &receipt).await?;
+            let standing = GatewayApi::new(&common.gateway)?.settlement(bundle.id).await.ok();
+            let written = export::write(&bundle, standing.as_ref(), out)?;
+            if common.json {
+                println!("{}", json!({"receipt": bundle.id, "file": written}));
+            } else {
+                println!("{}", written.display());
+            }
+            Ok(true)
+        }
+        Receipt::Challenge { receipt } => challenge(common, &receipt, common.dry_run).await,
     }
 }
 
@@ -58,9 +70,7 @@ pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
 async fn load(common: &Common, receipt: &str) -> Result<ReceiptBundle> {
     let path = Path::new(receipt);
     if path.exists() {
-        let bytes = std::fs::read(path).wrap_err_with(|| format!("reading {}", path.display()))?;
-        return serde_json::from_slice(&bytes)
-            .wrap_err_with(|| say!("{} is not a receipt bundle", "{} não é um pacote de recibo", path.display()));
+        return export::read(path);
     }
     let id: B256 = receipt.parse().map_err(|_| {
         eyre!(say!(

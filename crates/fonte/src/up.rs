@@ -4,6 +4,7 @@ use eyre::{Result, WrapErr};
 use fonte_bindings::{
     client::{Policy, ReviewRule},
     convert,
+    genesis::Parameters,
 };
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use crate::{
     args::{Common, Up},
     context::data_dir,
     demo::{self, Tell},
-    embedded::{DEVELOPMENT_CHAIN, Embedded, EmbeddedConfig},
+    embedded::{DEVELOPMENT_CHAIN, Elsewhere, Embedded, EmbeddedConfig},
     gateway_api::GatewayApi,
     keys,
     say::say,
@@ -21,12 +22,11 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
     let home = data_dir(common)?;
     let net = Embedded::start(EmbeddedConfig {
         data_dir: home.join("up"),
-        chain_id: DEVELOPMENT_CHAIN,
+        elsewhere: Elsewhere::of(common)?,
+        parameters: parameters(&up),
         listen: up.listen,
         rpc_listen: up.rpc_listen,
-        heartbeat: std::time::Duration::from_secs(5),
-        // Long enough to challenge a receipt by hand.
-        window_seconds: 30,
+        heartbeat: std::time::Duration::from_secs(up.heartbeat.max(1)),
         settle_every: Some(std::time::Duration::from_secs(15)),
     })
     .await?;
@@ -42,6 +42,16 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
     tokio::signal::ctrl_c().await.wrap_err("waiting for Ctrl-C")?;
     eprintln!("{}", say!("stopping", "parando"));
     net.shutdown().await
+}
+
+/// Of a network that people try by hand.
+fn parameters(up: &Up) -> Parameters {
+    let mut parameters = Parameters::development(DEVELOPMENT_CHAIN);
+    parameters.window_seconds = up.challenge_window;
+    let governance = &mut parameters.governance;
+    governance.voting_period = up.voting_period.max(1);
+    governance.late_quorum_extension = governance.late_quorum_extension.min(governance.voting_period.into());
+    parameters
 }
 
 /// A datanet to publish to, the demo corpus if it was asked for, and a funded payer.

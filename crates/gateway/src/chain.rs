@@ -14,7 +14,7 @@ use alloy_provider::{DynProvider, Provider};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
-use fonte_bindings::{Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts};
+use fonte_bindings::{Addresses, Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts};
 use fonte_types::{ContributionId, Network};
 use parking_lot::Mutex;
 
@@ -122,11 +122,12 @@ pub(crate) struct SignedCall {
 impl Chain {
     pub(crate) async fn connect(
         url: &str,
+        addresses: Addresses,
         key: PrivateKeySigner,
         inclusion_timeout: Duration,
     ) -> Result<Self, ChainError> {
         Ok(Self {
-            client: Client::connect(url, None).await?,
+            client: Client::connect_with(url, None, addresses).await?,
             directory: Mutex::new(None),
             key,
             nonce: tokio::sync::Mutex::new(None),
@@ -245,7 +246,7 @@ impl Chain {
                     what: call.what,
                     reason: response
                         .as_revert_data()
-                        .map_or_else(|| response.message.to_string(), |data| revert_name(&data)),
+                        .map_or_else(|| response.message.to_string(), |data| fonte_bindings::abi::revert_reason(&data)),
                 },
                 None => ChainError::Rpc { what: call.what, why: error.to_string() },
             }),
@@ -341,17 +342,4 @@ impl Chain {
         let count = self.provider().get_transaction_count(self.gateway()).block_id(BlockId::latest()).await;
         count.map_err(|error| ChainError::Rpc { what: "the gateway's nonce", why: error.to_string() })
     }
-}
-
-/// A contract's error by its name and fields.
-fn revert_name(data: &[u8]) -> String {
-    use alloy_sol_types::SolInterface;
-    contracts::Settlement::SettlementErrors::abi_decode(data)
-        .map(|error| format!("{error:?}"))
-        .or_else(|_| contracts::Datanets::DatanetsErrors::abi_decode(data).map(|error| format!("{error:?}")))
-        .or_else(|_| contracts::Models::ModelsErrors::abi_decode(data).map(|error| format!("{error:?}")))
-        .unwrap_or_else(|_| {
-            alloy_sol_types::decode_revert_reason(data)
-                .unwrap_or_else(|| format!("reverted with 0x{}", hex::encode(data)))
-        })
 }

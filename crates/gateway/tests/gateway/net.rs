@@ -87,7 +87,7 @@ impl Net {
                     value: U256::ZERO,
                 })
                 .collect(),
-            calls: commons_calls(&parameters, &[])
+            calls: commons_calls(&[])
                 .into_iter()
                 .map(|call| GenesisCall { from: call.from, to: call.to, data: call.data })
                 .collect(),
