@@ -9,8 +9,8 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const CONTRACTS = [
-  "Challenges", "Datanets", "FonteToken", "ModelReviews", "Models", "Origins", "Reviews", "Settlement", "Splitter",
-  "Vault",
+  "Allowance", "Challenges", "Concentration", "Datanets", "Demands", "FonteGovernor", "FonteToken", "ModelReviews",
+  "Models", "Origins", "Reviews", "Settlement", "Splitter", "Timelock", "Validators", "Vault", "Workers",
 ];
 const MAX_RUNTIME = 24_576; // EIP-170
 const here = dirname(fileURLToPath(import.meta.url));

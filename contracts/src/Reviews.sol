@@ -48,7 +48,7 @@ contract Reviews is IReviews {
     /// @notice Panels so far; their numbers run from 1.
     uint64 public panelCount;
     /// @inheritdoc IReviews
-    mapping(address account => uint256) public balanceOf;
+    mapping(address account => uint256) public claimable;
 
     mapping(uint64 id => Case) private _cases;
     mapping(uint64 number => Panel) private _panels;
@@ -125,9 +125,9 @@ contract Reviews is IReviews {
 
     /// @inheritdoc IReviews
     function claimFor(address account) external {
-        uint256 amount = balanceOf[account];
+        uint256 amount = claimable[account];
         require(amount != 0, NothingToDo());
-        balanceOf[account] = 0;
+        claimable[account] = 0;
         emit Claimed(account, amount);
         _send(account, amount);
     }
@@ -136,7 +136,7 @@ contract Reviews is IReviews {
     function slash(address reviewer, uint256 amount) external returns (uint256 taken) {
         require(msg.sender == evaluations, NotAllowed(msg.sender));
         taken = _slash(reviewer, 0, amount);
-        balanceOf[treasury] += taken;
+        claimable[treasury] += taken;
     }
 
     function _enter(address account, Reviewer storage reviewer) private {
@@ -398,7 +398,7 @@ contract Reviews is IReviews {
         for (uint256 i; i < members.length; ++i) {
             if (_ballots[number][members[i]].vote < Vote.Approved) taken += _slash(members[i], id, penalty);
         }
-        if (taken != 0) balanceOf[treasury] += taken;
+        if (taken != 0) claimable[treasury] += taken;
     }
 
     /// @dev Rounds down; what is left pays the next panel, or goes to the treasury.
@@ -412,7 +412,7 @@ contract Reviews is IReviews {
         address[] memory members = _panels[number].members;
         for (uint256 i; i < members.length; ++i) {
             if (_ballots[number][members[i]].vote < Vote.Approved) continue;
-            balanceOf[members[i]] += fee;
+            claimable[members[i]] += fee;
             ++paid;
         }
     }
@@ -421,7 +421,7 @@ contract Reviews is IReviews {
         uint128 left = held.fees;
         if (left == 0) return;
         held.fees = 0;
-        balanceOf[treasury] += left;
+        claimable[treasury] += left;
     }
 
     function _release(uint64 number) private {
@@ -457,10 +457,10 @@ contract Reviews is IReviews {
         purse -= fee * _payRevealed(number, fee);
         if (reversed) {
             // Half, rounded down, for whoever was right to appeal.
-            balanceOf[held.appellant] += held.deposit + purse / 2;
+            claimable[held.appellant] += held.deposit + purse / 2;
             purse -= purse / 2;
         }
-        balanceOf[treasury] += purse;
+        claimable[treasury] += purse;
         held.deposit = 0;
         held.approved = approved;
         _release(number);
@@ -509,7 +509,7 @@ contract Reviews is IReviews {
         uint128 deposit = held.deposit;
         if (deposit == 0) return;
         held.deposit = 0;
-        balanceOf[held.appellant] += deposit;
+        claimable[held.appellant] += deposit;
     }
 
     function _finish(uint64 id, Case storage held) private {
@@ -545,13 +545,6 @@ contract Reviews is IReviews {
     }
 
     // ---------------------------------------------------------------- views
-
-    /// @inheritdoc IReviews
-    function draw(bytes32 seed, uint256 count, address excluded) external view returns (address[] memory) {
-        address[] memory without = new address[](1);
-        without[0] = excluded;
-        return _draw(seed, count, without, block.number);
-    }
 
     /// @inheritdoc IReviews
     function drawAt(bytes32 seed, uint256 count, address[] calldata excluded, uint64 atBlock)

@@ -41,14 +41,16 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         uint128 locked;
     }
 
-    /// @dev A contribution of the tables, with what the batch's rows credit to its payee. `member` is the membership word of
-    /// IDatanets, 0 if it was never a member; `mark` is one more than the last row that named it. `_creditShares` knows
-    /// the order of these fields.
+    /// @dev A contribution of the tables, with what the batch's rows credit to its payee. It is a member of the versions
+    /// `datanet << 32 | v` from `low` on, `span` of them. `mark` is one more than the last row that named it.
+    /// `_creditShares` knows the order of these fields.
     struct Source {
-        uint256 member;
+        uint256 low;
+        uint256 span;
         uint256 id;
         uint256 credit;
         uint256 mark;
+        address payee;
     }
 
     /// @dev A version of the tables, with the cuts of its datanet's curator. `_creditShares` knows the order.
@@ -67,6 +69,7 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         uint256 pool;
         uint256 mark;
         Version[] versions;
+        uint32[] modelIds;
         IModels.Payouts[] models;
         uint256[][] developers;
         address[] workers;
@@ -220,7 +223,7 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         id = ++batchCount;
         Ledger memory ledger = _open(tables, tabs);
         for (uint256 i; i < tabs.length; ++i) {
-            _settleTab(ledger, tables, tabs[i], id);
+            _settleTab(ledger, tabs[i], id);
         }
         _write(ledger, id);
 
@@ -256,16 +259,21 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         ledger.leaves = new bytes32[](rows);
 
         uint256[] memory words = datanets.membershipsOf(tables.sources);
-        ledger.sources = new Source[](tables.sources.length);
+        ledger.sources = new Source[](words.length);
         uint256 last;
         for (uint256 i; i < words.length; ++i) {
-            uint256 source = tables.sources[i];
+            uint256 id = tables.sources[i];
             // Distinct, so that two entries cannot pass one contribution off as two in a row.
-            require(source > last || i == 0, InvalidTable(i));
-            last = source;
+            require(id > last || i == 0, InvalidTable(i));
+            last = id;
+            uint256 word = words[i];
+            (uint256 added, uint256 withdrawn) = (uint32(word >> 32), uint32(word >> 64));
+            Source memory source = ledger.sources[i];
+            source.id = id;
+            source.payee = address(uint160(word >> 96));
+            source.low = uint256(uint32(word)) << 32 | added;
             // `added` is 0 until it is a member.
-            ledger.sources[i].member = uint32(words[i] >> 32) == 0 ? 0 : words[i];
-            ledger.sources[i].id = source;
+            source.span = added != 0 && added < withdrawn ? withdrawn - added : 0;
         }
         _openVersions(ledger, tables.versions);
         _openModels(ledger, tables.models);
@@ -303,6 +311,7 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
     }
 
     function _openModels(Ledger memory ledger, uint32[] calldata ids) private view {
+        ledger.modelIds = ids;
         ledger.models = new IModels.Payouts[](ids.length);
         ledger.developers = new uint256[][](ids.length);
         for (uint256 i; i < ids.length; ++i) {
@@ -317,13 +326,13 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         }
     }
 
-    function _settleTab(Ledger memory ledger, Tables calldata tables, Tab calldata tab, uint64 id) private {
+    function _settleTab(Ledger memory ledger, Tab calldata tab, uint64 id) private {
         uint128 before = spent[tab.payer][msg.sender];
         require(tab.total >= before, VoucherBehind(tab.payer, tab.total, before));
         _checkVoucher(tab);
 
         uint128 debit = tab.total - before;
-        uint256 fees = _settleRows(ledger, tables, tab);
+        uint256 fees = _settleRows(ledger, tab);
         require(debit == fees, DebitMismatch(tab.payer, debit, fees));
 
         spent[tab.payer][msg.sender] = tab.total;
@@ -337,30 +346,33 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
     }
 
     /// @dev Reads `count` packed rows, which must end where their bytes end.
-    function _settleRows(Ledger memory ledger, Tables calldata tables, Tab calldata tab)
+    function _settleRows(Ledger memory ledger, Tab calldata tab)
         private
         pure
         returns (uint256 fees)
     {
         bytes calldata rows = tab.rows;
         uint256 pos;
-        uint256 end;
         assembly ("memory-safe") {
             pos := rows.offset
-            end := add(pos, rows.length)
         }
-        for (uint256 i; i < tab.count; ++i) {
-            uint256 head = _word(pos + 32);
-            uint256 next = pos + HEAD_BYTES + VERSION_BYTES * uint8(head >> 88) + SHARE_BYTES * uint8(head >> 80);
-            require(next <= end, InvalidRow(ledger.row));
-            fees += _settleRow(ledger, tables, tab.payer, pos, head);
-            pos = next;
+        uint256 end = pos + rows.length;
+        address payer = tab.payer;
+        // Sizes of a row are below 2^12, a calldata offset below 2^32, and fees as in `_settleRow`.
+        unchecked {
+            for (uint256 left = tab.count; left != 0; --left) {
+                uint256 head = _word(pos + 32);
+                uint256 next = pos + HEAD_BYTES + VERSION_BYTES * uint8(head >> 88) + SHARE_BYTES * uint8(head >> 80);
+                require(next <= end, InvalidRow(ledger.row));
+                fees += _settleRow(ledger, payer, pos, head);
+                pos = next;
+            }
         }
         require(pos == end, InvalidRow(ledger.row));
     }
 
     /// @dev Every part is rounded down; the treasury takes what is left of the fee. `head` is the row's second word.
-    function _settleRow(Ledger memory ledger, Tables calldata tables, address payer, uint256 pos, uint256 head)
+    function _settleRow(Ledger memory ledger, address payer, uint256 pos, uint256 head)
         private
         pure
         returns (uint256 fee)
@@ -373,7 +385,7 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
             uint256 versions = uint8(head >> 88);
             uint256 shares = uint8(head >> 80);
             require(shares <= MAX_SHARES, InvalidRow(ledger.row));
-            uint256 out = _writeHead(ledger, tables, payer, pos, head);
+            uint256 out = _writeHead(ledger, payer, pos, head);
             pos += HEAD_BYTES;
             _pickVersions(ledger, pos, versions, out);
             pos += VERSION_BYTES * versions;
@@ -389,7 +401,7 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         }
     }
 
-    function _writeHead(Ledger memory ledger, Tables calldata tables, address payer, uint256 pos, uint256 head)
+    function _writeHead(Ledger memory ledger, address payer, uint256 pos, uint256 head)
         private
         pure
         returns (uint256 out)
@@ -401,7 +413,7 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
             ledger.buffer,
             payer,
             bytes32(_word(pos)),
-            tables.models[model],
+            ledger.modelIds[model],
             ledger.workers[worker],
             head >> 128 << 16 | uint16(head >> 80)
         );
@@ -474,37 +486,31 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
                 }
                 source := mload(add(add(mload(ledger), 0x20), shl(5, source)))
                 // Each contribution once in a row.
-                if eq(mload(add(source, 0x60)), mload(add(ledger, 0x60))) {
+                if eq(mload(add(source, 0x80)), mload(add(ledger, 0x60))) {
                     fault := 2
                     break
                 }
-                mstore(add(source, 0x60), mload(add(ledger, 0x60)))
+                mstore(add(source, 0x80), mload(add(ledger, 0x60)))
                 ppm := and(shr(216, ppm), 0xffffff)
                 sum := add(sum, ppm)
-                mstore(out, or(shl(192, mload(add(source, 0x20))), shl(160, ppm)))
+                mstore(out, or(shl(192, mload(add(source, 0x40))), shl(160, ppm)))
                 out := add(out, 12)
 
-                // The first of the row's versions that holds it: same datanet, added <= v < withdrawn.
+                // The first of the row's versions that holds it. One comparison tells datanet and version: a version of
+                // another datanet is below `low`, or at least 2^32 - added above it, which is more than any span.
                 let version := 0
                 {
-                    let member := mload(source)
                     let slot := mload(add(ledger, 0x20))
-                    for { let n := mload(slot) } n { n := sub(n, 1) } {
+                    for { let last := add(slot, shl(5, mload(slot))) } lt(slot, last) {} {
                         slot := add(slot, 0x20)
-                        let named := mload(mload(slot))
-                        if eq(shr(32, named), and(member, 0xffffffff)) {
-                            let v := and(named, 0xffffffff)
-                            if lt(v, and(shr(64, member), 0xffffffff)) {
-                                if iszero(lt(v, and(shr(32, member), 0xffffffff))) {
-                                    version := mload(slot)
-                                    break
-                                }
-                            }
+                        if lt(sub(mload(mload(slot)), mload(source)), mload(add(source, 0x20))) {
+                            version := mload(slot)
+                            break
                         }
                     }
                 }
                 if iszero(version) {
-                    fault := or(shl(8, mload(add(source, 0x20))), 1)
+                    fault := or(shl(8, mload(add(source, 0x40))), 1)
                     break
                 }
                 // pool < 2^128, ppm < 2^24; both divisions round down.
@@ -512,7 +518,7 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
                 paid := add(paid, credit)
                 let cut := div(mul(credit, mload(add(version, 0x20))), 1000000)
                 mstore(add(version, 0x40), add(mload(add(version, 0x40)), cut))
-                mstore(add(source, 0x40), add(mload(add(source, 0x40)), sub(credit, cut)))
+                mstore(add(source, 0x60), add(mload(add(source, 0x60)), sub(credit, cut)))
             }
         }
         require(fault & 1 == 0, NotMember(ledger.row, uint64(fault >> 8)));
@@ -525,7 +531,7 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         mapping(address => uint256) storage credits = _credits[id];
         for (uint256 i; i < ledger.sources.length; ++i) {
             Source memory source = ledger.sources[i];
-            if (source.credit != 0) credits[address(uint160(source.member >> 96))] += source.credit;
+            if (source.credit != 0) credits[source.payee] += source.credit;
         }
         for (uint256 i; i < ledger.versions.length; ++i) {
             Version memory version = ledger.versions[i];

@@ -133,8 +133,11 @@ contract ChallengesTest is World {
         IChallenges.RowOpening memory opening = row(batch, story);
         IChallenges.RunOpening memory opened = run(story, index);
         IChallenges.TextOpening memory answer = answerText(story).open(position, 1);
-        vm.prank(challenger);
-        challenges.challengeNotThere(opening, opened, position, answer, from);
+        announced(
+            address(challenges),
+            challenger,
+            abi.encodeCall(IChallenges.challengeNotThere, (opening, opened, position, answer, from))
+        );
     }
 
     function earlier(uint64 batch, Story memory story, uint32 index, uint32 position, IChallenges.SourceOpening memory from, uint64 offset)
@@ -143,12 +146,19 @@ contract ChallengesTest is World {
         IChallenges.RowOpening memory opening = row(batch, story);
         IChallenges.RunOpening memory opened = run(story, index);
         IChallenges.TextOpening memory answer = answerText(story).open(position, 32);
-        vm.prank(challenger);
-        challenges.challengeEarlier(opening, opened, position, offset, answer, from);
+        announced(
+            address(challenges),
+            challenger,
+            abi.encodeCall(IChallenges.challengeEarlier, (opening, opened, position, offset, answer, from))
+        );
     }
 
     function earlierByAna(uint64 batch, Story memory story, uint32 index) private {
         earlier(batch, story, index, 10, source(first, 1, 1010, 32), 1010);
+    }
+
+    function cut(uint256 amount) private pure returns (uint256) {
+        return amount * CUT / 1e6;
     }
 
     function held() private view returns (uint256) {
@@ -171,7 +181,7 @@ contract ChallengesTest is World {
         vm.assertEq(address(0).balance, FEE);
         vm.assertEq(treasury.balance, harm);
         vm.assertEq(before - held(), harm + 2 * FEE);
-        vm.assertEq(anaBefore, credit);
+        vm.assertEq(anaBefore, credit - cut(credit));
         // The run's worth rounds to more than the credit: all of it is moved.
         vm.assertEq(settlement.pendingOf(batch, ana), 0);
         vm.assertEq(settlement.pendingOf(batch, treasury), treasuryBefore + credit);
@@ -288,10 +298,14 @@ contract ChallengesTest is World {
 
     function testEarlierThanACopy() public {
         uint64 batch = settle(rowOf(copied()));
-        vm.assertEq(settlement.pendingOf(batch, bia), POOL);
+        vm.assertEq(settlement.pendingOf(batch, bia), POOL - cut(POOL));
+        vm.assertEq(settlement.pendingOf(batch, curator), cut(POOL));
         earlierByAna(batch, copied(), 0);
-        // One run covers the whole answer: all of the pool moves.
-        vm.assertEq(ana.balance, POOL);
+        // One run covers the whole answer: all of the pool moves, of Bia and of the curator, and is paid to Ana and to the
+        // curator.
+        vm.assertEq(ana.balance, POOL - cut(POOL));
+        vm.assertEq(curator.balance, cut(POOL));
+        vm.assertEq(settlement.pendingOf(batch, curator), 0);
         vm.assertEq(settlement.pendingOf(batch, bia), 0);
         vm.assertEq(challenger.balance, FEE);
         vm.assertEq(address(0).balance, FEE);
@@ -302,7 +316,7 @@ contract ChallengesTest is World {
         uint64 batch = settle(rowOf(hidden()));
         uint256 biaBefore = settlement.pendingOf(batch, bia);
         earlierByAna(batch, hidden(), 0);
-        vm.assertEq(ana.balance, POOL * 66 / 129);
+        vm.assertEq(ana.balance, POOL * 66 / 129 - cut(POOL * 66 / 129));
         vm.assertEq(settlement.pendingOf(batch, bia), biaBefore);
     }
 
@@ -310,7 +324,7 @@ contract ChallengesTest is World {
         // Ana's sentence lies at 1000..1066 of her text: the window at 1000 takes bytes of chunks 0 and 1.
         uint64 batch = settle(rowOf(hidden()));
         earlier(batch, hidden(), 0, 0, source(first, 1, 1000, 32), 1000);
-        vm.assertEq(ana.balance, POOL * 66 / 129);
+        vm.assertEq(ana.balance, POOL * 66 / 129 - cut(POOL * 66 / 129));
     }
 
     function testThePromptPrecedesEveryone() public {
@@ -427,14 +441,15 @@ contract ChallengesTest is World {
         uint256 deposit = settlement.depositOf(payer);
         IChallenges.RowOpening memory firstRow = row(one_, a);
         IChallenges.RowOpening memory secondRow = row(two, b);
-        vm.prank(challenger);
-        challenges.challengeDoubleSettle(firstRow, receiptOf(a), secondRow, receiptOf(b));
+        bytes memory data =
+            abi.encodeCall(IChallenges.challengeDoubleSettle, (firstRow, receiptOf(a), secondRow, receiptOf(b)));
+        announced(address(challenges), challenger, data);
 
         vm.assertEq(settlement.depositOf(payer), deposit + FEE);
         vm.assertEq(challenger.balance, FEE);
         vm.assertEq(address(0).balance, FEE);
-        address[5] memory all = [ana, bia, worker, developer, treasury];
-        for (uint256 i; i < 5; ++i) {
+        address[6] memory all = [ana, bia, worker, developer, treasury, curator];
+        for (uint256 i; i < 6; ++i) {
             vm.assertEq(settlement.pendingOf(two, all[i]), 0);
             vm.assertTrue(settlement.pendingOf(one_, all[i]) != 0);
         }
@@ -556,9 +571,8 @@ contract ChallengesTest is World {
         for (uint256 i; i < 3; ++i) {
             story.runs[i] = IChallenges.Run(0, 129, second, 0, 0, 129, 6);
         }
-        story.shares = new IChallenges.Share[](2);
-        story.shares[0] = IChallenges.Share(second, 600_000);
-        story.shares[1] = IChallenges.Share(second, 300_000); // named twice: nobody forbids it
+        story.shares = new IChallenges.Share[](1);
+        story.shares[0] = IChallenges.Share(second, 900_000);
         uint64 other = settle(rowOf(honest()));
         uint64 batch = settle(rowOf(story));
         for (uint32 i; i < 3; ++i) {
@@ -680,8 +694,9 @@ contract ChallengesTest is World {
         IChallenges.RunOpening memory opened = run(story, 0);
         IChallenges.TextOpening memory answer = answerText(story).open(10, 32);
         IChallenges.SourceOpening memory from = source(first, 1, 1010, 32);
-        vm.prank(gateway);
-        challenges.challengeEarlier(opening, opened, 10, 1010, answer, from);
+        bytes memory data =
+            abi.encodeCall(IChallenges.challengeEarlier, (opening, opened, 10, 1010, answer, from));
+        announced(address(challenges), gateway, data);
         closeWindow();
         settlement.push(batch, only(gateway));
         uint256 afterwards = gateway.balance + settlement.bondOf(gateway);
@@ -695,11 +710,11 @@ contract ChallengesTest is World {
         datanets.setPayee(first, address(refuser));
         uint64 batch = settle(rowOf(copied()));
         earlierByAna(batch, copied(), 0);
-        vm.assertEq(settlement.claimable(address(refuser)), POOL);
+        vm.assertEq(settlement.claimable(address(refuser)), POOL - cut(POOL));
         vm.assertEq(challenger.balance, FEE);
         refuser.accept();
         settlement.claimFor(address(refuser));
-        vm.assertEq(address(refuser).balance, POOL);
+        vm.assertEq(address(refuser).balance, POOL - cut(POOL));
         vm.assertTrue(batch != 0);
     }
 
@@ -718,7 +733,7 @@ contract ChallengesTest is World {
         vm.assertEq(settlement.lockedOf(gateway), uint256(story.fee) * (1 + K) - taken);
         uint256 pending = settlement.pendingOf(batch, worker) + settlement.pendingOf(batch, developer)
             + settlement.pendingOf(batch, treasury) + settlement.pendingOf(batch, ana)
-            + settlement.pendingOf(batch, bia);
+            + settlement.pendingOf(batch, bia) + settlement.pendingOf(batch, curator);
         vm.assertEq(pending, story.fee);
     }
 }

@@ -40,6 +40,7 @@ contract Handler is World {
         people.push(developer);
         people.push(worker);
         people.push(challenger);
+        people.push(curator);
         for (uint256 i; i < 3; ++i) {
             people.push(vm.addr(payerKeys[i]));
         }
@@ -141,7 +142,7 @@ contract Handler is World {
     {
         uint256[] memory shares = new uint256[](3);
         for (uint256 j; j < 3; ++j) {
-            shares[j] = uint256(ids[draw >> 40 + 8 * j & 3]) << 32 | (draw >> 96 + 32 * j & 0x3ffff);
+            shares[j] = uint256(ids[((draw >> 40 & 3) + j) & 3]) << 32 | (draw >> 96 + 32 * j & 0x3ffff);
         }
         return ISettlement.Row(challenges.receiptId(receipt), model, worker, fee, named(net), shares);
     }

@@ -25,9 +25,9 @@ contract ReviewsTest is Panels {
                 address(origins),
                 evaluations,
                 i == 2 ? 199 : STAKE,
-                i == 3 ? 0 : PERIOD,
-                PATIENCE,
-                i == 4 ? 9 * PERIOD + PATIENCE : UNBONDING
+                i == 3 ? 0 : REVIEW_PERIOD,
+                REVIEW_PATIENCE,
+                i == 4 ? 9 * REVIEW_PERIOD + REVIEW_PATIENCE : UNBONDING
             );
         }
     }
@@ -128,7 +128,7 @@ contract ReviewsTest is Panels {
         vm.assertEq(reviews.slash(pool[0], 1), 0);
         vm.assertEq(reviews.slash(eva, 1), 0);
         vm.stopPrank();
-        vm.assertEq(reviews.balanceOf(treasury), STAKE);
+        vm.assertEq(reviews.claimable(treasury), STAKE);
         reviews.claimFor(treasury);
         vm.assertEq(treasury.balance, STAKE);
         vm.expectRevert(IReviews.NothingToDo.selector);
@@ -187,7 +187,7 @@ contract ReviewsTest is Panels {
         vm.prank(eva);
         vm.expectRevert(wrongStage(id, IReviews.Stage.Decided));
         reviews.fund{value: 1}(id);
-        vm.assertEq(reviews.balanceOf(pool[0]), STAKE);
+        vm.assertEq(reviews.claimable(pool[0]), STAKE);
     }
 
     function testSeatNeedsTheBlockAfterTheSeed() public {
@@ -240,7 +240,7 @@ contract ReviewsTest is Panels {
         vm.assertTrue(final_ && approved);
         vm.assertEq(consumer.lastCase(), id);
         vm.assertTrue(consumer.lastApproved());
-        vm.assertEq(reviews.balanceOf(treasury), 1 ether); // nobody earned it
+        vm.assertEq(reviews.claimable(treasury), 1 ether); // nobody earned it
         vm.prank(governance);
         vm.expectRevert(wrongStage(id, IReviews.Stage.Final));
         reviews.decide(id, false);
@@ -318,9 +318,12 @@ contract ReviewsTest is Panels {
 
     function testDrawSeatsEverybodyAboutAsOften() public {
         enlist(10);
+        address[] memory excluded = new address[](1);
+        excluded[0] = pool[0];
+        uint64 now_ = uint64(vm.getBlockNumber());
         uint256[10] memory times;
         for (uint256 i; i < 1000; ++i) {
-            address[] memory drawn = reviews.draw(keccak256(abi.encode(i)), 3, pool[0]);
+            address[] memory drawn = reviews.drawAt(keccak256(abi.encode(i)), 3, excluded, now_);
             vm.assertEq(drawn.length, 3);
             for (uint256 j; j < 3; ++j) {
                 ++times[uint160(drawn[j]) - 0xE0000];
@@ -336,7 +339,7 @@ contract ReviewsTest is Panels {
 
     function testDrawFromThePast() public {
         address[] memory none;
-        vm.assertEq(reviews.draw("s", 3, address(0)).length, 0);
+        vm.assertEq(reviews.drawAt("s", 3, none, uint64(vm.getBlockNumber())).length, 0);
         enlist(2);
         uint64 then = uint64(vm.getBlockNumber());
         skip(5, 5);
@@ -347,7 +350,7 @@ contract ReviewsTest is Panels {
         address[] memory both = reviews.drawAt("s", 9, none, then);
         vm.assertEq(both.length, 2);
         vm.assertTrue(contains(both, pool[0]) && contains(both, pool[1]));
-        vm.assertEq(reviews.draw("s", 9, address(0)).length, 4);
+        vm.assertEq(reviews.drawAt("s", 9, none, then + 5).length, 4);
     }
 
     // ---------------------------------------------------------------- votes
@@ -364,7 +367,7 @@ contract ReviewsTest is Panels {
         vm.expectRevert(abi.encodeWithSelector(IReviews.WrongVote.selector, m[0], IReviews.Vote.Committed));
         reviews.commit(id, "x");
         uint64 commitBy = reviews.panel(1).commitBy;
-        vm.assertEq(commitBy, vm.getBlockTimestamp() + PERIOD);
+        vm.assertEq(commitBy, vm.getBlockTimestamp() + REVIEW_PERIOD);
         // Nobody reveals while somebody can still commit.
         vm.prank(m[0]);
         vm.expectRevert(abi.encodeWithSelector(IReviews.TooSoon.selector, commitBy));
@@ -377,7 +380,7 @@ contract ReviewsTest is Panels {
         vm.prank(m[2]);
         vm.expectRevert(abi.encodeWithSelector(IReviews.TooLate.selector, commitBy));
         reviews.commit(id, "x");
-        vm.expectRevert(abi.encodeWithSelector(IReviews.TooSoon.selector, commitBy + PERIOD));
+        vm.expectRevert(abi.encodeWithSelector(IReviews.TooSoon.selector, commitBy + REVIEW_PERIOD));
         reviews.close(id);
 
         vm.prank(m[2]);
@@ -390,9 +393,9 @@ contract ReviewsTest is Panels {
         vm.prank(m[0]);
         vm.expectRevert(abi.encodeWithSelector(IReviews.WrongVote.selector, m[0], IReviews.Vote.Approved));
         reviews.reveal(id, true, keccak256(abi.encode(m[0], id)));
-        vm.warp(commitBy + PERIOD + 1);
+        vm.warp(commitBy + REVIEW_PERIOD + 1);
         vm.prank(m[1]);
-        vm.expectRevert(abi.encodeWithSelector(IReviews.TooLate.selector, commitBy + PERIOD));
+        vm.expectRevert(abi.encodeWithSelector(IReviews.TooLate.selector, commitBy + REVIEW_PERIOD));
         reviews.reveal(id, false, keccak256(abi.encode(m[1], id)));
         reviews.close(id);
         expectStage(id, IReviews.Stage.Seating);
@@ -435,7 +438,7 @@ contract ReviewsTest is Panels {
             uint64 id = open(all[i][0], all[i][1]);
             seat(id);
             if (all[i][2] + all[i][3] == 0) {
-                skip(1, PERIOD + 1); // nobody committed: nothing to wait for
+                skip(1, REVIEW_PERIOD + 1); // nobody committed: nothing to wait for
                 reviews.close(id);
             } else {
                 vote(id, all[i][2], all[i][3]);
@@ -461,14 +464,14 @@ contract ReviewsTest is Panels {
         uint256 paid;
         uint256 stakes;
         for (uint256 i; i < 3; ++i) {
-            paid += reviews.balanceOf(pool[i]);
+            paid += reviews.claimable(pool[i]);
             stakes += stakeOf(pool[i]);
             vm.assertEq(uint256(reviews.reviewerOf(pool[i]).seats), 0);
         }
         vm.assertEq(paid, 9 ether - left);
         vm.assertEq(reviews.seatFee(), 0.05 ether);
         vm.assertEq(stakes, 3 * STAKE - 6 * 0.05 ether); // two silent seats, three times
-        vm.assertEq(reviews.balanceOf(treasury), 6 * 0.05 ether);
+        vm.assertEq(reviews.claimable(treasury), 6 * 0.05 ether);
     }
 
     /// @dev Otherwise whoever asks for nothing could bleed the reviewers.
@@ -497,7 +500,7 @@ contract ReviewsTest is Panels {
         seat(id);
         vote(id, 2, 1);
         uint64 deadline = reviews.caseOf(id).deadline;
-        vm.assertEq(deadline, vm.getBlockTimestamp() + PERIOD);
+        vm.assertEq(deadline, vm.getBlockTimestamp() + REVIEW_PERIOD);
         vm.assertEq(consumer.decisions(), 1);
         (bool isFinal, bool approved) = reviews.outcome(id);
         vm.assertTrue(approved && !isFinal);
@@ -510,8 +513,8 @@ contract ReviewsTest is Panels {
         reviews.finish(id);
         vm.assertEq(uint256(reviews.reviewerOf(pool[0]).seats), 0);
         expectStage(id, IReviews.Stage.Final);
-        vm.assertEq(reviews.balanceOf(pool[0]), 3);
-        vm.assertEq(reviews.balanceOf(treasury), 1); // what did not divide
+        vm.assertEq(reviews.claimable(pool[0]), 3);
+        vm.assertEq(reviews.claimable(treasury), 1); // what did not divide
         vm.assertEq(consumer.decisions(), 1);
         vm.expectRevert(wrongStage(id, IReviews.Stage.Final));
         reviews.finish(id);
@@ -567,11 +570,11 @@ contract ReviewsTest is Panels {
         vm.assertEq(stakeOf(first[2]), STAKE);
         vm.assertEq(reviews.reviewerCount(), 12);
         for (uint256 i; i < 7; ++i) {
-            vm.assertEq(reviews.balanceOf(second[i]), 0.05 ether);
+            vm.assertEq(reviews.claimable(second[i]), 0.05 ether);
             vm.assertEq(uint256(reviews.reviewerOf(second[i]).seats), 0);
         }
-        vm.assertEq(reviews.balanceOf(eva), 0.35 ether + (4 ether - 0.35 ether) / 2);
-        vm.assertEq(reviews.balanceOf(treasury), (4 ether - 0.35 ether) / 2);
+        vm.assertEq(reviews.claimable(eva), 0.35 ether + (4 ether - 0.35 ether) / 2);
+        vm.assertEq(reviews.claimable(treasury), (4 ether - 0.35 ether) / 2);
         vm.assertEq(uint256(reviews.reviewerOf(first[0]).seats), 0);
         reviews.claimFor(eva);
         vm.assertEq(eva.balance, 2.175 ether);
@@ -592,15 +595,15 @@ contract ReviewsTest is Panels {
         address[] memory second = seat(id);
         vote(id, 4, 1); // two silent
         vm.assertEq(consumer.decisions(), 1);
-        vm.assertEq(reviews.balanceOf(eva), 0);
+        vm.assertEq(reviews.claimable(eva), 0);
         for (uint256 i; i < 3; ++i) {
             vm.assertEq(stakeOf(first[i]), STAKE);
         }
         for (uint256 i; i < 7; ++i) {
-            vm.assertEq(reviews.balanceOf(second[i]), i < 5 ? 0.05 ether : 0);
+            vm.assertEq(reviews.claimable(second[i]), i < 5 ? 0.05 ether : 0);
             vm.assertEq(stakeOf(second[i]), i < 5 ? STAKE : STAKE - 0.05 ether);
         }
-        vm.assertEq(reviews.balanceOf(treasury), 4 * 0.05 ether);
+        vm.assertEq(reviews.claimable(treasury), 4 * 0.05 ether);
         expectStage(id, IReviews.Stage.Final);
     }
 
@@ -611,13 +614,13 @@ contract ReviewsTest is Panels {
         reviews.slash(first[0], STAKE);
         reviews.slash(first[1], STAKE - 70);
         vm.stopPrank();
-        uint256 before = reviews.balanceOf(treasury);
+        uint256 before = reviews.claimable(treasury);
         appeal(id, eva);
         address[] memory second = seat(id);
         vote(id, 0, 7);
-        vm.assertEq(reviews.balanceOf(second[6]), 10);
-        vm.assertEq(reviews.balanceOf(eva), 0.35 ether);
-        vm.assertEq(reviews.balanceOf(treasury), before);
+        vm.assertEq(reviews.claimable(second[6]), 10);
+        vm.assertEq(reviews.claimable(eva), 0.35 ether);
+        vm.assertEq(reviews.claimable(treasury), before);
     }
 
     function testAppealWithoutPanelWaitsForTheGovernance() public {
@@ -631,7 +634,7 @@ contract ReviewsTest is Panels {
             reviews.seat(id);
             expectStage(id, IReviews.Stage.Failed);
             uint64 deadline = reviews.caseOf(id).deadline;
-            vm.assertEq(deadline, vm.getBlockTimestamp() + PATIENCE);
+            vm.assertEq(deadline, vm.getBlockTimestamp() + REVIEW_PATIENCE);
             vm.prank(evaluations);
             vm.expectRevert(abi.encodeWithSelector(IReviews.NotAllowed.selector, evaluations));
             reviews.decide(id, false);
@@ -646,7 +649,7 @@ contract ReviewsTest is Panels {
                 reviews.decide(id, i == 0);
             }
             // The governance slashes nobody, and the deposit returns whatever it decides.
-            vm.assertEq(reviews.balanceOf(eva), (i + 1) * 0.35 ether);
+            vm.assertEq(reviews.claimable(eva), (i + 1) * 0.35 ether);
             vm.assertEq(consumer.decisions(), i == 1 ? decisions + 1 : decisions);
             (bool isFinal, bool approved) = reviews.outcome(id);
             vm.assertTrue(isFinal);

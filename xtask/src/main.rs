@@ -39,7 +39,9 @@ fn main() -> ExitCode {
 type Outcome = Result<(), String>;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace root").to_owned()
+    // Asked for when it runs: with a target directory that clones share, the binary may come from another clone.
+    let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&folder).parent().expect("xtask lies in the workspace root").to_owned()
 }
 
 /// Runs a program to its end, its output going where ours goes.
@@ -71,7 +73,9 @@ fn test() -> Outcome {
     }
     install_contract_tools()?;
     contracts(true)?;
-    run(&root().join("contracts"), "./forge.sh", &["test"])
+    run(&root().join("contracts"), "./forge.sh", &["test"])?;
+    // The same scenario on a chain that is not Fonte's; anvil came with the contract tools.
+    cargo(&["test", "--package", "fonte", "--test", "anvil", "--", "--ignored"])
 }
 
 fn check() -> Outcome {

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn every_path_in_the_documents_exists() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let root = &crate::root();
         assert!(root.join("ARCHITECTURE.md").exists());
         let faults = faults(root);
         assert!(faults.is_empty(), "{}", faults.join("\n"));

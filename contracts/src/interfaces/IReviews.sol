@@ -19,7 +19,7 @@ interface IReviewed {
 /// Then, or when there are too few reviewers, the fallback decides: the consumer's own rule or the governance.
 /// A decision can be appealed once, within a period, to a panel of 2n + 1 others that needs 2k approvals.
 ///
-/// Wei that are held: stakes, fees of open cases, deposits of open appeals, and balances that wait for `claim`. Nothing
+/// Wei that are held: stakes, fees of open cases, deposits of open appeals, and what is claimable. Nothing
 /// else comes in, nothing else goes out.
 interface IReviews {
     /// @notice Where a case stands.
@@ -120,7 +120,7 @@ interface IReviews {
     event Unstaked(address indexed reviewer, uint256 amount);
     /// @notice A reviewer lost stake in a case (zero: by the contract that evaluates models).
     event Slashed(address indexed reviewer, uint64 indexed caseId, uint256 amount);
-    /// @notice A balance was paid.
+    /// @notice What was claimable was paid.
     event Claimed(address indexed account, uint256 amount);
     /// @notice A consumer asked. The panel follows from the hash of `seedBlock`.
     event Requested(
@@ -212,7 +212,7 @@ interface IReviews {
     /// @notice Takes the stake out, once the unbonding is over and no seat is open.
     function unstake() external;
 
-    /// @notice Pays an account its balance: fees, deposits, rewards. Anyone may call it.
+    /// @notice Pays an account what it can claim: fees, deposits, rewards. Anyone may call it.
     function claimFor(address account) external;
 
     /// @notice Takes up to `amount` of a reviewer's stake, for the treasury; for the contract that evaluates models alone.
@@ -267,12 +267,9 @@ interface IReviews {
 
     // ---------------------------------------------------------------- views
 
-    /// @notice Up to `count` distinct reviewers of the pool as it is now, in random order by `seed`, without `excluded`;
-    /// fewer if there are not as many. Whoever knows the seed can still enter or leave and so steer this: a caller that
-    /// pays or punishes by it should use `drawAt`, with a block before the seed was known.
-    function draw(bytes32 seed, uint256 count, address excluded) external view returns (address[] memory);
-
-    /// @notice The same, of the pool as it stood at the end of block `atBlock`, without any of `excluded`.
+    /// @notice Up to `count` distinct reviewers, in random order by `seed`, of the pool as it stood at the end of block
+    /// `atBlock`, without any of `excluded`; fewer if there are not as many. Take a block before the seed was known: whoever
+    /// knows it could enter or leave, and so steer the draw.
     function drawAt(bytes32 seed, uint256 count, address[] calldata excluded, uint64 atBlock)
         external
         view
@@ -306,7 +303,7 @@ interface IReviews {
     function reviewers(uint256 first, uint256 limit) external view returns (address[] memory);
 
     /// @notice What `claimFor` pays.
-    function balanceOf(address account) external view returns (uint256);
+    function claimable(address account) external view returns (uint256);
 
     /// @notice Wei to attach to an appeal of a case: `seatFee` for each of the 2n + 1 seats.
     function appealDeposit(uint64 caseId) external view returns (uint128);

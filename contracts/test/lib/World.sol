@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Challenges} from "../../src/Challenges.sol";
+import {Concentration} from "../../src/Concentration.sol";
 import {Datanets} from "../../src/Datanets.sol";
 import {Demands} from "../../src/Demands.sol";
 import {FonteToken} from "../../src/FonteToken.sol";
@@ -9,11 +10,15 @@ import {Models} from "../../src/Models.sol";
 import {Origins} from "../../src/Origins.sol";
 import {Reviews} from "../../src/Reviews.sol";
 import {Settlement} from "../../src/Settlement.sol";
+import {Validators} from "../../src/Validators.sol";
+import {Workers} from "../../src/Workers.sol";
 import {IChallenges} from "../../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
 import {IModels} from "../../src/interfaces/IModels.sol";
+import {ISeals} from "../../src/interfaces/ISeals.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
 import {Batches} from "./Batches.sol";
+import {NodeKeys} from "./NodeKeys.sol";
 import {Openings} from "./Openings.sol";
 import {Test} from "./Vm.sol";
 
@@ -30,11 +35,13 @@ abstract contract World is Test {
     uint64 internal constant STEP = 7 days;
     uint32 internal constant K = 2;
     uint128 internal constant STAKE = 10 ether;
-    uint64 internal constant PERIOD = 600;
-    uint64 internal constant PATIENCE = 14 days;
+    uint64 internal constant REVIEW_PERIOD = 600;
+    uint64 internal constant REVIEW_PATIENCE = 14 days;
     uint64 internal constant UNBONDING = 21 days;
     uint8 internal constant CLAIM_REVIEWERS = 3;
     uint64 internal constant PROMPT = type(uint64).max;
+    /// @dev The curator's cut of the datanets made here.
+    uint256 internal constant CUT = 50_000;
 
     FonteToken internal token = FonteToken(payable(0xf017E00000000000000000000000000000000001));
     Datanets internal datanets = Datanets(0xf017e00000000000000000000000000000000002);
@@ -44,6 +51,9 @@ abstract contract World is Test {
     Demands internal demands = Demands(0xF017E0000000000000000000000000000000000f);
     Reviews internal reviews = Reviews(0xf017E00000000000000000000000000000000006);
     Origins internal origins = Origins(0xf017E00000000000000000000000000000000007);
+    Workers internal workers = Workers(0xF017E00000000000000000000000000000000008);
+    Validators internal validators = Validators(0xF017E00000000000000000000000000000000009);
+    Concentration internal concentration = Concentration(0xF017e0000000000000000000000000000000000D);
 
     address internal modelReviews = 0xf017e0000000000000000000000000000000000E;
     address internal governance = 0xf017E0000000000000000000000000000000000a;
@@ -94,7 +104,7 @@ abstract contract World is Test {
             address(reviews),
             type(Reviews).creationCode,
             abi.encode(
-                governance, treasury, datanets, origins, modelReviews, STAKE, PERIOD, PATIENCE, UNBONDING
+                governance, treasury, datanets, origins, modelReviews, STAKE, REVIEW_PERIOD, REVIEW_PATIENCE, UNBONDING
             )
         );
         genesis(address(origins), type(Origins).creationCode, abi.encode(NETWORK, reviews, CLAIM_REVIEWERS));
@@ -116,14 +126,29 @@ abstract contract World is Test {
                 K
             )
         );
+        genesis(
+            address(workers), type(Workers).creationCode, abi.encode(registrar, uint128(1 ether), uint64(1 days))
+        );
+        vm.deal(address(this), address(this).balance + 400 ether);
+        genesis(
+            address(validators),
+            type(Validators).creationCode,
+            abi.encode(NETWORK, NodeKeys.parameters(), NodeKeys.seatsOf(4)),
+            400 ether
+        );
+        genesis(address(concentration), type(Concentration).creationCode, abi.encode(validators, token));
         net = createDatanet(IDatanets.ReviewRule.Open);
         model = registerModel(100_000, 200_000, 100_000, 600_000);
     }
 
     /// @dev Runs the init code at its address, as a genesis does.
     function genesis(address where, bytes memory creation, bytes memory args) internal {
+        genesis(where, creation, args, 0);
+    }
+
+    function genesis(address where, bytes memory creation, bytes memory args, uint256 value) internal {
         vm.etch(where, bytes.concat(creation, args));
-        (bool ok, bytes memory runtime) = where.call("");
+        (bool ok, bytes memory runtime) = where.call{value: value}("");
         require(ok, "init code reverted");
         vm.etch(where, runtime);
     }
@@ -134,7 +159,7 @@ abstract contract World is Test {
         vm.prank(curator);
         (uint8 n, uint8 k) = review == IDatanets.ReviewRule.Reviewers ? (3, 2) : (0, 0);
         return datanets.create(
-            "coffee", IDatanets.Policy("CC-BY-4.0", 13, review, n, k, 50_000, 7, jurisdictions)
+            "coffee", IDatanets.Policy("CC-BY-4.0", 13, review, n, k, uint32(CUT), 7, jurisdictions)
         );
     }
 
@@ -316,6 +341,22 @@ abstract contract World is Test {
         ISettlement.Row[] memory rows = new ISettlement.Row[](1);
         rows[0] = row;
         return openRow(batch, rows, 0);
+    }
+
+    /// @dev Calls a contract that takes seals, as `who`, who announced the call a block ago.
+    function announced(address where, address who, bytes memory data) internal returns (bytes memory result) {
+        vm.roll(vm.getBlockNumber() - 1);
+        vm.prank(who);
+        ISeals(where).announce(keccak256(abi.encode(who, keccak256(data))));
+        vm.roll(vm.getBlockNumber() + 1);
+        vm.prank(who);
+        bool ok;
+        (ok, result) = where.call(data);
+        if (!ok) {
+            assembly ("memory-safe") {
+                revert(add(result, 32), mload(result))
+            }
+        }
     }
 
     function closeWindow() internal {

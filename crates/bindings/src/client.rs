@@ -4,18 +4,24 @@ use std::{sync::Arc, time::Duration};
 
 use alloy_contract::{CallBuilder, CallDecoder};
 use alloy_network::EthereumWallet;
-use alloy_primitives::{Address, B256, TxHash};
+use alloy_primitives::{Address, B256, Bytes, TxHash};
 use alloy_provider::{DynProvider, Provider, ProviderBuilder};
-use alloy_rpc_types_eth::TransactionReceipt;
+use alloy_rpc_types_eth::{BlockId, Filter, TransactionReceipt, TransactionRequest};
 use alloy_signer_local::PrivateKeySigner;
+use alloy_sol_types::SolEvent;
+use alloy_transport::TransportError;
 use fonte_types::{
-    ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, bundle::Terms, ids::Membership,
+    ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, Visibility, bundle::Terms, ids::Membership,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    addresses,
-    contracts::{Challenges, Datanets, Models, Settlement},
+    abi,
+    addresses::Addresses,
+    contracts::{
+        Allowance, Challenges, Concentration, Datanets, Demands, FonteGovernor, FonteToken, ModelReviews, Models,
+        Origins, Reviews, Settlement, Timelock, Validators, Workers,
+    },
     convert,
 };
 
@@ -28,6 +34,8 @@ pub enum ReviewRule {
     Open = 0,
     /// When the curator accepts.
     Curator = 1,
+    /// When k of n staked reviewers approve.
+    Reviewers = 2,
 }
 
 /// Terms under which a datanet's texts may be used.
@@ -43,8 +51,14 @@ pub struct Policy {
     pub quote: bool,
     /// Private requests may use it.
     pub private: bool,
+    /// What was trained on a contribution stays lawful after it is withdrawn.
+    pub keep: bool,
     /// Who admits.
     pub review: ReviewRule,
+    /// Seats of a panel; zero without reviewers.
+    pub reviewers: u8,
+    /// Approvals that admit; zero without reviewers.
+    pub approvals: u8,
     /// The curator's cut in ppm.
     pub curator_ppm: u32,
     /// Least price of 1,000 output tokens, in wei.
@@ -52,6 +66,111 @@ pub struct Policy {
     pub price_floor: u128,
     /// ISO 3166-1 alpha-2 codes.
     pub jurisdictions: Vec<[u8; 2]>,
+}
+
+impl Policy {
+    /// Everything is allowed, nothing costs: to be narrowed with struct update syntax.
+    pub fn permissive(licence: &str, review: ReviewRule) -> Self {
+        Self {
+            licence: licence.into(),
+            index: true,
+            train: true,
+            quote: true,
+            private: true,
+            keep: false,
+            review,
+            reviewers: 0,
+            approvals: 0,
+            curator_ppm: 0,
+            price_floor: 0,
+            jurisdictions: Vec::new(),
+        }
+    }
+}
+
+/// How an answer would use a datanet's texts.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// Who may see the evidence.
+    pub visibility: Visibility,
+    /// Price of 1,000 output tokens, in wei.
+    pub price_output: u128,
+    /// Where the texts are processed; none: not decided yet.
+    pub jurisdiction: Option<[u8; 2]>,
+}
+
+/// A clause of a policy that forbids a use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Clause {
+    /// The texts may not be indexed.
+    Index,
+    /// The texts may not be quoted.
+    Quote,
+    /// Private requests are not served.
+    Private,
+    /// The price is below the floor.
+    PriceFloor {
+        /// Least price of 1,000 output tokens, in wei.
+        floor: u128,
+        /// The price.
+        price: u128,
+    },
+    /// The texts may not be processed there.
+    Jurisdictions {
+        /// Where they may be.
+        declared: Vec<[u8; 2]>,
+        /// Where they would be.
+        here: [u8; 2],
+    },
+}
+
+impl Policy {
+    /// The first clause that forbids an answer from these texts; gateways and workers ask before anything is generated.
+    pub fn forbids(&self, intended: &Use) -> Option<Clause> {
+        if !self.index {
+            return Some(Clause::Index);
+        }
+        if !self.quote {
+            return Some(Clause::Quote);
+        }
+        if intended.visibility == Visibility::Private && !self.private {
+            return Some(Clause::Private);
+        }
+        if intended.price_output < self.price_floor {
+            return Some(Clause::PriceFloor { floor: self.price_floor, price: intended.price_output });
+        }
+        match intended.jurisdiction {
+            Some(here) if !self.jurisdictions.is_empty() && !self.jurisdictions.contains(&here) => {
+                Some(Clause::Jurisdictions { declared: self.jurisdictions.clone(), here })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Clause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Index => f.write_str("its texts may not be indexed (clause \"index\")"),
+            Self::Quote => f.write_str("its texts may not be quoted (clause \"quote\")"),
+            Self::Private => f.write_str("it serves no private requests (clause \"private\"): ask openly"),
+            Self::PriceFloor { floor, price } => write!(
+                f,
+                "1000 output tokens must cost at least {floor} wei and this model costs {price} (clause \"price floor\")"
+            ),
+            Self::Jurisdictions { declared, here } => write!(
+                f,
+                "its texts may be processed only in {}, not in {} (clause \"jurisdictions\")",
+                declared.iter().map(code).collect::<Vec<_>>().join(", "),
+                code(here)
+            ),
+        }
+    }
+}
+
+/// A jurisdiction's code as text.
+pub fn code(jurisdiction: &[u8; 2]) -> String {
+    String::from_utf8_lossy(jurisdiction).into_owned()
 }
 
 /// A datanet on chain.
@@ -121,6 +240,78 @@ pub struct ModelRecord {
     pub terms: Terms,
     /// Datanets it answers from.
     pub datanets: Vec<DatanetId>,
+    /// How many versions behind a datanet's latest an answer may be.
+    pub max_staleness: u32,
+    /// Why new requests are refused; none: they are not.
+    pub refusal: Option<ModelRefusal>,
+}
+
+/// Why a model takes no new requests. What was answered before settles all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRefusal {
+    /// The clause.
+    pub reason: RefusalReason,
+    /// The datanet whose terms say so, if one does.
+    pub datanet: Option<DatanetId>,
+}
+
+/// The clauses under which a model stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalReason {
+    /// A proposal that no vote has deployed yet.
+    NotDeployed,
+    /// A proposal that missed a deadline.
+    Expired,
+    /// Reviewers found a breach of its acceptable use.
+    Suspended,
+    /// Ended by its owner or by a vote.
+    Retired,
+    /// Trained on what was withdrawn, and the grace period is over.
+    Withdrawn,
+    /// Its base model is suspended.
+    BaseSuspended,
+    /// Its base model is stopped by a withdrawal.
+    BaseWithdrawn,
+    /// A reason that this release does not know.
+    Other,
+}
+
+impl std::fmt::Display for ModelRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.reason {
+            RefusalReason::NotDeployed => "it is a proposal that no vote has deployed",
+            RefusalReason::Expired => "it is a proposal that missed a deadline",
+            RefusalReason::Suspended => "reviewers found a breach of its acceptable use",
+            RefusalReason::Retired => "it was retired",
+            RefusalReason::Withdrawn => "it was trained on a contribution that has been withdrawn",
+            RefusalReason::BaseSuspended => "its base model is suspended",
+            RefusalReason::BaseWithdrawn => "its base model was trained on a contribution that has been withdrawn",
+            RefusalReason::Other => "the chain says so",
+        })?;
+        match self.datanet {
+            Some(datanet) => write!(f, " (clause \"withdrawal\" of datanet {datanet})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A worker's registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerRecord {
+    /// Registered, and neither paused nor leaving.
+    pub active: bool,
+    /// Jobs that its stake covers at once.
+    pub slots: u32,
+    /// ISO 3166-1 alpha-2 code of where it declares to stand.
+    pub jurisdiction: [u8; 2],
+}
+
+impl ModelRecord {
+    /// Whether its terms let it answer from `used` when the latest version is `latest`.
+    pub fn is_fresh_enough(&self, used: Version, latest: Version) -> bool {
+        used.0 > 0 && latest.0.saturating_sub(used.0) <= self.max_staleness
+    }
 }
 
 /// The chain could not be read or written.
@@ -164,6 +355,10 @@ pub enum ClientError {
         what: &'static str,
         /// The decoded reason.
         reason: String,
+        /// The contract that was called, if it is one of the protocol's.
+        contract: Option<&'static str>,
+        /// As the contract gave it.
+        data: Bytes,
     },
 }
 
@@ -173,18 +368,31 @@ pub struct Client {
     url: Arc<str>,
     provider: DynProvider,
     network: Network,
+    addresses: Addresses,
     sender: Option<Address>,
 }
 
 /// How often inclusion is looked for: a local chain finalizes within tens of milliseconds.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Blocks that events are read from at once; nodes bound the range.
+const LOG_BLOCKS: u64 = 5_000;
+
 /// Contributions read in one call.
 const PAGE: u64 = 256;
 
 impl Client {
-    /// Connects, checks that the contracts are there, and learns the network id. With a signer it can send.
+    /// Connects to a Fonte chain, whose contracts are where genesis puts them.
     pub async fn connect(url: &str, signer: Option<PrivateKeySigner>) -> Result<Self, ClientError> {
+        Self::connect_with(url, signer, Addresses::predeployed()).await
+    }
+
+    /// Connects, checks that the contracts are there, and learns the network id. With a signer it can send.
+    pub async fn connect_with(
+        url: &str,
+        signer: Option<PrivateKeySigner>,
+        addresses: Addresses,
+    ) -> Result<Self, ClientError> {
         let parsed = url.parse().map_err(|_| ClientError::Url(url.into()))?;
         let sender = signer.as_ref().map(PrivateKeySigner::address);
         let provider = match signer {
@@ -199,20 +407,24 @@ impl Client {
         let rpc =
             |what, source: Box<dyn std::error::Error + Send + Sync>| ClientError::Rpc { url: url.into(), what, source };
         let chain_id = provider.get_chain_id().await.map_err(|e| rpc("its chain id", e.into()))?;
-        let code = provider.get_code_at(addresses::SETTLEMENT).await.map_err(|e| rpc("its contracts", e.into()))?;
+        let code = provider.get_code_at(addresses.settlement).await.map_err(|e| rpc("its contracts", e.into()))?;
         if code.is_empty() {
-            return Err(ClientError::NoContract { url: url.into(), address: addresses::SETTLEMENT });
+            return Err(ClientError::NoContract { url: url.into(), address: addresses.settlement });
         }
-        let settlement = Settlement::new(addresses::SETTLEMENT, &provider);
+        let settlement = Settlement::new(addresses.settlement, &provider);
         let network_id = settlement.networkId().call().await.map_err(|e| rpc("its network id", e.into()))?;
-        let network =
-            Network { chain_id, network_id, settlement: addresses::SETTLEMENT, datanets: addresses::DATANETS };
-        Ok(Self { url: url.into(), provider, network, sender })
+        let network = Network { chain_id, network_id, settlement: addresses.settlement, datanets: addresses.datanets };
+        Ok(Self { url: url.into(), provider, network, addresses, sender })
     }
 
     /// The network that signatures are bound to.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Where the contracts are.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// Where the chain is.
@@ -237,7 +449,7 @@ impl Client {
 
     /// The models contract.
     pub fn models_contract(&self) -> Models::ModelsInstance<DynProvider> {
-        Models::new(addresses::MODELS, self.provider.clone())
+        Models::new(self.addresses.models, self.provider.clone())
     }
 
     /// The settlement contract.
@@ -247,7 +459,62 @@ impl Client {
 
     /// The contract that judges challenges.
     pub fn challenges_contract(&self) -> Challenges::ChallengesInstance<DynProvider> {
-        Challenges::new(addresses::CHALLENGES, self.provider.clone())
+        Challenges::new(self.addresses.challenges, self.provider.clone())
+    }
+
+    /// Demands for withheld evidence.
+    pub fn demands_contract(&self) -> Demands::DemandsInstance<DynProvider> {
+        Demands::new(self.addresses.demands, self.provider.clone())
+    }
+
+    /// The wrapped coin.
+    pub fn token_contract(&self) -> FonteToken::FonteTokenInstance<DynProvider> {
+        FonteToken::new(self.addresses.token, self.provider.clone())
+    }
+
+    /// The staked reviewers.
+    pub fn reviews_contract(&self) -> Reviews::ReviewsInstance<DynProvider> {
+        Reviews::new(self.addresses.reviews, self.provider.clone())
+    }
+
+    /// The origins and their vaults.
+    pub fn origins_contract(&self) -> Origins::OriginsInstance<DynProvider> {
+        Origins::new(self.addresses.origins, self.provider.clone())
+    }
+
+    /// The register of workers.
+    pub fn workers_contract(&self) -> Workers::WorkersInstance<DynProvider> {
+        Workers::new(self.addresses.workers, self.provider.clone())
+    }
+
+    /// Validators, stake and elections.
+    pub fn validators_contract(&self) -> Validators::ValidatorsInstance<DynProvider> {
+        Validators::new(self.addresses.validators, self.provider.clone())
+    }
+
+    /// Where decisions wait; treasury and registrar.
+    pub fn timelock_contract(&self) -> Timelock::TimelockInstance<DynProvider> {
+        Timelock::new(self.addresses.timelock, self.provider.clone())
+    }
+
+    /// Proposals and votes.
+    pub fn governor_contract(&self) -> FonteGovernor::FonteGovernorInstance<DynProvider> {
+        FonteGovernor::new(self.addresses.governor, self.provider.clone())
+    }
+
+    /// The free allowance.
+    pub fn allowance_contract(&self) -> Allowance::AllowanceInstance<DynProvider> {
+        Allowance::new(self.addresses.allowance, self.provider.clone())
+    }
+
+    /// Who could capture what.
+    pub fn concentration_contract(&self) -> Concentration::ConcentrationInstance<DynProvider> {
+        Concentration::new(self.addresses.concentration, self.provider.clone())
+    }
+
+    /// Scores of models, and reports of abuse.
+    pub fn model_reviews_contract(&self) -> ModelReviews::ModelReviewsInstance<DynProvider> {
+        ModelReviews::new(self.addresses.model_reviews, self.provider.clone())
     }
 
     /// Makes a failure of a read name what was read.
@@ -267,6 +534,34 @@ impl Client {
     pub async fn balance(&self, account: Address) -> Result<u128, ClientError> {
         let balance = self.reading("a balance", self.provider.get_balance(account).await)?;
         Ok(balance.saturating_to())
+    }
+
+    /// Every event of one kind that a contract has emitted, in order.
+    pub async fn events<E: SolEvent>(&self, what: &'static str, emitter: Address) -> Result<Vec<E>, ClientError> {
+        let latest = self.block_number().await?;
+        let mut events = Vec::new();
+        let mut first = 0;
+        while first <= latest {
+            let last = latest.min(first + LOG_BLOCKS - 1);
+            let filter =
+                Filter::new().address(emitter).event_signature(E::SIGNATURE_HASH).from_block(first).to_block(last);
+            for log in self.reading(what, self.provider.get_logs(&filter).await)? {
+                let event = E::decode_log(&log.inner).map_err(|error| ClientError::Rpc {
+                    url: self.url.to_string(),
+                    what,
+                    source: error.into(),
+                })?;
+                events.push(event.data);
+            }
+            first = last + 1;
+        }
+        Ok(events)
+    }
+
+    /// Seconds since 1970 at the latest block, which is what contracts go by.
+    pub async fn now(&self) -> Result<u64, ClientError> {
+        let block = self.reading("the latest block", self.provider.get_block(BlockId::latest()).await)?;
+        Ok(block.map_or(0, |block| block.header.timestamp))
     }
 
     /// Every datanet.
@@ -314,10 +609,19 @@ impl Client {
         let count = self.reading("the number of models", contract.modelCount().call().await)?;
         let mut models = Vec::with_capacity(count as usize);
         for id in 1..=count {
-            let read = self.reading("a model", contract.model(id).call().await)?;
-            models.push(convert::model(ModelId(id), read));
+            let (model, servable) = (contract.model(id), contract.servable(id));
+            let (model, servable) = tokio::join!(model.call(), servable.call());
+            let servable = self.reading("whether a model may answer", servable)?;
+            let refusal = (!servable.ok).then(|| convert::refusal(servable.reason, servable.datanet));
+            models.push(convert::model(ModelId(id), self.reading("a model", model)?, refusal));
         }
         Ok(models)
+    }
+
+    /// A worker's registration, if it has one.
+    pub async fn worker(&self, worker: Address) -> Result<Option<WorkerRecord>, ClientError> {
+        let read = self.workers_contract().worker(worker).call().await;
+        Ok(convert::worker(&self.reading("a worker's registration", read)?))
     }
 
     /// Sends a transaction and waits until it is final; a revert becomes an error with its decoded reason.
@@ -326,34 +630,56 @@ impl Client {
         what: &'static str,
         call: CallBuilder<P, D>,
     ) -> Result<TransactionReceipt, ClientError> {
-        let pending = match call.send().await {
+        self.submit(what, call.into_transaction_request()).await
+    }
+
+    /// Sends a transaction and waits until it is final. What would fail is not sent.
+    pub async fn submit(
+        &self,
+        what: &'static str,
+        request: TransactionRequest,
+    ) -> Result<TransactionReceipt, ClientError> {
+        let pending = match self.provider.send_transaction(request.clone()).await {
             Ok(pending) => pending,
-            Err(error) => {
-                return Err(match revert_reason(&error) {
-                    Some(reason) => ClientError::Refused { what, reason },
-                    None => ClientError::Rpc { url: self.url.to_string(), what, source: error.into() },
-                });
-            }
+            Err(error) => return Err(self.refusal(what, &request, error)),
         };
         let hash = *pending.tx_hash();
         let receipt = self.reading(what, pending.get_receipt().await)?;
         if !receipt.status() {
-            return Err(ClientError::Reverted { what, hash, reason: "the chain says no more".into() });
+            // Receipts hold no reason: what the same call says now is the best there is.
+            let reason = match self.simulate(what, request).await {
+                Err(ClientError::Refused { reason, .. }) => reason,
+                _ => "the chain says no more".into(),
+            };
+            return Err(ClientError::Reverted { what, hash, reason });
         }
         Ok(receipt)
     }
-}
 
-/// The decoded reason of a revert, if the error is one.
-pub fn revert_reason(error: &alloy_contract::Error) -> Option<String> {
-    use alloy_sol_types::SolInterface;
-    let data = error.as_revert_data()?;
-    let named = Settlement::SettlementErrors::abi_decode(&data)
-        .map(|e| format!("{e:?}"))
-        .or_else(|_| Datanets::DatanetsErrors::abi_decode(&data).map(|e| format!("{e:?}")))
-        .or_else(|_| Challenges::ChallengesErrors::abi_decode(&data).map(|e| format!("{e:?}")))
-        .or_else(|_| Models::ModelsErrors::abi_decode(&data).map(|e| format!("{e:?}")));
-    Some(named.unwrap_or_else(|_| {
-        alloy_sol_types::decode_revert_reason(&data).unwrap_or_else(|| format!("reverted with {data}"))
-    }))
+    /// What a transaction would return now, had the sender sent it.
+    pub async fn simulate(&self, what: &'static str, request: TransactionRequest) -> Result<Bytes, ClientError> {
+        let request = TransactionRequest { from: request.from.or(self.sender), ..request };
+        self.provider.call(request.clone()).await.map_err(|error| self.refusal(what, &request, error))
+    }
+
+    /// Gas that a transaction needs now.
+    pub async fn estimate(&self, what: &'static str, request: TransactionRequest) -> Result<u64, ClientError> {
+        let request = TransactionRequest { from: request.from.or(self.sender), ..request };
+        self.provider.estimate_gas(request.clone()).await.map_err(|error| self.refusal(what, &request, error))
+    }
+
+    /// A revert with its reason, or a failure of the connection.
+    fn refusal(&self, what: &'static str, request: &TransactionRequest, error: TransportError) -> ClientError {
+        match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+            Some(data) => self.refused(what, request, data),
+            None => ClientError::Rpc { url: self.url.to_string(), what, source: error.into() },
+        }
+    }
+
+    /// The refusal that a revert's data means.
+    pub fn refused(&self, what: &'static str, request: &TransactionRequest, data: Bytes) -> ClientError {
+        let contract = request.to.and_then(|to| self.addresses.name_of(*to.to()?));
+        let reason = abi::decode_error(contract, &data).map_or_else(|| abi::revert_reason(&data), |e| e.to_string());
+        ClientError::Refused { what, reason, contract, data }
+    }
 }

@@ -1,67 +1,18 @@
-//! What a Fonte chain starts with.
+//! What a Fonte chain starts with, and what `fonte chain deploy` brings to any other.
 
-use alloy_primitives::{Address, B256, Bytes, keccak256};
-use alloy_sol_types::{SolCall, SolConstructor, SolValue};
-use fonte_types::Network;
-use serde::{Deserialize, Serialize};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_sol_types::{SolCall, SolConstructor};
 
 use crate::{
-    addresses,
-    contracts::{Challenges, Datanets, FonteToken, Models, Settlement},
+    addresses::Addresses,
+    contracts::{
+        Allowance, Challenges, Concentration, Datanets, Demands, FonteGovernor, FonteToken, ModelReviews, Models,
+        Origins, Reviews, Settlement, Timelock, Validators, Workers, governor::IFonteGovernor, model_reviews,
+        validators::IValidators,
+    },
 };
 
-/// Parameters of the protocol contracts, fixed at genesis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parameters {
-    /// EIP-155 chain id.
-    pub chain_id: u64,
-    /// Salt of all signatures: no two networks share it.
-    pub network_id: B256,
-    /// Receives the protocol's part, what no source explains, and dust.
-    pub treasury: Address,
-    /// May register commons contributions; the genesis calls come from it.
-    pub registrar: Address,
-    /// Blocks within which a commit must be revealed.
-    pub reveal_blocks: u64,
-    /// Blocks of the challenge window.
-    pub window_blocks: u64,
-    /// Seconds of the challenge window.
-    pub window_seconds: u64,
-    /// Seconds of notice before deposits leave, limits shrink and terms change.
-    pub notice_seconds: u64,
-    /// Penalty of a proven challenge, in fees.
-    pub penalty_multiple: u32,
-}
-
-impl Parameters {
-    /// A development network: a challenge window of three blocks.
-    pub fn development(chain_id: u64) -> Self {
-        Self {
-            chain_id,
-            network_id: keccak256(("fonte development network", chain_id).abi_encode_params()),
-            treasury: Address::from_word(keccak256("fonte development treasury")),
-            registrar: REGISTRAR,
-            reveal_blocks: 5_000,
-            window_blocks: 3,
-            window_seconds: 0,
-            notice_seconds: 60,
-            penalty_multiple: 2,
-        }
-    }
-
-    /// The network as signatures name it.
-    pub fn network(&self) -> Network {
-        Network {
-            chain_id: self.chain_id,
-            network_id: self.network_id,
-            settlement: addresses::SETTLEMENT,
-            datanets: addresses::DATANETS,
-        }
-    }
-}
-
-/// Sender of the genesis calls: an address without a key.
-pub const REGISTRAR: Address = alloy_primitives::address!("f017e000000000000000000000000000000000ff");
+pub use crate::parameters::Parameters;
 
 /// A contract that exists from genesis on: its constructor runs at its address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,67 +23,198 @@ pub struct Predeploy {
     pub address: Address,
     /// Creation code with the constructor's arguments.
     pub init_code: Bytes,
+    /// Wei that the constructor takes: the stakes of the first validators.
+    pub value: U256,
 }
 
-/// The protocol's contracts in the order in which they are constructed.
+/// The protocol's contracts as a Fonte chain has them, in the order in which they are constructed.
 pub fn predeploys(parameters: &Parameters) -> Vec<Predeploy> {
-    let with = |code: &Bytes, arguments: Vec<u8>| Bytes::from([code.as_ref(), &arguments].concat());
-    vec![
-        Predeploy { name: "FonteToken", address: addresses::FONTE_TOKEN, init_code: FonteToken::BYTECODE.clone() },
-        Predeploy {
-            name: "Datanets",
-            address: addresses::DATANETS,
-            init_code: with(
-                &Datanets::BYTECODE,
-                Datanets::constructorCall {
-                    networkId_: parameters.network_id,
-                    registrar_: parameters.registrar,
-                    treasury_: parameters.treasury,
-                    revealBlocks_: parameters.reveal_blocks,
-                }
-                .abi_encode(),
-            ),
-        },
-        Predeploy {
-            name: "Models",
-            address: addresses::MODELS,
-            init_code: with(
-                &Models::BYTECODE,
-                Models::constructorCall {
-                    datanets_: addresses::DATANETS,
-                    noticeSeconds_: parameters.notice_seconds.max(1),
-                }
-                .abi_encode(),
-            ),
-        },
-        Predeploy {
-            name: "Settlement",
-            address: addresses::SETTLEMENT,
-            init_code: with(
-                &Settlement::BYTECODE,
-                Settlement::constructorCall {
-                    networkId_: parameters.network_id,
-                    datanets_: addresses::DATANETS,
-                    models_: addresses::MODELS,
-                    challenges_: addresses::CHALLENGES,
-                    treasury_: parameters.treasury,
-                    windowBlocks_: parameters.window_blocks,
-                    windowSeconds_: parameters.window_seconds,
-                    noticeSeconds_: parameters.notice_seconds,
-                    penaltyMultiple_: parameters.penalty_multiple,
-                }
-                .abi_encode(),
-            ),
-        },
-        Predeploy {
-            name: "Challenges",
-            address: addresses::CHALLENGES,
-            init_code: with(
-                &Challenges::BYTECODE,
-                Challenges::constructorCall { settlement_: addresses::SETTLEMENT }.abi_encode(),
-            ),
-        },
-    ]
+    deployments(parameters, &Addresses::predeployed())
+}
+
+/// The protocol's contracts at given addresses, in the order of [`Addresses::named`]: constructors call nobody, so each
+/// may name contracts that come after it.
+pub fn deployments(parameters: &Parameters, at: &Addresses) -> Vec<Predeploy> {
+    at.named()
+        .into_iter()
+        .map(|(name, address)| {
+            let (code, arguments) = constructor(name, parameters, at);
+            let value = if name == "Validators" { parameters.validators.staked() } else { U256::ZERO };
+            Predeploy { name, address, init_code: Bytes::from([code.as_ref(), &arguments].concat()), value }
+        })
+        .collect()
+}
+
+/// A contract's creation code and the arguments of its constructor.
+fn constructor(name: &str, p: &Parameters, at: &Addresses) -> (Bytes, Vec<u8>) {
+    match name {
+        "FonteToken" => (FonteToken::BYTECODE.clone(), Vec::new()),
+        "Datanets" => (
+            Datanets::BYTECODE.clone(),
+            Datanets::constructorCall {
+                networkId_: p.network_id,
+                registrar_: at.timelock,
+                treasury_: at.timelock,
+                revealBlocks_: p.reveal_blocks,
+                reviews_: at.reviews,
+                origins_: at.origins,
+            }
+            .abi_encode(),
+        ),
+        "Models" => (
+            Models::BYTECODE.clone(),
+            Models::constructorCall {
+                datanets_: at.datanets,
+                modelReviews_: at.model_reviews,
+                governance_: at.timelock,
+                noticeSeconds_: p.notice_seconds.max(1),
+                graceSeconds_: p.models.grace_seconds,
+                stepSeconds_: p.models.step_seconds,
+            }
+            .abi_encode(),
+        ),
+        "Settlement" => (
+            Settlement::BYTECODE.clone(),
+            Settlement::constructorCall {
+                networkId_: p.network_id,
+                datanets_: at.datanets,
+                models_: at.models,
+                challenges_: at.challenges,
+                demands_: at.demands,
+                treasury_: at.timelock,
+                windowBlocks_: p.window_blocks,
+                windowSeconds_: p.window_seconds,
+                noticeSeconds_: p.notice_seconds,
+                penaltyMultiple_: p.penalty_multiple,
+            }
+            .abi_encode(),
+        ),
+        "Challenges" => (
+            Challenges::BYTECODE.clone(),
+            Challenges::constructorCall { settlement_: at.settlement, demands_: at.demands }.abi_encode(),
+        ),
+        "Demands" => (
+            Demands::BYTECODE.clone(),
+            Demands::constructorCall { settlement_: at.settlement, challenges_: at.challenges }.abi_encode(),
+        ),
+        "Reviews" => (
+            Reviews::BYTECODE.clone(),
+            Reviews::constructorCall {
+                governance_: at.timelock,
+                treasury_: at.timelock,
+                datanets_: at.datanets,
+                origins_: at.origins,
+                evaluations_: at.model_reviews,
+                minimumStake_: p.reviews.minimum_stake,
+                periodSeconds_: p.reviews.period_seconds,
+                patienceSeconds_: p.reviews.patience_seconds,
+                unbondingSeconds_: p.reviews.unbonding_seconds,
+            }
+            .abi_encode(),
+        ),
+        "Origins" => (
+            Origins::BYTECODE.clone(),
+            Origins::constructorCall {
+                networkId_: p.network_id,
+                reviews_: at.reviews,
+                claimReviewers_: p.reviews.claim_reviewers,
+            }
+            .abi_encode(),
+        ),
+        "Workers" => (
+            Workers::BYTECODE.clone(),
+            Workers::constructorCall {
+                governance_: at.timelock,
+                stakePerSlot_: p.workers.stake_per_slot,
+                unbondingSeconds_: p.workers.unbonding_seconds,
+            }
+            .abi_encode(),
+        ),
+        "Validators" => (
+            Validators::BYTECODE.clone(),
+            Validators::constructorCall {
+                networkId_: p.network_id,
+                p: IValidators::Parameters {
+                    maxSeats: p.validators.max_seats,
+                    maxCandidates: p.validators.max_candidates,
+                    minimumStake: p.validators.minimum_stake,
+                    minimumOwnStake: p.validators.minimum_own_stake,
+                    epochBlocks: p.validators.epoch_blocks,
+                    epochSeconds: p.validators.epoch_seconds,
+                    evidenceSeconds: p.validators.evidence_seconds,
+                    unbondingSeconds: p.validators.unbonding_seconds,
+                    slashPpm: p.validators.slash_ppm,
+                    rewardPpm: p.validators.reward_ppm,
+                },
+                seats: p
+                    .validators
+                    .seats
+                    .iter()
+                    .map(|seat| IValidators::GenesisSeat {
+                        operator: seat.operator,
+                        stake: seat.stake,
+                        consensusKey: seat.consensus_key.clone(),
+                        networkKey: seat.network_key,
+                        networkAddress: seat.network_address.clone(),
+                    })
+                    .collect(),
+            }
+            .abi_encode(),
+        ),
+        "Timelock" => (
+            Timelock::BYTECODE.clone(),
+            Timelock::constructorCall {
+                minDelay: U256::from(p.governance.timelock_seconds),
+                governor: at.governor,
+                guardian_: p.guardian,
+            }
+            .abi_encode(),
+        ),
+        "FonteGovernor" => (
+            FonteGovernor::BYTECODE.clone(),
+            FonteGovernor::constructorCall {
+                token_: at.token,
+                timelock_: at.timelock,
+                p: IFonteGovernor::Parameters {
+                    votingDelay: p.governance.voting_delay.try_into().unwrap_or_default(),
+                    votingPeriod: p.governance.voting_period,
+                    proposalThreshold: U256::from(p.governance.proposal_threshold),
+                    quorumPpm: U256::from(p.governance.quorum_ppm),
+                    minimumQuorum: U256::from(p.governance.minimum_quorum),
+                    lateQuorumExtension: p.governance.late_quorum_extension.try_into().unwrap_or_default(),
+                },
+            }
+            .abi_encode(),
+        ),
+        "Allowance" => (
+            Allowance::BYTECODE.clone(),
+            Allowance::constructorCall { settlement_: at.settlement, governance_: at.timelock }.abi_encode(),
+        ),
+        "Concentration" => (
+            Concentration::BYTECODE.clone(),
+            Concentration::constructorCall { validators_: at.validators, token_: at.token }.abi_encode(),
+        ),
+        "ModelReviews" => (
+            ModelReviews::BYTECODE.clone(),
+            ModelReviews::constructorCall {
+                models_: at.models,
+                reviews_: at.reviews,
+                treasury_: at.timelock,
+                p: model_reviews::ModelReviews::Parameters {
+                    commitSeconds: p.models.commit_seconds,
+                    revealSeconds: p.models.reveal_seconds,
+                    evaluationFee: p.models.evaluation_fee,
+                    penalty: p.models.penalty,
+                    reportDeposit: p.models.report_deposit,
+                    reportFee: p.models.report_fee,
+                    reportReviewers: p.models.report_reviewers,
+                    reportApprovals: p.models.report_approvals,
+                },
+            }
+            .abi_encode(),
+        ),
+        other => unreachable!("the list of addresses names no {other}"),
+    }
 }
 
 /// A call that the genesis block makes.
@@ -157,23 +239,17 @@ pub struct Commons {
     pub text_bytes: u64,
 }
 
-/// Creates the commons datanet (number 1, curated by the registrar, which has no key) and registers its contributions,
+/// Creates the commons datanet (number 1, curated by the timelock) and registers its contributions,
 /// which so precede everyone's.
-pub fn commons_calls(parameters: &Parameters, commons: &[Commons]) -> Vec<Call> {
-    let call = |data: Vec<u8>| Call { from: parameters.registrar, to: addresses::DATANETS, data: data.into() };
+pub fn commons_calls(commons: &[Commons]) -> Vec<Call> {
+    let at = Addresses::predeployed();
+    let call = |data: Vec<u8>| Call { from: at.timelock, to: at.datanets, data: data.into() };
     let create = Datanets::createCall {
         name: COMMONS_NAME.into(),
         policy: crate::convert::policy(&crate::client::Policy {
-            licence: "CC0-1.0".into(),
             // Indexed so that its windows count, but never quoted as an answer.
-            index: true,
-            train: true,
             quote: false,
-            private: true,
-            review: crate::client::ReviewRule::Curator,
-            curator_ppm: 0,
-            price_floor: 0,
-            jurisdictions: Vec::new(),
+            ..crate::client::Policy::permissive("CC0-1.0", crate::client::ReviewRule::Curator)
         }),
     };
     let mut calls = vec![call(create.abi_encode())];

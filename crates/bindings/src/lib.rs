@@ -8,16 +8,20 @@
 //! This crate decides nothing: rules live in the contracts and in the crates that call it.
 //!
 //! ```
-//! use fonte_bindings::{addresses, genesis::{Parameters, predeploys}};
+//! use fonte_bindings::{Addresses, genesis::{Parameters, predeploys}};
 //!
 //! let predeploys = predeploys(&Parameters::development(36683));
-//! assert_eq!(predeploys.last().map(|p| p.address), Some(addresses::CHALLENGES));
+//! assert_eq!(predeploys.first().map(|p| p.address), Some(Addresses::predeployed().token));
 //! ```
 
+pub mod abi;
+pub mod addresses;
 pub mod client;
 pub mod convert;
 pub mod genesis;
+pub mod parameters;
 
+pub use addresses::Addresses;
 pub use client::{Client, ClientError, ContributionRecord, DatanetRecord, ModelRecord};
 
 /// The contracts, as the compiler described them.
@@ -53,7 +57,7 @@ pub mod contracts {
             "../../contracts/artifacts/Settlement.json"
         );
     }
-    /// In a module of its own: it shares type names with `Settlement`.
+    /// In a module of its own: it shares type names with others.
     pub mod challenges {
         alloy_sol_types::sol!(
             #[sol(rpc)]
@@ -62,23 +66,107 @@ pub mod contracts {
             "../../contracts/artifacts/Challenges.json"
         );
     }
+    /// In a module of its own: it shares type names with others.
+    pub mod reviews {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Reviews,
+            "../../contracts/artifacts/Reviews.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod origins {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Origins,
+            "../../contracts/artifacts/Origins.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod workers {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Workers,
+            "../../contracts/artifacts/Workers.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod validators {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Validators,
+            "../../contracts/artifacts/Validators.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod timelock {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Timelock,
+            "../../contracts/artifacts/Timelock.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod governor {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            FonteGovernor,
+            "../../contracts/artifacts/FonteGovernor.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod allowance {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Allowance,
+            "../../contracts/artifacts/Allowance.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod concentration {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Concentration,
+            "../../contracts/artifacts/Concentration.json"
+        );
+    }
+    /// In a module of its own: it shares type names with others.
+    pub mod model_reviews {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            ModelReviews,
+            "../../contracts/artifacts/ModelReviews.json"
+        );
+    }
+    /// In a module of its own: it shares type names with `Challenges`.
+    pub mod demands {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Demands,
+            "../../contracts/artifacts/Demands.json"
+        );
+    }
+    pub use allowance::Allowance;
     pub use challenges::Challenges;
+    pub use concentration::Concentration;
+    pub use demands::Demands;
+    pub use governor::FonteGovernor;
+    pub use model_reviews::ModelReviews;
     pub use models::Models;
+    pub use origins::Origins;
+    pub use reviews::Reviews;
     pub use settlement::Settlement;
-}
-
-/// Where a Fonte chain has the contracts from genesis on.
-pub mod addresses {
-    use alloy_primitives::{Address, address};
-
-    /// The wrapped coin.
-    pub const FONTE_TOKEN: Address = address!("f017e00000000000000000000000000000000001");
-    /// Datanets and contributions.
-    pub const DATANETS: Address = address!("f017e00000000000000000000000000000000002");
-    /// Models and their terms.
-    pub const MODELS: Address = address!("f017e00000000000000000000000000000000003");
-    /// Deposits, batches, payouts, bonds.
-    pub const SETTLEMENT: Address = address!("f017e00000000000000000000000000000000004");
-    /// Judges challenges; the only one that `Settlement` lets move credits.
-    pub const CHALLENGES: Address = address!("f017e00000000000000000000000000000000005");
+    pub use timelock::Timelock;
+    pub use validators::Validators;
+    pub use workers::Workers;
 }

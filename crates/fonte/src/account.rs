@@ -1,6 +1,7 @@
-//! `fonte account deposit|limit|balance|earnings`, and `fonte ask`.
+//! `fonte account deposit|limit|balance|earnings|claim|wrap|unwrap`, and `fonte ask`.
 
 use alloy_primitives::{Address, U256};
+use alloy_rpc_types_eth::TransactionReceipt;
 use eyre::{Result, eyre};
 use serde_json::{Value, json};
 
@@ -10,6 +11,7 @@ use crate::{
     gateway_api::GatewayApi,
     money::{fnt, parse_fnt, percent},
     say::say,
+    transact::{step, transact, transact_all},
 };
 
 pub(crate) async fn run(common: &Common, command: Account) -> Result<()> {
@@ -18,6 +20,9 @@ pub(crate) async fn run(common: &Common, command: Account) -> Result<()> {
         Account::Limit { amount, session_key } => limit(common, &amount, session_key).await,
         Account::Balance { address } => balance(common, address).await,
         Account::Earnings { address } => earnings(common, address).await,
+        Account::Claim { address } => claim(common, address).await,
+        Account::Wrap { amount } => wrap(common, &amount).await,
+        Account::Unwrap { amount } => unwrap(common, &amount).await,
     }
 }
 
@@ -27,7 +32,7 @@ async fn deposit(common: &Common, amount: &str, payer: Option<Address>) -> Resul
     let payer = payer.or(context.client.sender()).ok_or_else(|| eyre!("no payer"))?;
     let contract = context.client.settlement_contract();
     let call = contract.depositFor(payer).value(U256::from(wei));
-    let receipt = context.client.send("the deposit", call).await?;
+    let Some(receipt) = transact(common, &context.client, "the deposit", call).await? else { return Ok(()) };
     let now = contract.depositOf(payer).call().await?;
     if common.json {
         println!("{}", json!({"payer": payer, "deposit_wei": now.to_string(), "tx": receipt.transaction_hash}));
@@ -47,6 +52,12 @@ async fn limit(common: &Common, amount: &str, session_key: Option<Address>) -> R
             let gateway = network["gateway"]["address"].as_str().and_then(|a| a.parse().ok());
             (None, session_key, gateway.ok_or_else(|| eyre!("the gateway does not say its address"))?)
         }
+        // A dry run makes no key: what the chain would do is the same for any session key.
+        None if common.dry_run => {
+            let network = context.gateway.network().await?;
+            let gateway = network["gateway"]["address"].as_str().and_then(|a| a.parse().ok());
+            (None, payer, gateway.ok_or_else(|| eyre!("the gateway does not say its address"))?)
+        }
         None => {
             let made = context.gateway.api_key(payer).await?;
             (Some(made.api_key), made.session_key, made.gateway)
@@ -54,7 +65,7 @@ async fn limit(common: &Common, amount: &str, session_key: Option<Address>) -> R
     };
     let contract = context.client.settlement_contract();
     let call = contract.setLimit(gateway, session_key, cap);
-    let receipt = context.client.send("setting the limit", call).await?;
+    let Some(receipt) = transact(common, &context.client, "setting the limit", call).await? else { return Ok(()) };
     if common.json {
         println!(
             "{}",
@@ -100,6 +111,75 @@ async fn balance(common: &Common, address: Option<Address>) -> Result<()> {
         println!("  {} {} FNT", say!("deposit  ", "depósito "), fnt(deposit));
         println!("  {} {} FNT", say!("claimable", "a receber"), fnt(claimable));
         println!("  {} {} FNT", say!("bond     ", "caução   "), fnt(bond));
+    }
+    Ok(())
+}
+
+/// Collects whatever waits for an account in any contract.
+async fn claim(common: &Common, address: Option<Address>) -> Result<()> {
+    let context = Context::signing(common).await?;
+    let client = &context.client;
+    let account = address.or(client.sender()).ok_or_else(|| eyre!("no account"))?;
+    let (settlement, reviews) = (client.settlement_contract(), client.reviews_contract());
+    let model_reviews = client.model_reviews_contract();
+    let refused: u128 = settlement.claimable(account).call().await?.saturating_to();
+    let reviewing: u128 = reviews.claimable(account).call().await?.saturating_to();
+    let evaluating: u128 = model_reviews.claimable(account).call().await?.saturating_to();
+    let mut steps = Vec::new();
+    if refused > 0 {
+        steps.push(step("claiming refused payouts", settlement.claimFor(account)));
+    }
+    if reviewing > 0 {
+        steps.push(step("claiming reviewers' fees", reviews.claimFor(account)));
+    }
+    if evaluating > 0 {
+        steps.push(step("claiming evaluators' fees", model_reviews.claimFor(account)));
+    }
+    let count = steps.len();
+    let mut transactions = Vec::new();
+    if count > 0 {
+        let Some(receipts) = transact_all(common, client, steps).await? else { return Ok(()) };
+        transactions.extend(receipts.iter().map(|receipt| receipt.transaction_hash));
+    }
+    let total = refused + reviewing + evaluating;
+    if common.json {
+        println!(
+            "{}",
+            json!({"account": account, "claimed_wei": total.to_string(), "payouts_wei": refused.to_string(),
+                   "reviews_wei": reviewing.to_string(), "evaluations_wei": evaluating.to_string(), "tx": transactions})
+        );
+    } else if count == 0 {
+        println!("{}", say!("nothing waits for {account}", "nada espera por {account}"));
+    } else {
+        println!("{}", say!("{} FNT went to {account}", "{} FNT foram para {account}", fnt(total)));
+    }
+    Ok(())
+}
+
+async fn wrap(common: &Common, amount: &str) -> Result<()> {
+    let context = Context::signing(common).await?;
+    let value = U256::from(parse_fnt(amount)?);
+    let token = context.client.token_contract();
+    let sent = transact(common, &context.client, "wrapping coins", token.deposit().value(value)).await?;
+    print_wrapped(common, &context, sent).await
+}
+
+async fn unwrap(common: &Common, amount: &str) -> Result<()> {
+    let context = Context::signing(common).await?;
+    let value = U256::from(parse_fnt(amount)?);
+    let token = context.client.token_contract();
+    let sent = transact(common, &context.client, "unwrapping coins", token.withdraw(value)).await?;
+    print_wrapped(common, &context, sent).await
+}
+
+async fn print_wrapped(common: &Common, context: &Context, sent: Option<TransactionReceipt>) -> Result<()> {
+    let Some(receipt) = sent else { return Ok(()) };
+    let own = context.client.sender().ok_or_else(|| eyre!("no key"))?;
+    let wrapped: u128 = context.client.token_contract().balanceOf(own).call().await?.saturating_to();
+    if common.json {
+        println!("{}", json!({"account": own, "wrapped_wei": wrapped.to_string(), "tx": receipt.transaction_hash}));
+    } else {
+        println!("{}", say!("{own} holds {} wrapped FNT", "{own} tem {} FNT embrulhados", fnt(wrapped)));
     }
     Ok(())
 }

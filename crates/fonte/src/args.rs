@@ -1,5 +1,11 @@
 //! The command line.
 
+pub(crate) mod chain;
+pub(crate) mod gov;
+pub(crate) mod model;
+pub(crate) mod review;
+pub(crate) mod worker;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -26,12 +32,18 @@ pub(crate) struct Common {
     /// The chain's JSON-RPC.
     #[arg(long, global = true, env = "FONTE_RPC_URL", default_value = "http://127.0.0.1:8545", value_name = "URL")]
     pub(crate) rpc_url: String,
+    /// Where the contracts are, if the chain is not Fonte's own: the file that `fonte chain deploy` wrote.
+    #[arg(long, global = true, env = "FONTE_NETWORK", value_name = "FILE")]
+    pub(crate) network: Option<PathBuf>,
     /// The gateway.
     #[arg(long, global = true, env = "FONTE_GATEWAY", default_value = "http://127.0.0.1:8080", value_name = "URL")]
     pub(crate) gateway: String,
     /// The key to sign with: a keystore's name, dev:NAME, or 0x and 64 hexadecimal digits.
     #[arg(long, global = true, env = "FONTE_KEY", hide_env_values = true, value_name = "KEY")]
     pub(crate) key: Option<String>,
+    /// Simulate, print what would happen, and send nothing.
+    #[arg(long, global = true)]
+    pub(crate) dry_run: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,17 +55,32 @@ pub(crate) enum Command {
     /// Keys: encrypted keystores on this machine.
     #[command(subcommand)]
     Keys(Keys),
-    /// Datanets: create, publish, list, show, withdraw.
+    /// Datanets: create, publish, list, show, review, claim, withdraw.
     #[command(subcommand)]
     Datanet(Datanet),
     /// Ask a question.
     Ask(Ask),
-    /// Receipts: show, verify, explain, challenge.
+    /// Receipts: show, verify, explain, export, challenge.
     #[command(subcommand)]
     Receipt(Receipt),
-    /// Money: deposit, limit, balance, earnings.
+    /// Money: deposit, limit, balance, earnings, claim, wrap.
     #[command(subcommand)]
     Account(Account),
+    /// Models: list, propose, train, evaluate, retire, report.
+    #[command(subcommand)]
+    Model(model::Model),
+    /// Votes: propose, vote, queue, execute, delegate.
+    #[command(subcommand)]
+    Gov(gov::Gov),
+    /// Compute workers: register, status, leave.
+    #[command(subcommand)]
+    Worker(worker::Worker),
+    /// Staked reviewers and their cases.
+    #[command(subcommand)]
+    Review(review::Review),
+    /// The chain: deploy the contracts elsewhere, validators, stake, concentration of power.
+    #[command(subcommand)]
+    Chain(chain::Chain),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +101,15 @@ pub(crate) struct Up {
     /// Where the chain's JSON-RPC listens.
     #[arg(long, default_value = "127.0.0.1:8545", value_name = "ADDR")]
     pub(crate) rpc_listen: SocketAddr,
+    /// Seconds of a vote, when the network is started for the first time.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) voting_period: u32,
+    /// Seconds of the challenge window besides its three blocks, when the network is started for the first time.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub(crate) challenge_window: u64,
+    /// An idle chain makes a block this often, and contracts see time pass.
+    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    pub(crate) heartbeat: u64,
     /// Start with the shipped demo corpus published.
     #[arg(long)]
     pub(crate) with_demo_corpus: bool,
@@ -113,6 +149,29 @@ pub(crate) enum Datanet {
         /// Name or number.
         datanet: String,
     },
+    /// What waits for a decision; with --accept or --reject, decide as the curator.
+    Review {
+        /// Name or number.
+        datanet: String,
+        /// Number of a contribution to admit; may be given several times.
+        #[arg(long, value_name = "CONTRIBUTION")]
+        accept: Vec<u64>,
+        /// Number of a contribution to refuse; may be given several times.
+        #[arg(long, value_name = "CONTRIBUTION")]
+        reject: Vec<u64>,
+    },
+    /// Claim the earnings of texts at a web address that others uploaded: prints the token to publish there, then asks
+    /// the reviewers, then pays.
+    Claim {
+        /// The address in canonical form, such as https://ana.example/post.
+        url: String,
+        /// Whose earnings they are; the key's otherwise.
+        #[arg(long, value_name = "ADDRESS")]
+        author: Option<alloy_primitives::Address>,
+        /// The token is published: ask the reviewers (their fee is attached).
+        #[arg(long)]
+        ask: bool,
+    },
     /// Accept pending contributions as the curator.
     Accept {
         /// Numbers of the contributions.
@@ -133,9 +192,18 @@ pub(crate) struct DatanetCreate {
     /// SPDX expression that applies to documents which state none.
     #[arg(long, default_value = "CC-BY-4.0", value_name = "SPDX")]
     pub(crate) licence: String,
-    /// Who admits contributions: open (anyone) or curator (you).
-    #[arg(long, default_value = "curator", value_parser = ["open", "curator"], value_name = "RULE")]
+    /// Who admits contributions: open (anyone), curator (you), or k-of-n staked reviewers, such as 2-of-3.
+    #[arg(long, default_value = "curator", value_name = "open|curator|K-of-N")]
     pub(crate) review: String,
+    /// Your cut of what its contributions earn, in ppm.
+    #[arg(long, default_value_t = 0, value_name = "PPM")]
+    pub(crate) curator_cut: u32,
+    /// Least price, in FNT, of 1,000 output tokens of a model that may use it.
+    #[arg(long, default_value = "0", value_name = "FNT")]
+    pub(crate) price_floor: String,
+    /// Models trained on a contribution stay lawful after it is withdrawn.
+    #[arg(long)]
+    pub(crate) keep: bool,
     /// Models may not be trained on it.
     #[arg(long)]
     pub(crate) no_train: bool,
@@ -161,8 +229,11 @@ pub(crate) struct DatanetPublish {
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Who is paid; the signing key otherwise.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "origin")]
     pub(crate) payee: Option<alloy_primitives::Address>,
+    /// The web address that the texts are from, if they are not yours: what they earn is held for its author.
+    #[arg(long, value_name = "URL")]
+    pub(crate) origin: Option<String>,
     /// Publish nothing if any file cannot be published.
     #[arg(long)]
     pub(crate) strict: bool,
@@ -203,13 +274,21 @@ pub(crate) enum Receipt {
         /// File or id.
         receipt: String,
     },
+    /// Write it as one page that verifies itself in any browser, offline.
+    Export {
+        /// File or id.
+        receipt: String,
+        /// As an HTML page.
+        #[arg(long, required = true)]
+        html: bool,
+        /// Where to; receipt-XXXXXXXX.html in this folder otherwise.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Recompute the attribution from the texts of the named versions, and challenge it on chain if it is wrong.
     Challenge {
         /// File or id.
         receipt: String,
-        /// Say what would be sent, and send nothing.
-        #[arg(long)]
-        dry_run: bool,
     },
 }
 
@@ -240,5 +319,20 @@ pub(crate) enum Account {
     Earnings {
         /// Whose; the key's otherwise.
         address: Option<alloy_primitives::Address>,
+    },
+    /// Collect what waits: refused payouts, reviewers' and evaluators' fees, returned deposits.
+    Claim {
+        /// Whose; the key's otherwise.
+        address: Option<alloy_primitives::Address>,
+    },
+    /// Wrap coins: only wrapped ones vote.
+    Wrap {
+        /// Amount in FNT.
+        amount: String,
+    },
+    /// Unwrap coins.
+    Unwrap {
+        /// Amount in FNT.
+        amount: String,
     },
 }

@@ -167,7 +167,7 @@ impl Auditor {
                     contribution: source.code(),
                     document: 0,
                     path: Vec::new(),
-                    text: convert::text(&prompt.open_range(start, end)?),
+                    text: convert::challenges::text(&prompt.open_range(start, end)?),
                 })
             }
             Source::Contribution(id) => {
@@ -177,7 +177,7 @@ impl Auditor {
                     contribution: source.code(),
                     document,
                     path: opening.path.clone(),
-                    text: convert::text(&opening.chunks),
+                    text: convert::challenges::text(&opening.chunks),
                 })
             }
         }
@@ -211,13 +211,13 @@ fn documents(store: &Store, members: &[ContributionRecord]) -> Result<Vec<Docume
 
 fn open_answer(bundle: &ReceiptBundle, start: u32, end: u32) -> Result<IChallenges::TextOpening> {
     let answer = CommittedText::answer(bundle.answer.text.as_bytes(), bundle.answer.salt)?;
-    Ok(convert::text(&answer.open_range(start.into(), end.into())?))
+    Ok(convert::challenges::text(&answer.open_range(start.into(), end.into())?))
 }
 
 fn run_opening(bundle: &ReceiptBundle, number: u32) -> Result<IChallenges::RunOpening> {
     let evidence = Evidence::new(bundle.runs.clone(), bundle.receipt.answer_bytes)?;
     let opening = evidence.open(number, &bundle.other_channels).ok_or_else(|| eyre!("there is no run {number}"))?;
-    Ok(convert::run(&opening, &bundle.receipt))
+    Ok(convert::challenges::run(&opening, &bundle.receipt))
 }
 
 fn row_opening(bundle: &ReceiptBundle, standing: &SettlementState) -> Result<IChallenges::RowOpening> {
@@ -229,7 +229,7 @@ fn row_opening(bundle: &ReceiptBundle, standing: &SettlementState) -> Result<ICh
         batch,
         index: opening.index,
         payer: bundle.receipt.payer,
-        row: convert::challenged_row(&row),
+        row: convert::challenges::row(&row),
         path: opening.path.clone(),
     })
 }

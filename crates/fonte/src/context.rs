@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use eyre::{Result, eyre};
 use fonte_bindings::{Client, DatanetRecord};
 
-use crate::{args::Common, gateway_api::GatewayApi, keys, say::say};
+use crate::{args::Common, gateway_api::GatewayApi, keys, network, say::say};
 
 /// A connected command.
 pub(crate) struct Context {
@@ -19,7 +19,7 @@ impl Context {
     pub(crate) async fn read_only(common: &Common) -> Result<Self> {
         Ok(Self {
             data_dir: data_dir(common)?,
-            client: Client::connect(&common.rpc_url, None).await?,
+            client: network::connect(common, None).await?,
             gateway: GatewayApi::new(&common.gateway)?,
         })
     }
@@ -29,7 +29,7 @@ impl Context {
         let data_dir = data_dir(common)?;
         let signer = signer(common)?;
         let address = signer.address();
-        let client = Client::connect(&common.rpc_url, Some(signer)).await?;
+        let client = network::connect(common, Some(signer)).await?;
         keys::refuse_development(address, client.network())?;
         Ok(Self { data_dir, client, gateway: GatewayApi::new(&common.gateway)? })
     }

@@ -1,10 +1,10 @@
-//! `fonte datanet create|publish|list|show|accept|withdraw`.
+//! `fonte datanet create|publish|list|show|review|claim|accept|withdraw`.
 
 use std::path::Path;
 
 use eyre::{Result, WrapErr, bail, eyre};
 use fonte_bindings::{
-    client::{Policy, ReviewRule},
+    client::{ContributionStatus, Policy, ReviewRule},
     contracts::Datanets,
     convert,
 };
@@ -22,8 +22,11 @@ use serde_json::json;
 use crate::{
     args::{Common, Datanet, DatanetCreate, DatanetPublish},
     context::{Context, signer},
-    publish::{BadFiles, Publisher, now},
+    money::parse_fnt,
+    origins,
+    publish::{BadFiles, Prepared, Publisher, now},
     say::say,
+    transact::{show_relayed, step, transact, transact_all},
 };
 
 pub(crate) async fn run(common: &Common, command: Datanet) -> Result<()> {
@@ -33,6 +36,8 @@ pub(crate) async fn run(common: &Common, command: Datanet) -> Result<()> {
         Datanet::List => list(common).await,
         Datanet::Show { datanet } => show(common, &datanet).await,
         Datanet::Accept { contributions } => accept(common, contributions).await,
+        Datanet::Review { datanet, accept, reject } => review(common, &datanet, accept, reject).await,
+        Datanet::Claim { url, author, ask } => origins::claim(common, &url, author, ask).await,
         Datanet::Withdraw { contribution } => withdraw(common, ContributionId(contribution)).await,
     }
 }
@@ -41,16 +46,18 @@ async fn create(common: &Common, create: DatanetCreate) -> Result<()> {
     check_licence(&create.licence)?;
     let jurisdictions = create.jurisdiction.iter().map(|code| jurisdiction(code)).collect::<Result<_>>()?;
     let context = Context::signing(common).await?;
+    let (review, approvals, reviewers) = review_rule(&create.review)?;
     let policy = Policy {
-        licence: create.licence,
-        index: true,
         train: !create.no_train,
         quote: !create.no_quote,
         private: !create.no_private,
-        review: if create.review == "open" { ReviewRule::Open } else { ReviewRule::Curator },
-        curator_ppm: 0,
-        price_floor: 0,
+        keep: create.keep,
+        approvals,
+        reviewers,
+        curator_ppm: create.curator_cut,
+        price_floor: parse_fnt(&create.price_floor)?,
         jurisdictions,
+        ..Policy::permissive(&create.licence, review)
     };
     if context.client.datanets().await?.iter().any(|datanet| datanet.name == create.name) {
         bail!(say!(
@@ -61,7 +68,7 @@ async fn create(common: &Common, create: DatanetCreate) -> Result<()> {
     }
     let contract = context.client.datanets_contract();
     let call = contract.create(create.name.clone(), convert::policy(&policy));
-    let receipt = context.client.send("creating the datanet", call).await?;
+    let Some(receipt) = transact(common, &context.client, "creating the datanet", call).await? else { return Ok(()) };
     let id = receipt
         .decoded_log::<Datanets::Created>()
         .ok_or_else(|| eyre!("the datanet was created and no event says so"))?
@@ -82,6 +89,25 @@ async fn create(common: &Common, create: DatanetCreate) -> Result<()> {
     Ok(())
 }
 
+/// open, curator, or K-of-N: the rule, approvals and seats.
+fn review_rule(text: &str) -> Result<(ReviewRule, u8, u8)> {
+    match text {
+        "open" => return Ok((ReviewRule::Open, 0, 0)),
+        "curator" => return Ok((ReviewRule::Curator, 0, 0)),
+        _ => (),
+    }
+    let panel = text.split_once("-of-").and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+    match panel {
+        Some((approvals, reviewers)) if 1 <= approvals && approvals <= reviewers && reviewers <= 15 => {
+            Ok((ReviewRule::Reviewers, approvals, reviewers))
+        }
+        _ => bail!(say!(
+            "{text:?} is no review rule: give open, curator, or K-of-N with at most 15 reviewers, such as 2-of-3",
+            "{text:?} não é uma regra de revisão: informe open, curator ou K-of-N com até 15 revisores, como 2-of-3"
+        )),
+    }
+}
+
 /// Two upper-case letters.
 pub(crate) fn jurisdiction(code: &str) -> Result<[u8; 2]> {
     match code.as_bytes() {
@@ -98,7 +124,10 @@ async fn publish(common: &Common, publish: DatanetPublish) -> Result<()> {
     let datanet = context.datanet(&publish.datanet).await?;
     let signer = signer(common)?;
     crate::keys::refuse_development(signer.address(), context.client.network())?;
-    let payee = publish.payee.unwrap_or(signer.address());
+    let payee = match &publish.origin {
+        Some(url) => origins::vault(common, &context, url).await?,
+        None => publish.payee.unwrap_or(signer.address()),
+    };
     let name = publish.name.clone().unwrap_or_else(|| folder_name(&publish.folder));
     let publisher = Publisher::open(&context.data_dir, context.gateway.clone(), *context.client.network())?;
     let options = ImportOptions { default_licence: Some(datanet.policy.licence.clone()), ..ImportOptions::default() };
@@ -111,6 +140,9 @@ async fn publish(common: &Common, publish: DatanetPublish) -> Result<()> {
     bar.finish_and_clear();
     if !common.json {
         print_skipped(&skipped);
+    }
+    if common.dry_run {
+        return show_prepared(common, prepared.as_ref(), payee, &skipped);
     }
     let Some(prepared) = prepared else {
         bail!(say!(
@@ -155,6 +187,31 @@ async fn publish(common: &Common, publish: DatanetPublish) -> Result<()> {
     Ok(())
 }
 
+/// What would be published, in a dry run: it is cleaned and sealed on this machine, and nothing leaves it.
+fn show_prepared(
+    common: &Common,
+    prepared: Option<&Prepared>,
+    payee: alloy_primitives::Address,
+    skipped: &[Skipped],
+) -> Result<()> {
+    let root = prepared.map(|prepared| prepared.publication.root);
+    if common.json {
+        println!("{}", json!({"dry_run": true, "root": root, "payee": payee, "skipped": count_by_reason(skipped)}));
+        return Ok(());
+    }
+    match root {
+        Some(root) => println!(
+            "{}",
+            say!(
+                "dry run: nothing was sent. It would commit and reveal {root}, earnings to {payee}",
+                "simulação: nada foi enviado. Registraria e revelaria {root}, ganhos para {payee}"
+            )
+        ),
+        None => println!("{}", say!("nothing can be published", "nada pode ser publicado")),
+    }
+    Ok(())
+}
+
 /// Last part of a path, as a contributor's name.
 pub(crate) fn folder_name(folder: &Path) -> String {
     let absolute = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
@@ -195,8 +252,14 @@ async fn list(common: &Common) -> Result<()> {
         return Ok(());
     }
     for datanet in datanets {
-        let review =
-            if datanet.policy.review == ReviewRule::Open { say!("open", "aberto") } else { say!("curated", "curado") };
+        let review = match datanet.policy.review {
+            ReviewRule::Open => say!("open", "aberto"),
+            ReviewRule::Curator => say!("curated", "curado"),
+            ReviewRule::Reviewers => {
+                let (approvals, reviewers) = (datanet.policy.approvals, datanet.policy.reviewers);
+                say!("{approvals} of {reviewers} reviewers", "{approvals} de {reviewers} revisores")
+            }
+        };
         println!(
             "{:>4}  {:<24} v{:<6} {:<16} {review}",
             datanet.id, datanet.name, datanet.version, datanet.policy.licence
@@ -233,11 +296,89 @@ async fn accept(common: &Common, contributions: Vec<u64>) -> Result<()> {
     let context = Context::signing(common).await?;
     let contract = context.client.datanets_contract();
     let call = contract.acceptBatch(contributions.clone());
-    let receipt = context.client.send("accepting the contributions", call).await?;
+    let sent = transact(common, &context.client, "accepting the contributions", call).await?;
+    let Some(receipt) = sent else { return Ok(()) };
     if common.json {
         println!("{}", json!({"accepted": contributions, "tx": receipt.transaction_hash}));
     } else {
         println!("{}", say!("accepted {} in {}", "{} aceitas em {}", contributions.len(), receipt.transaction_hash));
+    }
+    Ok(())
+}
+
+/// What waits for the curator or for reviewers; or the curator's decisions.
+async fn review(common: &Common, named: &str, accept: Vec<u64>, reject: Vec<u64>) -> Result<()> {
+    if accept.is_empty() && reject.is_empty() {
+        return queue(common, named).await;
+    }
+    let context = Context::signing(common).await?;
+    let datanet = context.datanet(named).await?;
+    for id in accept.iter().chain(&reject) {
+        let record = context.client.contribution(ContributionId(*id)).await?;
+        if record.is_none_or(|record| record.membership.datanet != datanet.id) {
+            bail!(say!("contribution {id} is not in {}", "a contribuição {id} não está em {}", datanet.name));
+        }
+    }
+    let contract = context.client.datanets_contract();
+    let mut steps = Vec::new();
+    if !accept.is_empty() {
+        steps.push(step("accepting the contributions", contract.acceptBatch(accept.clone())));
+    }
+    steps.extend(reject.iter().map(|id| step("refusing a contribution", contract.reject(*id))));
+    let Some(receipts) = transact_all(common, &context.client, steps).await? else { return Ok(()) };
+    let transactions: Vec<_> = receipts.iter().map(|receipt| receipt.transaction_hash).collect();
+    if common.json {
+        println!("{}", json!({"accepted": accept, "rejected": reject, "tx": transactions}));
+    } else {
+        println!("{}", say!("{} admitted, {} refused", "{} aceitas, {} recusadas", accept.len(), reject.len()));
+    }
+    Ok(())
+}
+
+async fn queue(common: &Common, named: &str) -> Result<()> {
+    let context = Context::read_only(common).await?;
+    let datanet = context.datanet(named).await?;
+    let contract = context.client.datanets_contract();
+    let all = context.client.contributions(ContributionId(1)).await?;
+    let mut waiting = Vec::new();
+    for record in &all {
+        if record.membership.datanet != datanet.id || record.status != ContributionStatus::Pending {
+            continue;
+        }
+        // The same root under an earlier number is a copy: the earlier one is paid for the text.
+        let copy_of = all.iter().find(|other| other.id < record.id && other.root == record.root).map(|other| other.id);
+        let case = contract.caseOf(record.id.0).call().await?;
+        waiting.push(json!({
+            "contribution": record.id, "contributor": record.contributor, "payee": record.payee, "root": record.root,
+            "documents": record.documents, "bytes": record.text_bytes, "case": (case != 0).then_some(case),
+            "copy_of": copy_of,
+        }));
+    }
+    if common.json {
+        println!("{}", serde_json::to_string_pretty(&json!({"datanet": datanet.id, "pending": waiting}))?);
+        return Ok(());
+    }
+    if waiting.is_empty() {
+        println!("{}", say!("nothing waits in {}", "nada espera em {}", datanet.name));
+    }
+    for item in &waiting {
+        println!(
+            "{:>6}  {:>5} docs {:>9} B  {}",
+            item["contribution"].to_string(),
+            item["documents"].to_string(),
+            item["bytes"].to_string(),
+            item["contributor"].as_str().unwrap_or_default()
+        );
+        if !item["copy_of"].is_null() {
+            println!(
+                "        {}",
+                say!("the same texts as contribution {}", "os mesmos textos da contribuição {}", item["copy_of"])
+            );
+        }
+        match item["case"].as_u64() {
+            Some(case) => println!("        fonte review show {case}"),
+            None => println!("        fonte datanet review {} --accept {}", datanet.name, item["contribution"]),
+        }
     }
     Ok(())
 }
@@ -247,6 +388,11 @@ async fn withdraw(common: &Common, contribution: ContributionId) -> Result<()> {
     let signer = signer(common)?;
     let deadline = now() + 3600;
     let signature = sign(&signer, withdrawal_digest(contribution, deadline, context.client.network()))?;
+    if common.dry_run {
+        let contract = context.client.datanets_contract();
+        let call = contract.withdrawFor(contribution.0, deadline, signature);
+        return show_relayed(common, &context.client, "the withdrawal", call).await;
+    }
     let answer = context.gateway.withdraw(contribution, deadline, &signature).await?;
     if common.json {
         println!("{answer}");

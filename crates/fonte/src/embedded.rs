@@ -1,27 +1,32 @@
 //! A whole network in one process: a validator, a gateway and a worker, wired as they would be apart.
 //!
-//! Start order: genesis (contracts and commons), chain, model, gateway, worker. The gateway and the worker speak the
+//! Start order: genesis (contracts and commons), chain (unless one that runs elsewhere is named), model, gateway, worker. The gateway and the worker speak the
 //! wire over an in-memory pair; both read the chain over JSON-RPC like anybody else.
 
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
-use alloy_primitives::{Address, U256, keccak256};
+use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
+use alloy_signer_local::PrivateKeySigner;
 use eyre::{Result, WrapErr};
 use fonte_bindings::{
-    Client, ModelRecord,
-    contracts::models::IModels,
-    genesis::{Commons, Parameters, commons_calls, predeploys},
+    Addresses, Client, ModelRecord,
+    contracts::{models::IModels, workers::IWorkers::Info},
+    genesis::{COMMONS_NAME, Commons, Parameters, commons_calls, predeploys},
 };
 use fonte_chain::{Chain, ChainConfig, ChainHandle};
 use fonte_evm::{Genesis, GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle};
+use fonte_types::ModelId;
 use fonte_worker::{Config as WorkerConfig, Worker};
+use tokio::task::JoinSet;
 
-use crate::keys;
+use crate::{args::Common, keys, network};
 
 /// One FNT in wei.
 pub(crate) const FNT: u128 = 1_000_000_000_000_000_000;
@@ -32,15 +37,33 @@ pub(crate) const QUOTE_MODEL: &str = "fonte-quote";
 /// What an embedded network is told.
 pub(crate) struct EmbeddedConfig {
     pub(crate) data_dir: PathBuf,
-    pub(crate) chain_id: u64,
+    /// A chain that runs elsewhere and has the contracts: none of its own is started.
+    pub(crate) elsewhere: Option<Elsewhere>,
+    /// Of the contracts, if the network does not exist yet.
+    pub(crate) parameters: Parameters,
     pub(crate) listen: SocketAddr,
     pub(crate) rpc_listen: SocketAddr,
     /// An idle chain makes a block this often, so that challenge windows pass.
     pub(crate) heartbeat: Duration,
-    /// Seconds of the challenge window, besides its three blocks.
-    pub(crate) window_seconds: u64,
     /// A batch is sent this long after its first row; none: only when asked to.
     pub(crate) settle_every: Option<Duration>,
+}
+
+/// Where a chain is, and the contracts on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Elsewhere {
+    pub(crate) rpc_url: String,
+    pub(crate) addresses: Addresses,
+}
+
+impl Elsewhere {
+    /// The chain of `--rpc-url`, where `--network` names one that is not Fonte's own.
+    pub(crate) fn of(common: &Common) -> Result<Option<Self>> {
+        if common.network.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self { rpc_url: common.rpc_url.clone(), addresses: network::addresses(common)? }))
+    }
 }
 
 impl EmbeddedConfig {
@@ -49,11 +72,11 @@ impl EmbeddedConfig {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             data_dir,
-            chain_id: DEVELOPMENT_CHAIN,
+            elsewhere: None,
+            parameters: Parameters::development(DEVELOPMENT_CHAIN),
             listen: free,
             rpc_listen: free,
             heartbeat: Duration::from_secs(1),
-            window_seconds: 0,
             settle_every: None,
         }
     }
@@ -64,30 +87,71 @@ pub(crate) const DEVELOPMENT_CHAIN: u64 = 36683;
 
 /// A running network; [`Embedded::shutdown`] stops it in reverse order.
 pub(crate) struct Embedded {
-    pub(crate) chain: ChainHandle,
-    pub(crate) gateway: GatewayHandle,
+    pub(crate) chain: ChainAt,
+    pub(crate) gateway: Arc<GatewayHandle>,
     /// Sends as the operator: curator of the demo's datanets and owner of the model.
     pub(crate) operator: Client,
     pub(crate) model: ModelRecord,
+    own_chain: Option<ChainHandle>,
     serving: tokio::task::JoinHandle<()>,
 }
 
+/// The network's chain: in this process, or elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct ChainAt {
+    rpc_url: String,
+    ws_url: Option<String>,
+    addresses: Addresses,
+}
+
+impl ChainAt {
+    pub(crate) fn rpc_url(&self) -> String {
+        self.rpc_url.clone()
+    }
+
+    /// None where the chain is elsewhere.
+    pub(crate) fn ws_url(&self) -> Option<&str> {
+        self.ws_url.as_deref()
+    }
+
+    pub(crate) fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// A connection, which can send if it has a key.
+    pub(crate) async fn client(&self, key: Option<PrivateKeySigner>) -> Result<Client> {
+        Ok(Client::connect_with(&self.rpc_url, key, self.addresses).await?)
+    }
+}
+
+/// How often new quote models are looked for.
+const MODELS_EVERY: Duration = Duration::from_secs(1);
+
 impl Embedded {
     pub(crate) async fn start(config: EmbeddedConfig) -> Result<Self> {
-        let genesis = genesis(&config).await?;
-        let chain = Chain::start(ChainConfig {
-            rpc: config.rpc_listen,
-            heartbeat: config.heartbeat,
-            ..ChainConfig::development(config.data_dir.join("chain"), genesis)
-        })
-        .await
-        .wrap_err("starting the chain")?;
-        let rpc_url = chain.rpc_url();
-        let operator = Client::connect(&rpc_url, Some(keys::development("operator"))).await?;
+        let (own_chain, chain) = match &config.elsewhere {
+            Some(Elsewhere { rpc_url, addresses }) => {
+                (None, ChainAt { rpc_url: rpc_url.clone(), ws_url: None, addresses: *addresses })
+            }
+            None => {
+                let own = start_chain(&config).await?;
+                let chain = ChainAt {
+                    rpc_url: own.rpc_url(),
+                    ws_url: Some(own.ws_url()),
+                    addresses: Addresses::predeployed(),
+                };
+                (Some(own), chain)
+            }
+        };
+        let operator_key = keys::development("operator");
+        let operator_address = operator_key.address();
+        let operator = chain.client(Some(operator_key)).await?;
+        keys::refuse_development(operator_address, operator.network())?;
         let model = quote_model(&operator).await?;
 
         let mut gateway_config =
-            GatewayConfig::new(rpc_url.as_str(), keys::development("gateway"), config.data_dir.join("gateway"));
+            GatewayConfig::new(chain.rpc_url(), keys::development("gateway"), config.data_dir.join("gateway"));
+        gateway_config.addresses = chain.addresses();
         gateway_config.listen = config.listen;
         gateway_config.settlement.interval = config.settle_every;
         if config.settle_every.is_none() {
@@ -95,25 +159,11 @@ impl Embedded {
         }
         let gateway = Gateway::start(gateway_config).await.wrap_err("starting the gateway")?;
 
-        let worker_chain = Client::connect(&rpc_url, None).await?;
-        let worker = Worker::open(
-            WorkerConfig::quote(
-                config.data_dir.join("worker"),
-                *operator.network(),
-                keys::development("worker"),
-                model.id,
-            ),
-            std::sync::Arc::new(worker_chain),
-        )
-        .wrap_err("opening the worker")?;
-        let (ours, theirs) = tokio::io::duplex(1 << 20);
-        gateway.attach_worker(ours);
-        let serving = tokio::spawn(async move {
-            if let Err(error) = worker.serve(theirs).await {
-                tracing::warn!(%error, "the worker's connection ended");
-            }
-        });
-        Ok(Self { chain, gateway, operator, model, serving })
+        register_worker(&chain).await?;
+        let gateway = Arc::new(gateway);
+        let folder = config.data_dir.join("worker");
+        let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, model.id));
+        Ok(Self { chain, gateway, operator, model, own_chain, serving })
     }
 
     /// Waits until the worker answers from the latest version of every datanet.
@@ -124,11 +174,122 @@ impl Embedded {
     }
 
     pub(crate) async fn shutdown(self) -> Result<()> {
-        self.gateway.shutdown().await;
         self.serving.abort();
         let _ = self.serving.await;
-        self.chain.shutdown().await.wrap_err("stopping the chain")
+        let gateway = Arc::into_inner(self.gateway).expect("whoever served models has ended");
+        gateway.shutdown().await;
+        match self.own_chain {
+            Some(chain) => chain.shutdown().await.wrap_err("stopping the chain"),
+            None => Ok(()),
+        }
     }
+}
+
+/// The chain in this process.
+async fn start_chain(config: &EmbeddedConfig) -> Result<ChainHandle> {
+    let genesis = genesis(config).await?;
+    Chain::start(ChainConfig {
+        rpc: config.rpc_listen,
+        heartbeat: config.heartbeat,
+        ..ChainConfig::development(config.data_dir.join("chain"), genesis)
+    })
+    .await
+    .wrap_err("starting the chain")
+}
+
+/// A worker for every quote model that may answer: the default one at once, others as they are registered. All under the
+/// one development key, each with texts of its own.
+async fn serve_models(gateway: Arc<GatewayHandle>, chain: ChainAt, folder: PathBuf, first: ModelId) {
+    let mut workers = JoinSet::new();
+    let mut serving = BTreeSet::new();
+    let mut wanted = vec![first];
+    loop {
+        for model in wanted.drain(..) {
+            let folder = if model == first { folder.clone() } else { folder.with_extension(model.to_string()) };
+            match worker(&chain, folder, model).await {
+                Ok(worker) => {
+                    serving.insert(model);
+                    let (ours, theirs) = tokio::io::duplex(1 << 20);
+                    gateway.attach_worker(ours);
+                    workers.spawn(async move {
+                        if let Err(error) = worker.serve(theirs).await {
+                            tracing::warn!(%error, %model, "a worker's connection ended");
+                        }
+                    });
+                }
+                Err(error) => tracing::warn!(%error, %model, "no worker for this model"),
+            }
+        }
+        tokio::time::sleep(MODELS_EVERY).await;
+        match quote_models(&chain).await {
+            Ok(models) => wanted.extend(models.into_iter().filter(|model| !serving.contains(model))),
+            Err(error) => tracing::warn!(%error, "new models could not be looked for"),
+        }
+    }
+}
+
+async fn worker(chain: &ChainAt, folder: PathBuf, model: ModelId) -> Result<Worker> {
+    let chain = chain.client(None).await?;
+    let mut config = WorkerConfig::quote(folder, *chain.network(), keys::development("worker"), model);
+    // Genesis makes the commons datanet; elsewhere there is one once a vote has made it.
+    let commons = chain.datanets().await?.into_iter().find(|datanet| datanet.name == COMMONS_NAME);
+    config.commons = commons.filter(|datanet| datanet.curator == chain.addresses().timelock).map(|datanet| datanet.id);
+    config.jurisdiction = Some(JURISDICTION);
+    Worker::open(config, Arc::new(chain)).wrap_err("opening the worker")
+}
+
+/// Quote models that may answer now.
+async fn quote_models(chain: &ChainAt) -> Result<Vec<ModelId>> {
+    const QUOTE: u8 = 0;
+    let client = chain.client(None).await?;
+    let contract = client.models_contract();
+    let mut models = Vec::new();
+    for id in 1..=contract.modelCount().call().await? {
+        if contract.model(id).call().await?.kind == QUOTE && contract.servable(id).call().await?.ok {
+            models.push(ModelId(id));
+        }
+    }
+    Ok(models)
+}
+
+/// Where the development worker declares to stand; the shipped datanets allow it.
+const JURISDICTION: [u8; 2] = *b"BR";
+
+/// Registers the development worker, if it is not: gateways give work to registered workers only.
+async fn register_worker(chain: &ChainAt) -> Result<()> {
+    const SLOTS: u32 = 8;
+    let client = chain.client(Some(keys::development("worker"))).await?;
+    let contract = client.workers_contract();
+    let address = client.sender().unwrap_or_default();
+    if contract.isActive(address).call().await? {
+        return Ok(());
+    }
+    let info = Info {
+        slots: SLOTS,
+        engine: 0,
+        accelerator: 0,
+        memoryMib: 0,
+        acceleratorMib: 0,
+        jurisdiction: FixedBytes(JURISDICTION),
+        networkKey: B256::ZERO,
+        hardware: "embedded".into(),
+        endpoint: String::new(),
+    };
+    let stake = U256::from(contract.stakePerSlot().call().await?) * U256::from(SLOTS);
+    client.send("registering the worker", contract.register(info).value(stake)).await?;
+    Ok(())
+}
+
+/// The parameters that the network was started with, or these from now on.
+fn kept_parameters(config: &EmbeddedConfig) -> Result<Parameters> {
+    let path = config.data_dir.join("parameters.json");
+    if let Ok(text) = std::fs::read(&path) {
+        return serde_json::from_slice(&text).wrap_err_with(|| format!("reading {}", path.display()));
+    }
+    std::fs::create_dir_all(&config.data_dir).wrap_err_with(|| format!("creating {}", config.data_dir.display()))?;
+    let text = serde_json::to_string_pretty(&config.parameters)?;
+    std::fs::write(&path, text).wrap_err_with(|| format!("writing {}", path.display()))?;
+    Ok(config.parameters.clone())
 }
 
 /// The development genesis: funded development keys, the contracts, and the commons before everyone.
@@ -142,28 +303,30 @@ async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
     .wrap_err("building the commons")?
     .wrap_err("building the commons")?;
     let commons = Commons { root: commons.root(), documents: commons.documents(), text_bytes: commons.text_bytes() };
-    let parameters = Parameters { window_seconds: config.window_seconds, ..Parameters::development(config.chain_id) };
+    let parameters = kept_parameters(config)?;
     let fund = |address: Address, fnt: u64| GenesisAccount {
         address,
         balance: U256::from(fnt) * U256::from(FNT),
         ..GenesisAccount::default()
     };
+    let treasury = fund(Addresses::predeployed().timelock, 10_000);
+    let people = keys::DEVELOPMENT.iter().map(|name| fund(keys::development(name).address(), 100_000));
     Ok(Genesis {
-        chain_id: config.chain_id,
+        chain_id: parameters.chain_id,
         timestamp: 1_767_225_600, // 2026-01-01
         gas_limit: 60_000_000,
         base_fee: 1_000_000_000,
-        alloc: keys::DEVELOPMENT.iter().map(|name| fund(keys::development(name).address(), 100_000)).collect(),
+        alloc: people.chain([treasury]).collect(),
         predeploys: predeploys(&parameters)
             .into_iter()
             .map(|contract| Predeploy {
                 name: contract.name.to_owned(),
                 address: contract.address,
                 init_code: contract.init_code,
-                value: U256::ZERO,
+                value: contract.value,
             })
             .collect(),
-        calls: commons_calls(&parameters, &[commons])
+        calls: commons_calls(&[commons])
             .into_iter()
             .map(|call| GenesisCall { from: call.from, to: call.to, data: call.data })
             .collect(),
@@ -198,7 +361,13 @@ async fn quote_model(operator: &Client) -> Result<ModelRecord> {
             spanPpm: 1_000_000,
             contextPpm: 0,
             influencePpm: 0,
+            minRoyaltyPpm: 0,
+            parents: Vec::new(),
+            acceptableUse: B256::ZERO,
+            acceptableUseUri: String::new(),
         },
+        base: 0,
+        trained: Vec::new(),
     };
     let contract = operator.models_contract();
     operator.send("registering the quote model", contract.register(input)).await?;

@@ -146,3 +146,19 @@ pub(crate) fn password() -> Result<String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn development_keys_sign_on_development_networks_alone() {
+        let development_network = Parameters::development(36683).network();
+        let elsewhere = Network { network_id: B256::repeat_byte(7), ..development_network };
+        let (known, own) = (development("payer").address(), PrivateKeySigner::random().address());
+        refuse_development(known, &development_network).expect("this is what they are for");
+        refuse_development(own, &elsewhere).expect("a key of one's own");
+        let refused = refuse_development(known, &elsewhere).expect_err("anyone could sign").to_string();
+        assert!(refused.contains(&known.to_string()) && refused.contains("fonte keys new"), "{refused}");
+    }
+}

@@ -5,19 +5,35 @@
 
 mod account;
 mod args;
+mod chain;
 mod challenge;
+mod concentration;
 mod context;
 mod datanet;
 mod demo;
+mod deploy;
 mod embedded;
+mod errors;
+mod evaluate;
+mod export;
 mod gateway_api;
+mod gov;
 mod key_commands;
 mod keys;
+mod model;
 mod money;
+mod network;
+mod origins;
+mod proposals;
 mod publish;
 mod receipt;
+mod review;
 mod say;
+mod sealed;
+mod transact;
 mod up;
+mod validators;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -42,7 +58,10 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("fonte: {error:#}");
+            match errors::refusal_in(&error) {
+                Some(refusal) => eprintln!("fonte: {refusal}"),
+                None => eprintln!("fonte: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }
@@ -51,14 +70,25 @@ fn main() -> ExitCode {
 /// Runs one command; `false` where it worked and the answer is no.
 async fn run(cli: Cli) -> Result<bool> {
     let common = cli.common;
+    if common.dry_run && matches!(cli.command, Command::Demo(_) | Command::Up(_) | Command::Keys(_) | Command::Ask(_)) {
+        eyre::bail!(say::say!(
+            "this command has no dry run: leave out --dry-run",
+            "este comando não tem simulação: tire --dry-run"
+        ));
+    }
     match cli.command {
-        Command::Demo(demo) => demo::run(demo, common.json).await?,
+        Command::Demo(demo) => demo::run(&common, demo).await?,
         Command::Up(up) => up::run(&common, up).await?,
         Command::Keys(keys) => key_commands::run(&common, keys)?,
         Command::Datanet(datanet) => datanet::run(&common, datanet).await?,
         Command::Ask(ask) => account::ask(&common, ask).await?,
         Command::Receipt(receipt) => return receipt::run(&common, receipt).await,
         Command::Account(account) => account::run(&common, account).await?,
+        Command::Model(model) => model::run(&common, model).await?,
+        Command::Gov(gov) => gov::run(&common, gov).await?,
+        Command::Worker(worker) => worker::run(&common, worker).await?,
+        Command::Review(review) => review::run(&common, review).await?,
+        Command::Chain(chain) => chain::run(&common, chain).await?,
     }
     Ok(true)
 }

@@ -1,14 +1,13 @@
-//! `fonte receipt show|verify|explain|challenge`.
+//! `fonte receipt show|verify|explain|export|challenge`.
 
 use std::path::Path;
 
 use alloy_primitives::B256;
-use eyre::{Result, WrapErr, eyre};
+use eyre::{Result, eyre};
 use fonte_bindings::Client;
 use fonte_types::{
     bundle::{Check, Outcome, ReceiptBundle, Verification, verify},
     evidence::Source,
-    fees::credits,
     merkle::root_from_path,
     settlement::Row,
 };
@@ -18,6 +17,7 @@ use crate::{
     args::{Common, Receipt},
     challenge::{Auditor, describe, registered_terms},
     context::Context,
+    export,
     gateway_api::{GatewayApi, SettlementState},
     money::{fnt, percent},
     say::say,
@@ -51,7 +51,18 @@ pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
             explain(common.json, &bundle, standing.as_ref())?;
             Ok(true)
         }
-        Receipt::Challenge { receipt, dry_run } => challenge(common, &receipt, dry_run).await,
+        Receipt::Export { receipt, html: _, out } => {
+            let bundle = load(common, &receipt).await?;
+            let standing = GatewayApi::new(&common.gateway)?.settlement(bundle.id).await.ok();
+            let written = export::write(&bundle, standing.as_ref(), out)?;
+            if common.json {
+                println!("{}", json!({"receipt": bundle.id, "file": written}));
+            } else {
+                println!("{}", written.display());
+            }
+            Ok(true)
+        }
+        Receipt::Challenge { receipt } => challenge(common, &receipt, common.dry_run).await,
     }
 }
 
@@ -59,9 +70,7 @@ pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
 async fn load(common: &Common, receipt: &str) -> Result<ReceiptBundle> {
     let path = Path::new(receipt);
     if path.exists() {
-        let bytes = std::fs::read(path).wrap_err_with(|| format!("reading {}", path.display()))?;
-        return serde_json::from_slice(&bytes)
-            .wrap_err_with(|| say!("{} is not a receipt bundle", "{} não é um pacote de recibo", path.display()));
+        return export::read(path);
     }
     let id: B256 = receipt.parse().map_err(|_| {
         eyre!(say!(
@@ -178,7 +187,7 @@ pub(crate) fn print_verification(json: bool, verification: &Verification) -> Res
 /// Who, in which role, worth what, paid how much.
 fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState>) -> Result<()> {
     let receipt = &bundle.receipt;
-    let paid = credits(receipt.fee, &bundle.terms.splits, &receipt.shares);
+    let paid = bundle.credits();
     let state = standing.map_or("unknown", |standing| standing.state.as_str());
     let mut rows: Vec<(Value, String)> = Vec::new();
     for (share, (contribution, wei)) in receipt.shares.as_slice().iter().zip(&paid.contributions) {
@@ -197,6 +206,18 @@ fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState
                 "fonte       contribuição {contribution} de {who}: {} — {bytes} bytes, {} do fundo de dados, {} FNT para {payee}",
                 titles.join("; "),
                 percent(share.ppm),
+                fnt(*wei)
+            ),
+        ));
+    }
+    for (contribution, wei) in paid.curators.iter().filter(|(_, wei)| *wei > 0) {
+        let curator =
+            bundle.cited.iter().find(|c| c.contribution == *contribution).map(|c| c.curator).unwrap_or_default();
+        rows.push((
+            json!({"role": "curator", "who": curator, "contribution": contribution, "wei": wei.to_string()}),
+            say!(
+                "curator     {curator} — {} FNT, the cut of the datanet of contribution {contribution}",
+                "curadoria   {curator} — {} FNT, a parte do datanet da contribuição {contribution}",
                 fnt(*wei)
             ),
         ));

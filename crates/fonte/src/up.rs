@@ -4,6 +4,7 @@ use eyre::{Result, WrapErr};
 use fonte_bindings::{
     client::{Policy, ReviewRule},
     convert,
+    genesis::Parameters,
 };
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use crate::{
     args::{Common, Up},
     context::data_dir,
     demo::{self, Tell},
-    embedded::{DEVELOPMENT_CHAIN, Embedded, EmbeddedConfig},
+    embedded::{DEVELOPMENT_CHAIN, Elsewhere, Embedded, EmbeddedConfig},
     gateway_api::GatewayApi,
     keys,
     say::say,
@@ -21,12 +22,11 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
     let home = data_dir(common)?;
     let net = Embedded::start(EmbeddedConfig {
         data_dir: home.join("up"),
-        chain_id: DEVELOPMENT_CHAIN,
+        elsewhere: Elsewhere::of(common)?,
+        parameters: parameters(&up),
         listen: up.listen,
         rpc_listen: up.rpc_listen,
-        heartbeat: std::time::Duration::from_secs(5),
-        // Long enough to challenge a receipt by hand.
-        window_seconds: 30,
+        heartbeat: std::time::Duration::from_secs(up.heartbeat.max(1)),
         settle_every: Some(std::time::Duration::from_secs(15)),
     })
     .await?;
@@ -44,6 +44,16 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
     net.shutdown().await
 }
 
+/// Of a network that people try by hand.
+fn parameters(up: &Up) -> Parameters {
+    let mut parameters = Parameters::development(DEVELOPMENT_CHAIN);
+    parameters.window_seconds = up.challenge_window;
+    let governance = &mut parameters.governance;
+    governance.voting_period = up.voting_period.max(1);
+    governance.late_quorum_extension = governance.late_quorum_extension.min(governance.voting_period.into());
+    parameters
+}
+
 /// A datanet to publish to, the demo corpus if it was asked for, and a funded payer.
 async fn prepare(net: &Embedded, up: &Up, home: &std::path::Path) -> Result<String> {
     let gateway = GatewayApi::new(net.gateway.url())?;
@@ -54,17 +64,7 @@ async fn prepare(net: &Embedded, up: &Up, home: &std::path::Path) -> Result<Stri
         demo::publish(net, &gateway, &collection, &home.join("demo-corpus"), &Tell { quiet: true }).await?;
     }
     if !datanets.iter().any(|datanet| datanet.name == "open") {
-        let policy = Policy {
-            licence: "CC-BY-4.0".into(),
-            index: true,
-            train: true,
-            quote: true,
-            private: true,
-            review: ReviewRule::Open,
-            curator_ppm: 0,
-            price_floor: 0,
-            jurisdictions: Vec::new(),
-        };
+        let policy = Policy::permissive("CC-BY-4.0", ReviewRule::Open);
         let contract = net.operator.datanets_contract();
         let call = contract.create("open".into(), convert::policy(&policy));
         net.operator.send("creating the open datanet", call).await?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use alloy_primitives::B256;
-use fonte_bindings::ModelRecord;
+use fonte_bindings::{ModelRecord, client::WorkerRecord};
 use fonte_types::{
     bundle::{ReceiptBundle, SaltedText},
     receipt::request_id,
@@ -155,11 +155,23 @@ pub(crate) async fn drive(app: &Arc<App>, accepted: Accepted, live: &Live) -> Re
         let salts = (B256::from(rand::random::<[u8; 32]>()), B256::from(rand::random::<[u8; 32]>()));
         let mut reservation = Some(reservation);
         let mut last = None;
-        let mut peers = app.workers.serving(quoted.model.id);
+        let directory = app.chain.directory().await?;
+        let (mut candidates, mut kept) = (Vec::new(), None);
+        for peer in app.workers.serving(quoted.model.id) {
+            let record = app.chain.worker(&directory, peer.worker).await?.filter(|record| record.active);
+            match record {
+                None => kept = kept.or(Some(Kept::Unregistered)),
+                Some(record) => match quoted.selection.kept_from(record.jurisdiction, &directory) {
+                    Some(why) => kept = Some(Kept::Terms(why)),
+                    None => candidates.push((peer, record)),
+                },
+            }
+        }
         // Stable: the least busy stays first among the current.
-        peers.sort_by_key(|peer| !quoted.selection.is_current(&peer.adopted()));
-        for peer in peers {
-            let Some(attempt) = attempt(app, &quoted, &key, nonce, salts, &peer, live, &mut reservation).await? else {
+        candidates.sort_by_key(|(peer, _)| !quoted.selection.is_current(&peer.adopted()));
+        for (peer, record) in candidates {
+            let attempt = attempt(app, &quoted, &key, nonce, salts, (&peer, &record), live, &mut reservation).await?;
+            let Some(attempt) = attempt else {
                 continue;
             };
             match attempt {
@@ -167,7 +179,7 @@ pub(crate) async fn drive(app: &Arc<App>, accepted: Accepted, live: &Live) -> Re
                 Attempt::Next(refusal) => last = Some(refusal),
             }
         }
-        Err(no_worker(app, &quoted, last))
+        Err(no_worker(app, &quoted, last, kept))
     };
     tokio::time::timeout(app.config.limits.answer_timeout, work).await.unwrap_or_else(|_| {
         Err(ApiError::timed_out(format!(
@@ -187,9 +199,25 @@ async fn wait_for_adoption(app: &App, quoted: &Quoted) {
     let _ = tokio::time::timeout(ADOPTION, app.workers.adopted(&latest)).await;
 }
 
-fn no_worker(app: &App, quoted: &Quoted, last: Option<Refusal>) -> ApiError {
+/// Why a connected worker was passed over.
+enum Kept {
+    Unregistered,
+    Terms(String),
+}
+
+fn no_worker(app: &App, quoted: &Quoted, last: Option<Refusal>, kept: Option<Kept>) -> ApiError {
+    if let (None, Some(Kept::Terms(why))) = (&last, &kept) {
+        return ApiError::forbidden("datanet_terms", why);
+    }
     match last {
         Some(refusal) => refused(&refusal),
+        None if matches!(kept, Some(Kept::Unregistered)) => ApiError::unavailable(
+            "no_worker",
+            format!(
+                "no worker that serves {} is registered and active on chain: `fonte worker register`",
+                quoted.model.name
+            ),
+        ),
         None if app.workers.serving(quoted.model.id).is_empty() => ApiError::unavailable(
             "no_worker",
             format!("no worker serves {}: start one, or try later", quoted.model.name),
@@ -226,12 +254,12 @@ async fn attempt(
     key: &ApiKey,
     nonce: u64,
     (prompt_salt, answer_salt): (B256, B256),
-    peer: &Arc<Peer>,
+    (peer, registered): (&Arc<Peer>, &WorkerRecord),
     live: &Live,
     reservation: &mut Option<Reservation>,
 ) -> Result<Option<Attempt>, ApiError> {
     let adopted = peer.adopted();
-    let Some(datanets) = quoted.selection.for_worker(&adopted) else {
+    let Some(datanets) = quoted.selection.for_worker(&quoted.model, &adopted, registered.jurisdiction) else {
         return Ok(None);
     };
     let prompt = SaltedText { text: quoted.chat.prompt.clone(), salt: prompt_salt };
@@ -251,7 +279,7 @@ async fn attempt(
         seed: quoted.chat.seed,
         visibility: quoted.chat.visibility,
     };
-    let Some(mut running) = peer.start(job).await else {
+    let Some(mut running) = peer.start(job, registered.slots).await else {
         return Ok(None);
     };
     let answer = match collect(&mut running, live).await? {
@@ -344,11 +372,16 @@ async fn keep(
         facts.extend(app.chain.contribution(id).await?.map(|fact| (id, fact)));
     }
     checks::check_cited(&answer.cited, &facts).map_err(refuse)?;
+    let directory = app.chain.directory().await?;
     for cited in &mut answer.cited {
         // Payee and withdrawal can change at any time and are bound by no signature: what the chain says counts.
         if let Some(fact) = facts.get(&cited.contribution) {
             cited.payee = fact.payee;
             cited.membership = fact.membership;
+        }
+        if let Some(datanet) = directory.datanets.iter().find(|datanet| datanet.id == cited.membership.datanet) {
+            cited.curator = datanet.curator;
+            cited.curator_ppm = datanet.policy.curator_ppm;
         }
     }
     // Hashing and the synced write would block the executor. Once begun, it ends, whoever stops listening.

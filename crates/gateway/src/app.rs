@@ -159,7 +159,7 @@ impl Gateway {
             None => Arc::new(fonte_corpus::Store::open(&folder("texts")?)?),
         };
         let hosted = Hosted::open(texts, config.data_dir.join("incoming"), &store)?;
-        let chain = Chain::connect(&config.rpc_url, config.key.clone(), config.settlement.inclusion_timeout).await?;
+        let chain = Chain::connect(&config.rpc_url, config.addresses, config.key.clone(), config.settlement.inclusion_timeout).await?;
         let keys = Keys::load(&store, config.limits.keys, config.limits.keys_per_payer)?;
         let tabs = Tabs::default();
         for row in store.pending(usize::MAX)? {
@@ -306,6 +306,14 @@ impl GatewayHandle {
     /// Settles every receipt that waits; returns the batches that were accepted.
     pub async fn flush_settlement(&self) -> Result<Vec<SettledBatch>, SettlementError> {
         settlement::flush(&self.app).await
+    }
+
+    /// Shows what is demanded on chain of this gateway's batches, now; the keeper does it by itself.
+    ///
+    /// # Errors
+    /// As [`Self::flush_settlement`].
+    pub async fn answer_demands(&self) -> Result<usize, SettlementError> {
+        settlement::answer_demands(&self.app).await
     }
 
     /// Pays out every batch whose window is over.

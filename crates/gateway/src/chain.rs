@@ -2,6 +2,7 @@
 //! whose transactions are sent one after the other.
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use alloy_provider::{DynProvider, Provider};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
-use fonte_bindings::{Client, ClientError, DatanetRecord, ModelRecord, contracts};
+use fonte_bindings::{Addresses, Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts};
 use fonte_types::{ContributionId, Network};
 use parking_lot::Mutex;
 
@@ -72,6 +73,8 @@ pub(crate) struct Directory {
     pub(crate) block: u64,
     pub(crate) models: Vec<ModelRecord>,
     pub(crate) datanets: Vec<DatanetRecord>,
+    /// Registrations that were asked for at this height.
+    pub(crate) workers: Mutex<BTreeMap<Address, Option<WorkerRecord>>>,
 }
 
 /// What can still be taken from a payer under one session key, debts of this gateway not counted.
@@ -119,11 +122,12 @@ pub(crate) struct SignedCall {
 impl Chain {
     pub(crate) async fn connect(
         url: &str,
+        addresses: Addresses,
         key: PrivateKeySigner,
         inclusion_timeout: Duration,
     ) -> Result<Self, ChainError> {
         Ok(Self {
-            client: Client::connect(url, None).await?,
+            client: Client::connect_with(url, None, addresses).await?,
             directory: Mutex::new(None),
             key,
             nonce: tokio::sync::Mutex::new(None),
@@ -168,10 +172,28 @@ impl Chain {
         {
             return Ok(known);
         }
-        let directory =
-            Arc::new(Directory { block, models: self.client.models().await?, datanets: self.client.datanets().await? });
+        let directory = Arc::new(Directory {
+            block,
+            models: self.client.models().await?,
+            datanets: self.client.datanets().await?,
+            workers: Mutex::default(),
+        });
         *self.directory.lock() = Some(directory.clone());
         Ok(directory)
+    }
+
+    /// A worker's registration, if it has one.
+    pub(crate) async fn worker(
+        &self,
+        directory: &Directory,
+        worker: Address,
+    ) -> Result<Option<WorkerRecord>, ChainError> {
+        if let Some(known) = directory.workers.lock().get(&worker) {
+            return Ok(*known);
+        }
+        let record = self.client.worker(worker).await?;
+        directory.workers.lock().insert(worker, record);
+        Ok(record)
     }
 
     /// One contribution, if it was revealed.
@@ -224,7 +246,7 @@ impl Chain {
                     what: call.what,
                     reason: response
                         .as_revert_data()
-                        .map_or_else(|| response.message.to_string(), |data| revert_name(&data)),
+                        .map_or_else(|| response.message.to_string(), |data| fonte_bindings::abi::revert_reason(&data)),
                 },
                 None => ChainError::Rpc { what: call.what, why: error.to_string() },
             }),
@@ -320,17 +342,4 @@ impl Chain {
         let count = self.provider().get_transaction_count(self.gateway()).block_id(BlockId::latest()).await;
         count.map_err(|error| ChainError::Rpc { what: "the gateway's nonce", why: error.to_string() })
     }
-}
-
-/// A contract's error by its name and fields.
-fn revert_name(data: &[u8]) -> String {
-    use alloy_sol_types::SolInterface;
-    contracts::Settlement::SettlementErrors::abi_decode(data)
-        .map(|error| format!("{error:?}"))
-        .or_else(|_| contracts::Datanets::DatanetsErrors::abi_decode(data).map(|error| format!("{error:?}")))
-        .or_else(|_| contracts::Models::ModelsErrors::abi_decode(data).map(|error| format!("{error:?}")))
-        .unwrap_or_else(|_| {
-            alloy_sol_types::decode_revert_reason(data)
-                .unwrap_or_else(|| format!("reverted with 0x{}", hex::encode(data)))
-        })
 }

@@ -8,6 +8,9 @@ use crate::error::ApiError;
 /// Most messages of one conversation.
 const MAX_MESSAGES: usize = 1024;
 
+/// Most jurisdictions that a request names: there are fewer codes.
+const MAX_JURISDICTIONS: usize = 256;
+
 /// The part of a request body that means something here; the rest is ignored, as OpenAI's API does.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ChatBody {
@@ -44,6 +47,9 @@ pub(crate) struct FonteOptions {
     /// Who may see the evidence.
     #[serde(default)]
     pub(crate) visibility: Option<Visibility>,
+    /// ISO 3166-1 alpha-2 codes of where the request may be processed; none: anywhere.
+    #[serde(default)]
+    pub(crate) jurisdictions: Vec<String>,
 }
 
 /// A datanet by its id or its name.
@@ -86,6 +92,8 @@ pub(crate) struct Chat {
     /// Datanets named in the model or the body; empty: the model's default.
     pub(crate) datanets: Vec<DatanetRef>,
     pub(crate) visibility: Visibility,
+    /// Where the request may be processed; empty: anywhere.
+    pub(crate) jurisdictions: Vec<[u8; 2]>,
     /// The whole conversation as text.
     pub(crate) prompt: String,
     /// The last user message.
@@ -134,11 +142,30 @@ impl ChatBody {
                 "model and fonte.datanets name different datanets: use one of the two",
             ));
         }
+        if options.jurisdictions.len() > MAX_JURISDICTIONS {
+            return Err(ApiError::invalid(
+                "fonte.jurisdictions",
+                format!("at most {MAX_JURISDICTIONS} jurisdictions are named"),
+            ));
+        }
+        let mut jurisdictions = Vec::new();
+        for (index, code) in options.jurisdictions.iter().enumerate() {
+            match code.as_bytes() {
+                [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => jurisdictions.push([*a, *b]),
+                _ => {
+                    return Err(ApiError::invalid(
+                        format!("fonte.jurisdictions[{index}]"),
+                        format!("{code:?} is no ISO 3166-1 alpha-2 code, such as BR"),
+                    ));
+                }
+            }
+        }
         let (prompt, question) = render(self.messages)?;
         Ok(Chat {
             model,
             model_asked: self.model,
             datanets: if named.is_empty() { options.datanets } else { named },
+            jurisdictions,
             visibility: options.visibility.unwrap_or(Visibility::Open),
             prompt,
             question,

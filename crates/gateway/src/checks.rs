@@ -179,3 +179,104 @@ pub(crate) fn check_cited(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use fonte_types::{
+        EngineClass, PPM, Version,
+        fees::{Prices, Splits},
+        shares::Shares,
+    };
+
+    use super::*;
+
+    fn expected() -> Expected {
+        Expected {
+            payer: Address::repeat_byte(1),
+            gateway: Address::repeat_byte(2),
+            nonce: 7,
+            worker: Address::repeat_byte(3),
+            model: ModelId(4),
+            model_hash: B256::repeat_byte(5),
+            adapter_hash: B256::ZERO,
+            terms: Terms {
+                splits: Splits { protocol: PPM, worker: 0, developer: 0, data: 0 },
+                prices: Prices { input: 1, output: 1 },
+            },
+            datanets: vec![DatanetId(1), DatanetId(2)],
+            adopted: vec![
+                DatanetVersion { datanet: DatanetId(1), version: Version(1) },
+                DatanetVersion { datanet: DatanetId(2), version: Version(9) },
+            ],
+            visibility: Visibility::Open,
+            seed: 11,
+            input_tokens: 20,
+            max_output_tokens: 30,
+            max_fee: 1000,
+            now: 1_800_000_000,
+        }
+    }
+
+    fn honest(expected: &Expected) -> AnswerReceipt {
+        AnswerReceipt {
+            request_id: receipt::request_id(expected.payer, expected.gateway, expected.nonce),
+            payer: expected.payer,
+            gateway: expected.gateway,
+            nonce: expected.nonce,
+            worker: expected.worker,
+            model: expected.model,
+            model_hash: expected.model_hash,
+            adapter_hash: expected.adapter_hash,
+            engine_class: EngineClass::Exact,
+            visibility: expected.visibility,
+            versions: expected.adopted.clone(),
+            prompt_root: B256::ZERO,
+            answer_root: B256::ZERO,
+            answer_bytes: 101,
+            input_tokens: expected.input_tokens,
+            output_tokens: 26,
+            seed: expected.seed,
+            fee: 1000,
+            method_version: 1,
+            shares: Shares::default(),
+            evidence_hash: B256::ZERO,
+            issued_at: expected.now,
+        }
+    }
+
+    #[test]
+    fn a_receipt_for_another_request_is_refused_by_field() {
+        let expected = expected();
+        check_request(&expected, &honest(&expected)).expect("honest");
+        type Change = fn(&mut AnswerReceipt);
+        let planted: [(&str, Change); 17] = [
+            ("payer", |r| r.payer = Address::ZERO),
+            ("gateway", |r| r.gateway = Address::ZERO),
+            ("nonce", |r| r.nonce += 1),
+            ("worker", |r| r.worker = Address::ZERO),
+            ("model", |r| r.model = ModelId(5)),
+            ("model_hash", |r| r.model_hash = B256::ZERO),
+            ("adapter_hash", |r| r.adapter_hash = B256::repeat_byte(1)),
+            ("visibility", |r| r.visibility = Visibility::Private),
+            ("seed", |r| r.seed += 1),
+            ("input_tokens", |r| r.input_tokens += 1),
+            // More tokens than the answer has bytes for, within what was reserved: a padded fee.
+            ("output_tokens", |r| r.output_tokens = 30),
+            ("output_tokens", |r| r.output_tokens = 25),
+            // Honestly counted, but more than was allowed.
+            ("output_tokens", |r| (r.answer_bytes, r.output_tokens) = (124, 31)),
+            ("fee", |r| r.fee = 1001),
+            ("issued_at", |r| r.issued_at -= CLOCK_SKEW + 1),
+            ("versions", |r| r.versions.reverse()),
+            ("versions", |r| r.versions[1].version = Version(8)),
+        ];
+        for (field, change) in planted {
+            let mut receipt = honest(&expected);
+            change(&mut receipt);
+            match check_request(&expected, &receipt) {
+                Err(Rejection::Request { field: named, .. }) => assert_eq!(named, field),
+                other => panic!("a wrong {field} gave {other:?}"),
+            }
+        }
+    }
+}

@@ -9,7 +9,6 @@ use fonte_types::{
     ContributionId, EngineClass,
     bundle::ReceiptBundle,
     evidence::{Run, Source},
-    fees,
 };
 use serde::Serialize;
 
@@ -142,7 +141,7 @@ pub fn annotations(bundle: &ReceiptBundle, base: &str) -> Vec<Annotation> {
 pub fn attribution(bundle: &ReceiptBundle) -> Attribution {
     let positions = Characters::of(&bundle.answer.text);
     let stretches = stretches(&bundle.runs);
-    let credits = fees::credits(bundle.receipt.fee, &bundle.terms.splits, &bundle.receipt.shares);
+    let credits = bundle.credits();
     let shares = bundle
         .receipt
         .shares

@@ -8,9 +8,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::{SolCall, SolEvent};
-use fonte_bindings::{
-    addresses, client::ContributionStatus, contracts::Datanets as Contract, convert, genesis::COMMONS_NAME,
-};
+use fonte_bindings::{client::ContributionStatus, contracts::Datanets as Contract, convert, genesis::COMMONS_NAME};
 use fonte_corpus::{Store as Texts, bundle::Bundle, store::StoreError as TextsError};
 use fonte_types::{ContributionId, DatanetId, Version, receipt::ContributionTerms};
 use futures::StreamExt;
@@ -259,14 +257,14 @@ pub(crate) async fn commit(app: &App, items: &[CommitItem]) -> Result<Vec<Commit
             .chain
             .submit(&Call {
                 what: "committing contributions",
-                to: addresses::DATANETS,
+                to: app.chain.network().datanets,
                 value: 0,
                 data: Contract::commitBatchCall { commitments: fresh }.abi_encode().into(),
             })
             .await?;
         let (tx, block) = (receipt.transaction_hash, receipt.block_number.unwrap_or_default());
         let mut notes = Vec::new();
-        for log in receipt.inner.logs().iter().filter(|log| log.address() == addresses::DATANETS) {
+        for log in receipt.inner.logs().iter().filter(|log| log.address() == app.chain.network().datanets) {
             let Ok(event) = Contract::Committed::decode_log(&log.inner) else {
                 continue;
             };
@@ -388,12 +386,12 @@ pub(crate) async fn reveal(app: &App, items: Vec<RevealItem>) -> Result<Vec<Reve
     }
     for chunk in ready.chunks(REVEALS) {
         let mut chunk = chunk.to_vec();
-        if let Err(ChainError::Reverted { .. }) = app.chain.estimate(&reveal_call(&items, &chunk)).await {
+        if let Err(ChainError::Reverted { .. }) = app.chain.estimate(&reveal_call(app, &items, &chunk)).await {
             // All or none on chain: find out which ones the contract refuses.
             let mut good = Vec::new();
             for index in chunk {
                 let item = &items[index];
-                match app.chain.estimate(&reveal_call(&items, &[index])).await {
+                match app.chain.estimate(&reveal_call(app, &items, &[index])).await {
                     Ok(_) => good.push(index),
                     Err(ChainError::Reverted { reason, .. }) => {
                         // Someone may have relayed the same reveal in the meantime.
@@ -411,7 +409,7 @@ pub(crate) async fn reveal(app: &App, items: Vec<RevealItem>) -> Result<Vec<Reve
         if chunk.is_empty() {
             continue;
         }
-        let receipt = app.chain.submit(&reveal_call(&items, &chunk)).await?;
+        let receipt = app.chain.submit(&reveal_call(app, &items, &chunk)).await?;
         for index in chunk {
             let item = &items[index];
             let outcome = match app.chain.contribution(item.id).await? {
@@ -468,14 +466,14 @@ async fn check_reveal(app: &App, item: &RevealItem) -> Result<Check, ApiError> {
     Ok(Check::Ready)
 }
 
-fn reveal_call(items: &[RevealItem], chosen: &[usize]) -> Call {
+fn reveal_call(app: &App, items: &[RevealItem], chosen: &[usize]) -> Call {
     let chosen: Vec<_> = chosen.iter().map(|index| &items[*index]).collect();
     let data = Contract::revealBatchCall {
         ids: chosen.iter().map(|item| item.id.0).collect(),
         openings: chosen.iter().map(|item| convert::reveal(&item.terms, item.contributor)).collect(),
         signatures: chosen.iter().map(|item| item.signature.clone()).collect(),
     };
-    Call { what: "revealing contributions", to: addresses::DATANETS, value: 0, data: data.abi_encode().into() }
+    Call { what: "revealing contributions", to: app.chain.network().datanets, value: 0, data: data.abi_encode().into() }
 }
 
 fn done(fact: &ContributionFacts, tx: Option<B256>, block: Option<u64>) -> Revealed {
@@ -529,7 +527,7 @@ pub(crate) async fn withdraw(app: &App, id: ContributionId, request: &WithdrawRe
             .chain
             .submit(&Call {
                 what: "withdrawing a contribution",
-                to: addresses::DATANETS,
+                to: app.chain.network().datanets,
                 value: 0,
                 data: call.abi_encode().into(),
             })

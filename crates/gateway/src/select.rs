@@ -1,6 +1,12 @@
 //! Which datanets a request may use: the terms, enforced before anything is generated.
 
-use fonte_bindings::{DatanetRecord, ModelRecord, client::ReviewRule, genesis::COMMONS_NAME};
+use std::collections::BTreeMap;
+
+use fonte_bindings::{
+    DatanetRecord, ModelRecord,
+    client::{Clause, ReviewRule, Use, code},
+    genesis::COMMONS_NAME,
+};
 use fonte_types::{DatanetId, DatanetVersion, Version, Visibility};
 
 use crate::{
@@ -19,12 +25,27 @@ pub(crate) struct Selection {
     pub(crate) required: Vec<DatanetVersion>,
     /// A worker uses those of these that it has adopted, at least one: the default where nothing is named.
     pub(crate) offered: Vec<DatanetVersion>,
+    /// Where the texts of a datanet may be processed, for those that say so.
+    pub(crate) residence: BTreeMap<DatanetId, Vec<[u8; 2]>>,
+    /// Where the payer lets the request be processed; empty: anywhere.
+    pub(crate) jurisdictions: Vec<[u8; 2]>,
 }
 
 impl Selection {
-    /// What a worker may use, ascending; none where it lacks something.
-    pub(crate) fn for_worker(&self, adopted: &[DatanetVersion]) -> Option<Vec<DatanetId>> {
-        let has = |wanted: &&DatanetVersion| adopted.iter().any(|a| a.datanet == wanted.datanet && a.version.0 > 0);
+    /// What a worker may use, ascending; none where it lacks something, or is staler than the model's terms allow.
+    pub(crate) fn for_worker(
+        &self,
+        model: &ModelRecord,
+        adopted: &[DatanetVersion],
+        jurisdiction: [u8; 2],
+    ) -> Option<Vec<DatanetId>> {
+        if !self.jurisdictions.is_empty() && !self.jurisdictions.contains(&jurisdiction) {
+            return None;
+        }
+        let has = |wanted: &&DatanetVersion| {
+            adopted.iter().any(|a| a.datanet == wanted.datanet && model.is_fresh_enough(a.version, wanted.version))
+                && self.resides(wanted.datanet, jurisdiction)
+        };
         if !self.required.iter().all(|wanted| has(&wanted)) {
             return None;
         }
@@ -35,6 +56,25 @@ impl Selection {
         let mut datanets: Vec<_> = self.required.iter().chain(offered).map(|version| version.datanet).collect();
         datanets.sort();
         Some(datanets)
+    }
+
+    /// Whether a datanet's terms let a worker in this jurisdiction process its texts.
+    fn resides(&self, datanet: DatanetId, jurisdiction: [u8; 2]) -> bool {
+        self.residence.get(&datanet).is_none_or(|declared| declared.contains(&jurisdiction))
+    }
+
+    /// A required datanet, or the payer, that keeps a worker in this jurisdiction from the request, in words.
+    pub(crate) fn kept_from(&self, jurisdiction: [u8; 2], directory: &Directory) -> Option<String> {
+        if !self.jurisdictions.is_empty() && !self.jurisdictions.contains(&jurisdiction) {
+            let asked: Vec<_> = self.jurisdictions.iter().map(code).collect();
+            let here = code(&jurisdiction);
+            return Some(format!("the request may only be processed in {}, not in {here}", asked.join(", ")));
+        }
+        let refusing = self.required.iter().find(|version| !self.resides(version.datanet, jurisdiction))?;
+        let name = directory.datanets.iter().find(|d| d.id == refusing.datanet).map_or("", |d| &d.name);
+        let declared = self.residence.get(&refusing.datanet)?.clone();
+        let clause = Clause::Jurisdictions { declared, here: jurisdiction };
+        Some(format!("the terms of datanet {name:?} forbid this request: {clause}"))
     }
 
     /// Whether a worker has the latest version of everything.
@@ -54,7 +94,21 @@ pub(crate) fn select(directory: &Directory, model: &ModelRecord, chat: &Chat) ->
     let commons = directory.datanets.iter().find(|datanet| datanet.name == COMMONS_NAME);
     let of_model = |datanet: &DatanetRecord| model.datanets.is_empty() || model.datanets.contains(&datanet.id);
     let is_commons = |datanet: &DatanetRecord| commons.is_some_and(|commons| commons.id == datanet.id);
-    let mut selection = Selection { required: Vec::new(), offered: Vec::new() };
+    if let Some(refusal) = &model.refusal {
+        return Err(ApiError {
+            param: Some("model".into()),
+            ..ApiError::forbidden(
+                "model_stopped",
+                format!("model {} takes no new requests: {refusal}; receipts from before settle", model.name),
+            )
+        });
+    }
+    let mut selection = Selection {
+        required: Vec::new(),
+        offered: Vec::new(),
+        residence: BTreeMap::new(),
+        jurisdictions: chat.jurisdictions.clone(),
+    };
     if chat.datanets.is_empty() {
         // An open datanet admits anything, so it answers only who names it.
         selection.offered = directory
@@ -122,6 +176,13 @@ pub(crate) fn select(directory: &Directory, model: &ModelRecord, chat: &Chat) ->
     }
     // The commons precede everyone in every answer, so that boilerplate earns nobody anything.
     selection.required.extend(commons.filter(|commons| commons.version > Version(0)).map(latest));
+    selection.residence = directory
+        .datanets
+        .iter()
+        .filter(|datanet| !datanet.policy.jurisdictions.is_empty())
+        .filter(|datanet| selection.latest().iter().any(|version| version.datanet == datanet.id))
+        .map(|datanet| (datanet.id, datanet.policy.jurisdictions.clone()))
+        .collect();
     let all = selection.required.len() + selection.offered.len();
     if all > MAX_DATANETS {
         return Err(ApiError::invalid(
@@ -143,25 +204,9 @@ fn latest(datanet: &DatanetRecord) -> DatanetVersion {
     DatanetVersion { datanet: datanet.id, version: datanet.version }
 }
 
-/// The clause of a datanet's policy that forbids a request, in words.
-fn forbids(datanet: &DatanetRecord, model: &ModelRecord, visibility: Visibility) -> Option<String> {
-    let policy = &datanet.policy;
-    if !policy.index {
-        return Some("its texts may not be indexed (clause \"index\")".into());
-    }
-    if !policy.quote {
-        return Some("its texts may not be quoted (clause \"quote\")".into());
-    }
-    if visibility == Visibility::Private && !policy.private {
-        return Some("it serves no private requests (clause \"private\"): ask openly".into());
-    }
-    if model.terms.prices.output < policy.price_floor {
-        return Some(format!(
-            "1000 output tokens must cost at least {} wei and {} costs {} (clause \"price floor\")",
-            policy.price_floor, model.name, model.terms.prices.output
-        ));
-    }
-    None
+/// The clause of a datanet's policy that forbids a request. Where it is processed is not decided yet.
+fn forbids(datanet: &DatanetRecord, model: &ModelRecord, visibility: Visibility) -> Option<Clause> {
+    datanet.policy.forbids(&Use { visibility, price_output: model.terms.prices.output, jurisdiction: None })
 }
 
 #[cfg(test)]
@@ -182,17 +227,7 @@ mod tests {
             name: name.into(),
             curator: Address::ZERO,
             version: Version(3),
-            policy: Policy {
-                licence: "CC-BY-4.0".into(),
-                index: true,
-                train: true,
-                quote: true,
-                private: true,
-                review: ReviewRule::Curator,
-                curator_ppm: 0,
-                price_floor: 0,
-                jurisdictions: Vec::new(),
-            },
+            policy: Policy::permissive("CC-BY-4.0", ReviewRule::Curator),
         };
         change(&mut datanet);
         datanet
@@ -210,12 +245,15 @@ mod tests {
                 prices: Prices { input: 10, output: 100 },
             },
             datanets: Vec::new(),
+            max_staleness: 1,
+            refusal: None,
         }
     }
 
     fn directory() -> Directory {
         Directory {
             block: 1,
+            workers: Default::default(),
             models: vec![model()],
             datanets: vec![
                 datanet(1, COMMONS_NAME, |d| d.policy.quote = false),
@@ -236,6 +274,7 @@ mod tests {
             model_asked: "fonte-quote".into(),
             datanets: names.iter().map(|name| DatanetRef::Name((*name).into())).collect(),
             visibility,
+            jurisdictions: Vec::new(),
             prompt: String::new(),
             question: String::new(),
             max_output_tokens: 1,
@@ -256,10 +295,58 @@ mod tests {
         let adopted = |ids: &[u32]| -> Vec<_> {
             ids.iter().map(|id| DatanetVersion { datanet: DatanetId(*id), version: Version(3) }).collect()
         };
-        assert_eq!(open.for_worker(&adopted(&[1, 5])), Some(vec![DatanetId(1), DatanetId(5)]));
-        assert_eq!(open.for_worker(&adopted(&[2, 5])), None, "without the commons nothing is answered");
-        assert_eq!(open.for_worker(&adopted(&[1])), None);
+        assert_eq!(open.for_worker(&model(), &adopted(&[1, 5]), *b"BR"), Some(vec![DatanetId(1), DatanetId(5)]));
+        assert_eq!(
+            open.for_worker(&model(), &adopted(&[2, 5]), *b"BR"),
+            None,
+            "without the commons nothing is answered"
+        );
+        assert_eq!(open.for_worker(&model(), &adopted(&[1]), *b"BR"), None);
         assert!(open.is_current(&adopted(&[1, 2, 5])) && !open.is_current(&adopted(&[1, 2])));
+    }
+
+    #[test]
+    fn a_worker_staler_than_the_terms_allow_is_passed_over() {
+        let selection = select(&directory(), &model(), &chat(&["coffee"], Visibility::Open)).expect("allowed");
+        let at = |commons: u32, coffee: u32| {
+            let version = |id, version| DatanetVersion { datanet: DatanetId(id), version: Version(version) };
+            selection.for_worker(&model(), &[version(1, commons), version(2, coffee)], *b"BR")
+        };
+        assert!(at(3, 3).is_some() && at(2, 2).is_some(), "one version behind is within the terms");
+        assert_eq!(at(3, 1), None);
+        assert_eq!(at(1, 3), None, "the commons count too");
+    }
+
+    #[test]
+    fn texts_are_processed_where_their_datanet_and_the_payer_allow() {
+        let mut directory = directory();
+        directory.datanets[1].policy.jurisdictions = vec![*b"BR", *b"PT"];
+        let adopted = [1, 2, 5].map(|id| DatanetVersion { datanet: DatanetId(id), version: Version(3) });
+        let ask = |names: &[&str], asked: &[[u8; 2]], at: [u8; 2]| {
+            let chat = Chat { jurisdictions: asked.to_vec(), ..chat(names, Visibility::Open) };
+            let selection = select(&directory, &model(), &chat).expect("allowed");
+            (selection.for_worker(&model(), &adopted, at), selection.kept_from(at, &directory))
+        };
+        let (used, kept) = ask(&["coffee"], &[], *b"DE");
+        let kept = kept.expect("refused");
+        assert!(used.is_none() && kept.contains("coffee") && kept.contains("BR, PT") && kept.contains("jurisdictions"));
+        assert_eq!(ask(&["coffee"], &[], *b"PT"), (Some(vec![DatanetId(1), DatanetId(2)]), None));
+        // Where nothing is named, a datanet that may not be processed here is left out.
+        assert_eq!(ask(&[], &[], *b"DE"), (Some(vec![DatanetId(1), DatanetId(5)]), None));
+        let (used, kept) = ask(&["coffee"], &[*b"BR"], *b"PT");
+        assert!(used.is_none() && kept.expect("refused").contains("only be processed in BR"));
+    }
+
+    #[test]
+    fn a_stopped_model_is_refused_by_clause() {
+        use fonte_bindings::client::{ModelRefusal, RefusalReason};
+        let stopped = ModelRecord {
+            refusal: Some(ModelRefusal { reason: RefusalReason::Withdrawn, datanet: Some(DatanetId(4)) }),
+            ..model()
+        };
+        let error = select(&directory(), &stopped, &chat(&["coffee"], Visibility::Open)).expect_err("stopped");
+        assert_eq!((error.status.as_u16(), error.param.as_deref()), (403, Some("model")));
+        assert!(error.message.contains("withdrawn") && error.message.contains("datanet 4"), "{error}");
     }
 
     #[test]

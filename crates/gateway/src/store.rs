@@ -8,7 +8,7 @@ use std::path::Path;
 
 use alloy_primitives::{Address, B256};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch as WriteBatch, PersistMode};
-use fonte_types::{ContributionId, bundle::ReceiptBundle, fees};
+use fonte_types::{ContributionId, bundle::ReceiptBundle};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{citations::documents_of, keys::KeyRecord, settlement::journal::BatchRecord};
@@ -396,7 +396,7 @@ fn earnings_key(payee: Address, contribution: ContributionId, document: u32) -> 
 
 /// A contribution's credit, split over its documents by their bytes; what rounding leaves goes to the first.
 fn earned_by(bundle: &ReceiptBundle) -> Vec<(Address, DocumentEarnings)> {
-    let credits = fees::credits(bundle.receipt.fee, &bundle.terms.splits, &bundle.receipt.shares);
+    let credits = bundle.credits();
     let mut earned = Vec::new();
     for (contribution, credit) in credits.contributions {
         let Some(cited) = bundle.cited.iter().find(|c| c.contribution == contribution) else {

@@ -145,13 +145,14 @@ impl Peer {
         self.state.lock().jobs.len()
     }
 
-    /// Gives it a job; none: it has gone or takes no more. `job.job` is set here.
-    pub(crate) async fn start(self: &Arc<Self>, mut job: Job) -> Option<RunningJob> {
+    /// Gives it a job; none: it has gone or takes no more, by what it said or by the slots that its stake covers. `job.job`
+    /// is set here.
+    pub(crate) async fn start(self: &Arc<Self>, mut job: Job, staked: u32) -> Option<RunningJob> {
         let (events, receiver) = mpsc::channel(JOB_QUEUE);
         job.job = self.next_job.fetch_add(1, Ordering::Relaxed);
         {
             let mut state = self.state.lock();
-            if state.gone || state.jobs.len() >= self.slots as usize {
+            if state.gone || state.jobs.len() >= self.slots.min(staked) as usize {
                 return None;
             }
             state.jobs.insert(job.job, events);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DatanetId, Network,
     evidence::{Evidence, OtherChannels, Run, Source},
-    fees::{Prices, Splits},
+    fees::{self, Credits, Prices, Splits},
     ids::{ContributionId, Membership},
     merkle::{CommittedText, DocumentOpening},
     metadata::Metadata,
@@ -43,6 +43,10 @@ pub struct CitedContribution {
     pub contributor: Address,
     /// Who is paid.
     pub payee: Address,
+    /// Who curates its datanet, and is paid the curator's cut.
+    pub curator: Address,
+    /// The curator's cut of what the contribution earns, in ppm.
+    pub curator_ppm: u32,
     /// Cited documents.
     pub documents: Vec<CitedDocument>,
 }
@@ -100,6 +104,14 @@ pub struct ReceiptBundle {
     pub other_channels: OtherChannels,
     /// What the runs cite.
     pub cited: Vec<CitedContribution>,
+}
+
+impl ReceiptBundle {
+    /// What settling the receipt pays to whom, under the terms in the bundle.
+    pub fn credits(&self) -> Credits {
+        let cut = |id| self.cited.iter().find(|cited| cited.contribution == id).map_or(0, |cited| cited.curator_ppm);
+        fees::credits(self.receipt.fee, &self.terms.splits, &self.receipt.shares, cut)
+    }
 }
 
 /// How one check ended.

@@ -147,17 +147,23 @@ impl Run {
         self.end - self.start
     }
 
-    /// The run's leaf: `08 ‖ start ‖ end ‖ contribution ‖ document ‖ matchStart ‖ matchEnd ‖ offset`.
+    /// `start ‖ end ‖ contribution ‖ document ‖ matchStart ‖ matchEnd ‖ offset`, big-endian.
+    pub fn packed(&self) -> [u8; 36] {
+        let mut bytes = [0; 36];
+        bytes[..4].copy_from_slice(&self.start.to_be_bytes());
+        bytes[4..8].copy_from_slice(&self.end.to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.source.code().to_be_bytes());
+        bytes[16..20].copy_from_slice(&self.document.to_be_bytes());
+        bytes[20..24].copy_from_slice(&self.match_start.to_be_bytes());
+        bytes[24..28].copy_from_slice(&self.match_end.to_be_bytes());
+        bytes[28..].copy_from_slice(&self.offset.to_be_bytes());
+        bytes
+    }
+
+    /// The run's leaf: `08` and the packed run.
     pub fn leaf(&self) -> B256 {
-        let mut bytes = [0; 37];
-        bytes[0] = 8;
-        bytes[1..5].copy_from_slice(&self.start.to_be_bytes());
-        bytes[5..9].copy_from_slice(&self.end.to_be_bytes());
-        bytes[9..17].copy_from_slice(&self.source.code().to_be_bytes());
-        bytes[17..21].copy_from_slice(&self.document.to_be_bytes());
-        bytes[21..25].copy_from_slice(&self.match_start.to_be_bytes());
-        bytes[25..29].copy_from_slice(&self.match_end.to_be_bytes());
-        bytes[29..].copy_from_slice(&self.offset.to_be_bytes());
+        let mut bytes = [8; 37];
+        bytes[1..].copy_from_slice(&self.packed());
         keccak256(bytes)
     }
 

@@ -54,8 +54,10 @@ pub struct Credits {
     pub worker: u128,
     /// To the developer.
     pub developer: u128,
-    /// To the contributions, in the order of the shares.
+    /// To the contributions, in the order of the shares, the curators' cuts taken off.
     pub contributions: Vec<(ContributionId, u128)>,
+    /// To the curators of these contributions' datanets, in the same order.
+    pub curators: Vec<(ContributionId, u128)>,
     /// To the treasury: protocol part, unattributed part and dust.
     pub treasury: u128,
 }
@@ -66,13 +68,19 @@ pub fn part(amount: u128, ppm: u32) -> u128 {
     (amount / million) * u128::from(ppm) + (amount % million) * u128::from(ppm) / million
 }
 
-/// Splits a fee.
-pub fn credits(fee: u128, splits: &Splits, shares: &Shares) -> Credits {
+/// Splits a fee. `curator_ppm` tells the cut of the curator of a contribution's datanet: it is taken from the
+/// contribution's credit, so that a cut costs nobody else anything.
+pub fn credits(fee: u128, splits: &Splits, shares: &Shares, curator_ppm: impl Fn(ContributionId) -> u32) -> Credits {
     debug_assert!(splits.is_whole());
     let data_pool = part(fee, splits.data);
     let (worker, developer) = (part(fee, splits.worker), part(fee, splits.developer));
-    let contributions: Vec<_> =
-        shares.as_slice().iter().map(|share| (share.contribution, part(data_pool, share.ppm))).collect();
-    let paid: u128 = contributions.iter().map(|(_, amount)| amount).sum();
-    Credits { data_pool, worker, developer, treasury: fee - worker - developer - paid, contributions }
+    let (mut contributions, mut curators, mut paid) = (Vec::new(), Vec::new(), 0);
+    for share in shares.as_slice() {
+        let credit = part(data_pool, share.ppm);
+        let cut = part(credit, curator_ppm(share.contribution).min(PPM));
+        contributions.push((share.contribution, credit - cut));
+        curators.push((share.contribution, cut));
+        paid += credit;
+    }
+    Credits { data_pool, worker, developer, treasury: fee - worker - developer - paid, contributions, curators }
 }

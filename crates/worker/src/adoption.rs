@@ -97,17 +97,7 @@ mod tests {
             name: String::new(),
             curator: Address::ZERO,
             version: Version(version),
-            policy: Policy {
-                licence: String::new(),
-                index,
-                train: false,
-                quote: true,
-                private: false,
-                review: ReviewRule::Open,
-                curator_ppm: 0,
-                price_floor: 0,
-                jurisdictions: Vec::new(),
-            },
+            policy: Policy { index, ..Policy::permissive("CC-BY-4.0", ReviewRule::Open) },
         }
     }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, Bytes};
+use fonte_bindings::client::Use;
 use fonte_types::{
-    AnswerReceipt, ContributionId, DatanetId, DatanetVersion, Visibility,
+    AnswerReceipt, ContributionId, DatanetId, DatanetVersion,
     bundle::{self, BUNDLE_VERSION, Outcome, ReceiptBundle, SaltedText, run_leaves},
     evidence::OtherChannels,
     merkle::CommittedText,
@@ -40,13 +41,34 @@ pub(crate) fn answer(
             format!("this worker does not serve model {}: ask one whose greeting names it", job.model),
         ));
     };
+    if let Some(refusal) = &record.refusal {
+        return Err(Refusal {
+            code: RefusalCode::Terms,
+            message: format!("model {} takes no new requests: {refusal}", record.name),
+            datanet: refusal.datanet,
+        });
+    }
     if record.terms != job.terms {
         return Err(invalid(format!(
             "the fee was reserved under other terms than model {} has on chain: read them again",
             job.model
         )));
     }
-    let versions = versions_for(job, &snapshot, shared.config.commons)?;
+    let versions = versions_for(shared, job, &snapshot)?;
+    for version in &versions {
+        let latest = snapshot.view.datanets.get(&version.datanet).map_or(version.version, |datanet| datanet.version);
+        if !record.is_fresh_enough(version.version, latest) {
+            return Err(Refusal {
+                code: RefusalCode::NotAdopted,
+                message: format!(
+                    "version {} of datanet {} is adopted here, {latest} is the latest, and model {} may be at most {} \
+                     behind: try again shortly",
+                    version.version, version.datanet, job.model, record.max_staleness
+                ),
+                datanet: Some(version.datanet),
+            });
+        }
+    }
 
     let readable: BTreeSet<DatanetId> = job.datanets.iter().copied().collect();
     let allowed = |id: ContributionId| {
@@ -126,7 +148,7 @@ pub(crate) fn answer(
     };
     let cited = shared
         .library
-        .cite(traced.evidence.runs(), &snapshot.view.contributions)
+        .cite(traced.evidence.runs(), &snapshot.view.contributions, &snapshot.view.datanets)
         .map_err(|error| internal("the cited texts could not be opened", &error))?;
     let signature = sign(&shared.config.signer, receipt.id(&shared.config.network))
         .map_err(|error| internal("the receipt could not be signed", &error))?;
@@ -152,7 +174,8 @@ fn check_form(gateway: Address, job: &Job) -> Result<(), Refusal> {
 }
 
 /// The versions that the receipt will name: the adopted ones of the job's datanets, and the commons.
-fn versions_for(job: &Job, snapshot: &Snapshot, commons: Option<DatanetId>) -> Result<Vec<DatanetVersion>, Refusal> {
+fn versions_for(shared: &Shared, job: &Job, snapshot: &Snapshot) -> Result<Vec<DatanetVersion>, Refusal> {
+    let commons = shared.config.commons;
     let mut used = BTreeSet::new();
     for id in &job.datanets {
         let of = |code, message| Refusal { code, message, datanet: Some(*id) };
@@ -160,23 +183,13 @@ fn versions_for(job: &Job, snapshot: &Snapshot, commons: Option<DatanetId>) -> R
             return Err(of(RefusalCode::NotAdopted, format!("there is no datanet {id} on chain")));
         };
         if commons != Some(*id) {
-            let policy = &datanet.policy;
-            if !policy.index || !policy.quote {
-                return Err(of(
-                    RefusalCode::Terms,
-                    format!("datanet {} may not be quoted: leave it out", datanet.name),
-                ));
-            }
-            if job.visibility == Visibility::Private && !policy.private {
-                let message =
-                    format!("datanet {} allows no private requests: ask openly or leave it out", datanet.name);
-                return Err(of(RefusalCode::Terms, message));
-            }
-            if job.terms.prices.output < policy.price_floor {
-                let message = format!(
-                    "datanet {} wants at least {} wei per 1,000 output tokens",
-                    datanet.name, policy.price_floor
-                );
+            let intended = Use {
+                visibility: job.visibility,
+                price_output: job.terms.prices.output,
+                jurisdiction: shared.config.jurisdiction,
+            };
+            if let Some(clause) = datanet.policy.forbids(&intended) {
+                let message = format!("the terms of datanet {} forbid this request: {clause}", datanet.name);
                 return Err(of(RefusalCode::Terms, message));
             }
         }

@@ -12,10 +12,11 @@ use std::{
     sync::Arc,
 };
 
+use alloy_primitives::Address;
 use fonte_attribution::{
     AddError, AttributeError, Document, IndexConfig, IndexError, Members, SuffixIndex, Traced, trace_answer,
 };
-use fonte_bindings::ContributionRecord;
+use fonte_bindings::{ContributionRecord, DatanetRecord};
 use fonte_corpus::{
     Bundle, SearchIndex, Store,
     bundle::BundleError,
@@ -208,6 +209,7 @@ impl Library {
         &self,
         runs: &[Run],
         contributions: &BTreeMap<ContributionId, ContributionRecord>,
+        datanets: &BTreeMap<DatanetId, DatanetRecord>,
     ) -> Result<Vec<CitedContribution>, LibraryError> {
         let mut needed: BTreeMap<ContributionId, BTreeMap<u32, BTreeSet<u64>>> = BTreeMap::new();
         for run in runs {
@@ -226,12 +228,15 @@ impl Library {
                     .into_iter()
                     .map(|(document, chunks)| open_document(&bundle, &tree, document, &chunks))
                     .collect::<Result<_, _>>()?;
+                let datanet = datanets.get(&record.membership.datanet);
                 Ok(CitedContribution {
                     contribution: id,
                     root: record.root,
                     membership: record.membership,
                     contributor: record.contributor,
                     payee: record.payee,
+                    curator: datanet.map_or(Address::ZERO, |datanet| datanet.curator),
+                    curator_ppm: datanet.map_or(0, |datanet| datanet.policy.curator_ppm),
                     documents,
                 })
             })

@@ -13,13 +13,14 @@ use std::{
 
 use alloy_primitives::B256;
 use common::{Gateway, MODEL, World, credited, document, network, terms};
+use fonte_bindings::client::{ModelRefusal, RefusalReason};
 use fonte_types::{
     ContributionId, DatanetId, EngineClass, ModelId, Network, Visibility,
     bundle::verify,
     evidence::Source,
     wire::{Frame, PROTOCOL, RefusalCode, ToGateway, ToWorker},
 };
-use fonte_worker::{AnswerModel, ModelError, Passages, Question, ServeError, Worker, Written};
+use fonte_worker::{AnswerModel, Config, ModelError, Passages, Question, ServeError, Worker, Written};
 
 const HERON: &str = "The grey heron of Lock Nine eats eleven eels a week and sleeps on the upper gate.";
 const KINGFISHER: &str = "The kingfisher of Lock Nine digs a tunnel of seventy centimetres into the clay bank.";
@@ -141,6 +142,20 @@ async fn a_tampered_or_missing_bundle_keeps_its_version_from_being_adopted() {
         [heron].into()
     );
     assert!(credited(&gateway.ask(&world, "How long is the tunnel of the kingfisher?").await.answer).is_empty());
+
+    // Unless the model's terms allow no answer from an older version.
+    world.max_staleness(0);
+    let started = Instant::now();
+    let mut number = 1_000_000;
+    let refusal = loop {
+        number += 1;
+        match gateway.run(&world, world.job(number, "What does the grey heron eat at Lock Nine?")).await {
+            Err(refusal) => break refusal,
+            Ok(_) => assert!(started.elapsed() < Duration::from_secs(60), "a stale version still answers"),
+        }
+    };
+    assert_eq!((refusal.code, refusal.datanet), (RefusalCode::NotAdopted, Some(datanet)), "{refusal:?}");
+    assert!(refusal.message.contains("version 1") && refusal.message.contains("2 is the latest"), "{refusal:?}");
 
     gateway.instead(kingfisher, Some(good));
     gateway.until_adopted(&world.versions(), &world).await;
@@ -360,18 +375,20 @@ async fn bad_jobs_are_refused_by_name() {
     let unquotable = world.datanet(|policy| policy.quote = false);
     let public_only = world.datanet(|policy| policy.private = false);
     let dear = world.datanet(|policy| policy.price_floor = terms().prices.output + 1);
-    for datanet in [open, unquotable, public_only, dear] {
+    let abroad = world.datanet(|policy| policy.jurisdictions = vec![*b"PT", *b"DE"]);
+    let at_home = world.datanet(|policy| policy.jurisdictions = vec![*b"PT", *b"BR"]);
+    for datanet in [open, unquotable, public_only, dear, abroad, at_home] {
         world.contribute(datanet, &[document("Heron", "en", HERON)]);
     }
     let versions = world.versions();
     let empty = world.datanet(|_| {});
-    let worker = world.worker();
+    let worker = Worker::open(Config { jurisdiction: Some(*b"BR"), ..world.config() }, world.ledger.clone()).unwrap();
     let mut gateway = Gateway::connect(&worker, &world).await;
     gateway.until_adopted(&versions, &world).await;
 
     let question = "What does the grey heron eat at Lock Nine?";
     let mut good = world.job(1, question);
-    good.datanets = vec![open];
+    good.datanets = vec![open, at_home];
     let mut number = 1;
     type Change = Box<dyn Fn(&mut fonte_types::wire::Job)>;
     let cases: Vec<(RefusalCode, Option<DatanetId>, Change)> = vec![
@@ -385,6 +402,7 @@ async fn bad_jobs_are_refused_by_name() {
         (RefusalCode::NotAdopted, Some(empty), Box::new(move |job| job.datanets.push(empty))),
         (RefusalCode::Terms, Some(unquotable), Box::new(move |job| job.datanets.push(unquotable))),
         (RefusalCode::Terms, Some(dear), Box::new(move |job| job.datanets.push(dear))),
+        (RefusalCode::Terms, Some(abroad), Box::new(move |job| job.datanets.push(abroad))),
         (
             RefusalCode::Terms,
             Some(public_only),
@@ -402,9 +420,30 @@ async fn bad_jobs_are_refused_by_name() {
         let refusal = gateway.run(&world, job).await.expect_err("a bad job was answered");
         assert_eq!((refusal.code, refusal.datanet), (code, datanet), "{refusal:?}");
         assert!(!refusal.message.is_empty());
+        assert!(code != RefusalCode::Terms || refusal.message.contains("clause"), "{refusal:?}");
+    }
+    // A model that has stopped answers nobody, and says under which clause.
+    world.refuse(Some(ModelRefusal { reason: RefusalReason::Withdrawn, datanet: Some(open) }));
+    let started = Instant::now();
+    let refusal = loop {
+        number += 1;
+        match gateway.run(&world, fonte_types::wire::Job { job: number, ..good.clone() }).await {
+            Err(refusal) => break refusal,
+            Ok(_) => assert!(started.elapsed() < Duration::from_secs(60), "a stopped model still answers"),
+        }
+    };
+    assert_eq!((refusal.code, refusal.datanet), (RefusalCode::Terms, Some(open)), "{refusal:?}");
+    assert!(refusal.message.contains("withdrawn") && refusal.message.contains("clause"), "{refusal:?}");
+    world.refuse(None);
+    let started = Instant::now();
+    while {
+        number += 1;
+        gateway.run(&world, fonte_types::wire::Job { job: number, ..good.clone() }).await.is_err()
+    } {
+        assert!(started.elapsed() < Duration::from_secs(60), "a model that goes on is still refused");
     }
     // And the good one is answered, privately too, from where that is allowed.
-    good.job = 100;
+    good.job = 1_000_000;
     good.visibility = Visibility::Private;
     let answered = gateway.run(&world, good.clone()).await.unwrap();
     assert_eq!(answered.answer.receipt.visibility, Visibility::Private);

@@ -1,5 +1,6 @@
 //! Key derivation: the only place where secret bytes become commonware keys.
 
+use alloy_primitives::{Address, B256};
 use commonware_codec::{Copying, DecodeExt, Encode};
 use commonware_cryptography::{Signer as _, ed25519, secp256r1::standard as p256};
 
@@ -32,4 +33,16 @@ pub(crate) fn public(keys: &ValidatorKeys) -> Result<ValidatorPublic, ChainError
         network: network.as_ref().try_into().map_err(|_| ChainError::BadKey { which: "network" })?,
         vote: vote.as_ref().try_into().map_err(|_| ChainError::BadKey { which: "vote" })?,
     })
+}
+
+/// The vote key's word that `operator` may register it together with the network key: r ‖ s over what
+/// `Validators.registrationDigest` hashes.
+pub(crate) fn sign_registration(
+    keys: &ValidatorKeys,
+    network_id: B256,
+    operator: Address,
+) -> Result<[u8; 64], ChainError> {
+    let message = [operator.as_slice(), &public(keys)?.network].concat();
+    let signature = vote(keys.vote_secret())?.sign(&super::namespace(network_id, b"validator"), &message);
+    Ok(signature.as_ref().try_into().expect("a signature of secp256r1 is 64 bytes"))
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use alloy_primitives::{Address, Bytes, U256};
 use alloy_signer_local::PrivateKeySigner;
 use eyre::{Result, WrapErr, bail, eyre};
-use fonte_bindings::{Client, ContributionRecord};
+use fonte_bindings::{Client, ContributionRecord, DatanetRecord};
 use fonte_corpus::{Bundle, ImportOptions, Store};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle, UncheckedAnswer};
 use fonte_types::{
@@ -61,6 +61,7 @@ pub(super) async fn lie_and_be_caught(
 
     let key = keys::development("liar");
     let mut config = GatewayConfig::new(net.chain.rpc_url(), key.clone(), home.join("liar"));
+    config.addresses = net.chain.addresses();
     config.settlement.interval = None;
     config.settlement.keeper_interval = None;
     let liar = Gateway::start(config).await.wrap_err("starting the lying gateway")?;
@@ -122,12 +123,12 @@ async fn lie(
     home: &Path,
 ) -> Result<Caught> {
     let api = GatewayApi::new(liar.url())?;
-    let payer = Client::connect(&net.chain.rpc_url(), Some(keys::development("payer"))).await?;
+    let payer = net.chain.client(Some(keys::development("payer"))).await?;
     let address = payer.sender().ok_or_else(|| eyre!("no payer"))?;
     let made = api.api_key(address).await?;
     let settlement = payer.settlement_contract();
     payer.send("setting the liar's limit", settlement.setLimit(made.gateway, made.session_key, DEPOSIT)).await?;
-    let bond_client = Client::connect(&net.chain.rpc_url(), Some(key.clone())).await?;
+    let bond_client = net.chain.client(Some(key.clone())).await?;
     let contract = bond_client.settlement_contract();
     let bond = contract.bond().value(U256::from(crate::embedded::FNT));
     bond_client.send("the liar's bond", bond).await?;
@@ -137,7 +138,7 @@ async fn lie(
 
     // An auditor who trusts nobody: the texts from the honest gateway, checked against the chain, and indexed before the
     // lie is settled, because the demo's window is short.
-    let auditor_client = Client::connect(&net.chain.rpc_url(), Some(keys::development("author"))).await?;
+    let auditor_client = net.chain.client(Some(keys::development("author"))).await?;
     let published = api.receipt(forged.id, None).await?;
     let auditor = Auditor::prepare(&home.join("audit"), &auditor_client, honest_gateway, &published).await?;
     let faults = auditor.faults(&published)?;
@@ -221,7 +222,10 @@ async fn forge(
     let mut cited = victim.cited.clone();
     let still = |c: &CitedContribution| runs.iter().any(|r| r.source == Source::Contribution(c.contribution));
     cited.retain(still);
-    cited.push(cite(friend, openings)?);
+    let datanets = net.operator.datanets().await?;
+    let datanet = datanets.iter().find(|d| d.id == friend.record.membership.datanet);
+    let datanet = datanet.ok_or_else(|| eyre!("the copy is in no datanet"))?;
+    cited.push(cite(friend, datanet, openings)?);
     Ok(UncheckedAnswer {
         model_name: victim.model_name.clone(),
         terms: victim.terms,
@@ -232,7 +236,7 @@ async fn forge(
 }
 
 /// The friend's document, opened where the forged runs point.
-fn cite(friend: &Friend, ranges: Vec<std::ops::Range<usize>>) -> Result<CitedContribution> {
+fn cite(friend: &Friend, datanet: &DatanetRecord, ranges: Vec<std::ops::Range<usize>>) -> Result<CitedContribution> {
     let salted = friend.bundle.document(0)?;
     let text = salted.document.text.as_bytes();
     let committed = CommittedText::document(text, &salted.document.metadata, salted.salt)?;
@@ -253,6 +257,8 @@ fn cite(friend: &Friend, ranges: Vec<std::ops::Range<usize>>) -> Result<CitedCon
         membership: friend.record.membership,
         contributor: friend.record.contributor,
         payee: friend.record.payee,
+        curator: datanet.curator,
+        curator_ppm: datanet.policy.curator_ppm,
         documents: vec![CitedDocument {
             metadata: salted.document.metadata.clone(),
             opening: DocumentOpening { chunks, ..opening },

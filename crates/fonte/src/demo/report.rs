@@ -8,7 +8,6 @@ use fonte_types::{
     ContributionId, EngineClass,
     bundle::{Outcome, ReceiptBundle, Verification},
     evidence::Source,
-    fees::credits,
 };
 use serde::Serialize;
 
@@ -126,7 +125,7 @@ impl Report {
         contributors: &BTreeMap<ContributionId, Contributor>,
     ) {
         let receipt = &bundle.receipt;
-        let paid = credits(receipt.fee, &bundle.terms.splits, &receipt.shares);
+        let paid = bundle.credits();
         let sources = receipt
             .shares
             .as_slice()

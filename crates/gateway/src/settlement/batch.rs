@@ -6,11 +6,15 @@ use alloy_primitives::{Address, B256, Bytes};
 use alloy_rpc_types_eth::TransactionReceipt;
 use alloy_sol_types::{SolCall, SolEvent};
 use fonte_bindings::{
-    addresses,
     contracts::{Settlement as Contract, settlement::ISettlement},
     convert,
 };
-use fonte_types::{bundle::ReceiptBundle, receipt, receipt::Voucher, settlement::Row};
+use fonte_types::{
+    bundle::ReceiptBundle,
+    receipt,
+    receipt::Voucher,
+    settlement::{Row, Tables},
+};
 
 use super::{
     SettledBatch, SettlementError,
@@ -246,7 +250,7 @@ async fn settled(
         .inner
         .logs()
         .iter()
-        .filter(|log| log.address() == addresses::SETTLEMENT)
+        .filter(|log| log.address() == app.chain.network().settlement)
         .find_map(|log| Contract::Settled::decode_log(&log.inner).ok())
         .ok_or(SettlementError::NoBatch(tx))?
         .batch;
@@ -261,10 +265,10 @@ async fn settled(
     Ok(SettledBatch { batch, tx, block, rows, fees })
 }
 
-/// Everyone whom a batch credits, as the contract saw it: a payee may have changed since.
+/// Everyone whom a batch credits, as the contract saw it: payees and terms may have changed since.
 async fn payees(app: &App, record: &BatchRecord, batch: u64) -> Result<Vec<Address>, SettlementError> {
     let contract = app.chain.settlement();
-    let clock = app.chain.read("a batch", contract.batch(batch).call().await)?.payeeClock;
+    let on_chain = app.chain.read("a batch", contract.batch(batch).call().await)?;
     let treasury = app.chain.read("the treasury", contract.treasury().call().await)?;
     let mut payees = BTreeSet::from([treasury]);
     let (mut contributions, mut models) = (BTreeSet::new(), BTreeSet::new());
@@ -273,12 +277,21 @@ async fn payees(app: &App, record: &BatchRecord, batch: u64) -> Result<Vec<Addre
         models.insert(bundle.receipt.model);
         contributions.extend(bundle.receipt.shares.as_slice().iter().map(|share| share.contribution));
     }
+    let registry = app.chain.client.models_contract();
+    for model in models {
+        let payouts = registry.payoutsAt(model.0, on_chain.settledAt.to::<u64>()).call().await;
+        let payouts = app.chain.read("a model's payouts", payouts)?;
+        payees.extend(payouts.developers.iter().map(|developer| developer.payee));
+    }
     let directory = app.chain.directory().await?;
-    payees.extend(directory.models.iter().filter(|model| models.contains(&model.id)).map(|model| model.developer));
     let datanets = app.chain.datanets();
     for contribution in contributions {
-        let payee = datanets.payeeAt(contribution.0, clock).call().await;
+        let payee = datanets.payeeAt(contribution.0, on_chain.payeeClock).call().await;
         payees.insert(app.chain.read("a payee", payee)?);
+        if let Some(facts) = app.chain.contribution(contribution).await? {
+            let datanet = directory.datanets.iter().find(|datanet| datanet.id == facts.membership.datanet);
+            payees.extend(datanet.filter(|datanet| datanet.policy.curator_ppm > 0).map(|datanet| datanet.curator));
+        }
     }
     payees.remove(&Address::ZERO);
     Ok(payees.into_iter().collect())
@@ -310,7 +323,7 @@ async fn ensure_bond(app: &App, tabs: &[TabRecord]) -> Result<(), SettlementErro
     app.chain
         .submit(&Call {
             what: "adding to the bond",
-            to: addresses::SETTLEMENT,
+            to: app.chain.network().settlement,
             value: comfortable,
             data: Contract::bondCall {}.abi_encode().into(),
         })
@@ -319,22 +332,32 @@ async fn ensure_bond(app: &App, tabs: &[TabRecord]) -> Result<(), SettlementErro
 }
 
 fn settle_call(app: &App, tabs: &[TabRecord]) -> Result<Call, SettlementError> {
-    let mut encoded = Vec::with_capacity(tabs.len());
+    let mut rows = Vec::with_capacity(tabs.len());
     for tab in tabs {
-        let rows = bundles(app, tab.rows.iter())?;
+        let bundles = bundles(app, tab.rows.iter())?;
+        rows.push(bundles.iter().map(|bundle| Row::of(bundle.id, &bundle.receipt)).collect::<Vec<_>>());
+    }
+    let tables = Tables::of(rows.iter().flatten())?;
+    let mut encoded = Vec::with_capacity(tabs.len());
+    for (tab, rows) in tabs.iter().zip(&rows) {
+        let mut packed = Vec::new();
+        for row in rows {
+            tables.pack(row, &mut packed)?;
+        }
         encoded.push(ISettlement::Tab {
             payer: tab.payer,
             total: tab.total,
             nonce: tab.nonce,
             signature: tab.signature.clone(),
-            rows: rows.iter().map(|bundle| convert::row(&Row::of(bundle.id, &bundle.receipt))).collect(),
+            count: u32::try_from(rows.len()).expect("a batch has at most max_rows rows"),
+            rows: packed.into(),
         });
     }
     Ok(Call {
         what: "settling a batch",
-        to: addresses::SETTLEMENT,
+        to: app.chain.network().settlement,
         value: 0,
-        data: Bytes::from(Contract::settleCall { tabs: encoded }.abi_encode()),
+        data: Bytes::from(Contract::settleCall { tables: convert::tables(&tables), tabs: encoded }.abi_encode()),
     })
 }
 

@@ -1,7 +1,7 @@
 //! The keeper: pays out a batch when its challenge window is over.
 
 use alloy_sol_types::SolCall;
-use fonte_bindings::{addresses, contracts::Settlement as Contract};
+use fonte_bindings::contracts::Settlement as Contract;
 
 use super::{PushedBatch, SettlementError, journal::BatchState};
 use crate::{app::App, chain::Call};
@@ -33,7 +33,7 @@ pub(super) async fn push_due(app: &App) -> Result<Vec<PushedBatch>, SettlementEr
         };
         for chunk in chunks {
             let data = Contract::pushCall { id: batch, payees: chunk }.abi_encode().into();
-            let call = Call { what: "paying out a batch", to: addresses::SETTLEMENT, value: 0, data };
+            let call = Call { what: "paying out a batch", to: app.chain.network().settlement, value: 0, data };
             let receipt = app.chain.submit(&call).await?;
             pushed.push(receipt.transaction_hash);
             record.state = BatchState::Settled { batch, tx, block, payees: payees.clone(), pushed: pushed.clone() };

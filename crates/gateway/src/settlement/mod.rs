@@ -7,6 +7,7 @@
 //! settles none twice.
 
 mod batch;
+mod demands;
 pub(crate) mod journal;
 mod keeper;
 
@@ -43,6 +44,9 @@ pub enum SettlementError {
         /// Up to which bond the gateway adds by itself.
         allowed: u128,
     },
+    /// The batch does not fit its packed form.
+    #[error(transparent)]
+    Pack(#[from] fonte_types::settlement::PackError),
     /// A session key could not sign.
     #[error("a session key did not sign")]
     Signer(#[from] alloy_signer::Error),
@@ -126,6 +130,12 @@ pub(crate) async fn push_due(app: &App) -> Result<Vec<PushedBatch>, SettlementEr
     Ok(pushed)
 }
 
+/// Shows what is demanded on chain of this gateway's batches; returns how many demands were answered.
+pub(crate) async fn answer_demands(app: &App) -> Result<usize, SettlementError> {
+    let _turn = app.settlement.turn.lock().await;
+    demands::answer_due(app).await
+}
+
 /// Makes batches by time and size until told to stop.
 pub(crate) async fn run_settler(app: Arc<App>, stop: CancellationToken) {
     let Some(interval) = app.config.settlement.interval else {
@@ -174,6 +184,10 @@ pub(crate) async fn run_keeper(app: Arc<App>, stop: CancellationToken) {
         if let Err(error) = push_due(&app).await {
             app.metrics.settlement_failures.increment();
             tracing::error!(error = &error as &dyn std::error::Error, "paying out failed, to be tried again");
+        }
+        if let Err(error) = answer_demands(&app).await {
+            app.metrics.settlement_failures.increment();
+            tracing::error!(error = &error as &dyn std::error::Error, "demands were not answered, to be tried again");
         }
         if let Err(error) = crate::contributions::sweep(&app).await {
             tracing::error!(error = &error as &dyn std::error::Error, "old uploads could not be removed");

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use alloy_signer_local::PrivateKeySigner;
 use fonte_types::{bundle, wire::RefusalCode};
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -266,6 +267,55 @@ async fn what_fails_a_check_is_neither_charged_nor_kept() {
     }
     let mut jobs = good.jobs.clone();
     assert_eq!(*jobs.borrow_and_update(), 3);
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_registered_workers_in_the_right_place_are_asked() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(5), coins(5)).await;
+    let here = net.create_datanet("local", policy(|policy| policy.jurisdictions = vec![*b"PT"])).await;
+    let (draft, local) = (net.draft(net.datanet, "ana", &[FIRST]), net.draft(here, "rui", &[SECOND]));
+    let id = net.publish(&gateway, &draft).await;
+    let local = net.publish(&gateway, &local).await;
+    let chat = async |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut body = ask("What is heard first?");
+        change(&mut body);
+        post(&gateway, "/v1/chat/completions", Some(&key), body).await
+    };
+    let signer = PrivateKeySigner::random();
+    let mut peer = Peer::connect_as(signer.clone(), &net, &gateway, &[id, local], honest()).await;
+    let versions = [net.version(net.datanet).await, net.version(here).await];
+    gateway.adopted(&versions).await;
+    let (status, error) = chat(&|_| ()).await;
+    assert_eq!((status, &error["error"]["code"]), (503, &json!("no_worker")), "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("registered"), "{error}");
+    assert_eq!(*peer.jobs.borrow_and_update(), 0, "it was asked without a stake");
+
+    let worker = net.register_worker(&signer, 2, *b"BR").await;
+    let (status, answer) = chat(&|_| ()).await;
+    assert_eq!(status, 200, "{answer}");
+    // Its texts may be processed in Portugal alone, and the worker stands in Brazil.
+    let (status, error) = chat(&|body| body["model"] = json!("fonte-quote:local")).await;
+    assert_eq!((status, &error["error"]["code"]), (403, &json!("datanet_terms")), "{error}");
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("local") && message.contains("jurisdictions") && message.contains("PT"), "{message}");
+    // The payer may say where, too.
+    let (status, error) = chat(&|body| body["fonte"] = json!({"jurisdictions": ["PT"]})).await;
+    assert_eq!((status, &error["error"]["code"]), (403, &json!("datanet_terms")), "{error}");
+    let (status, _) = chat(&|body| body["fonte"] = json!({"jurisdictions": ["BR", "PT"]})).await;
+    assert_eq!(status, 200);
+    let (status, error) = chat(&|body| body["fonte"] = json!({"jurisdictions": ["Brazil"]})).await;
+    assert_eq!((status, &error["error"]["param"]), (400, &json!("fonte.jurisdictions[0]")), "{error}");
+    let asked = *peer.jobs.borrow_and_update();
+    assert_eq!(asked, 2, "what is refused never reaches the worker");
+
+    let contract = worker.workers_contract();
+    worker.send("pausing", contract.setStatus(2).with_cloned_provider()).await.unwrap();
+    assert_eq!(chat(&|_| ()).await.0, 503, "a paused worker is left alone");
+    worker.send("going on", contract.setStatus(1).with_cloned_provider()).await.unwrap();
+    assert_eq!(chat(&|_| ()).await.0, 200);
     gateway.shutdown().await;
 }
 

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_provider::Provider;
+use alloy_rpc_types_eth::TransactionRequest;
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::{
     Client,
     client::{Policy, ReviewRule},
-    contracts::models::IModels,
+    contracts::{models::IModels, workers::IWorkers},
     convert,
     genesis::{Parameters, commons_calls, predeploys},
 };
@@ -53,17 +55,7 @@ pub fn coins(n: u64) -> u128 {
 }
 
 pub fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
-    let mut policy = Policy {
-        licence: "CC-BY-4.0".into(),
-        index: true,
-        train: true,
-        quote: true,
-        private: true,
-        review: ReviewRule::Curator,
-        curator_ppm: 0,
-        price_floor: 0,
-        jurisdictions: Vec::new(),
-    };
+    let mut policy = Policy::permissive("CC-BY-4.0", ReviewRule::Curator);
     change(&mut policy);
     policy
 }
@@ -95,7 +87,7 @@ impl Net {
                     value: U256::ZERO,
                 })
                 .collect(),
-            calls: commons_calls(&parameters, &[])
+            calls: commons_calls(&[])
                 .into_iter()
                 .map(|call| GenesisCall { from: call.from, to: call.to, data: call.data })
                 .collect(),
@@ -147,6 +139,30 @@ impl Net {
             .await
             .unwrap();
         self.client.models().await.unwrap().into_iter().find(|m| m.name == name).unwrap().id
+    }
+
+    /// Registers a worker with stake for its slots, and hands back a client that sends as the worker.
+    pub async fn register_worker(&self, key: &PrivateKeySigner, slots: u32, jurisdiction: [u8; 2]) -> Client {
+        let fund = TransactionRequest::default().to(key.address()).value(U256::from(coins(10)));
+        let sent = self.client.provider().send_transaction(fund).await.unwrap();
+        assert!(sent.get_receipt().await.unwrap().status());
+        let worker = Client::connect(&self.chain.rpc_url(), Some(key.clone())).await.unwrap();
+        let contract = worker.workers_contract();
+        let stake = contract.stakePerSlot().call().await.unwrap() * u128::from(slots);
+        let info = IWorkers::Info {
+            slots,
+            engine: 0,
+            accelerator: 0,
+            memoryMib: 1024,
+            acceleratorMib: 0,
+            jurisdiction: jurisdiction.into(),
+            networkKey: B256::ZERO,
+            hardware: "a test".into(),
+            endpoint: String::new(),
+        };
+        let call = contract.register(info).value(U256::from(stake)).with_cloned_provider();
+        worker.send("the worker's registration", call).await.unwrap();
+        worker
     }
 
     /// A gateway that settles and pays only when told to.

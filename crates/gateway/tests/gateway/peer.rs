@@ -62,9 +62,21 @@ pub fn honest() -> Tamper {
 impl Peer {
     /// Connects, fetches the contributions, checks them against the chain, adopts the datanets' latest versions.
     pub async fn connect(net: &Net, gateway: &GatewayHandle, contributions: &[ContributionId], tamper: Tamper) -> Self {
+        let key = PrivateKeySigner::random();
+        net.register_worker(&key, 2, *b"BR").await;
+        Self::connect_as(key, net, gateway, contributions, tamper).await
+    }
+
+    /// The same with a key that is registered, or not, by the caller.
+    pub async fn connect_as(
+        key: PrivateKeySigner,
+        net: &Net,
+        gateway: &GatewayHandle,
+        contributions: &[ContributionId],
+        tamper: Tamper,
+    ) -> Self {
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         gateway.attach_worker(theirs);
-        let key = PrivateKeySigner::random();
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let mut framed = Framed::new(ours, codec());
@@ -103,6 +115,9 @@ impl Peer {
                 membership: record.membership,
                 contributor: record.contributor,
                 payee: record.payee,
+                // The gateway asks the chain.
+                curator: Default::default(),
+                curator_ppm: 0,
                 documents: Vec::new(),
             };
             held.insert(*id, (bundle, cited));

@@ -1,7 +1,7 @@
 //! From rows to money: batches, payouts, bonds, and kills at every step.
 
 use fonte_gateway::{Gateway, GatewayHandle, SettlementError};
-use fonte_types::{ContributionId, fees, settlement::rows_tree};
+use fonte_types::{ContributionId, settlement::rows_tree};
 use serde_json::{Value, json};
 
 use crate::{
@@ -80,7 +80,7 @@ async fn fees_reach_everyone_to_the_wei() {
     assert_eq!(pushed.len(), 1);
     let bundle =
         gateway.receipt(serde_json::from_value(answers[0]["fonte"]["receipt"].clone()).unwrap()).unwrap().unwrap();
-    let credits = fees::credits(bundle.receipt.fee, &bundle.terms.splits, &bundle.receipt.shares);
+    let credits = bundle.credits();
     assert_eq!(asked.net.client.balance(asked.draft.terms.payee).await.unwrap(), 3 * credits.contributions[0].1);
     let developer = asked.net.client.models().await.unwrap()[0].developer;
     assert_eq!(asked.net.client.balance(developer).await.unwrap(), 3 * credits.developer);

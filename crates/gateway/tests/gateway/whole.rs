@@ -23,6 +23,7 @@ async fn a_question_is_answered_from_what_was_published_and_paid_for() {
     );
     let id = net.publish(&gateway, &draft).await;
     let signer = PrivateKeySigner::random();
+    net.register_worker(&signer, 2, *b"BR").await;
     let mut config = Config::quote(net.folder.path().join("worker"), *net.client.network(), signer.clone(), net.model);
     // Genesis put no licence texts on this chain: they would be indexed for a minute.
     config.commons = None;
@@ -61,7 +62,7 @@ async fn openai_client(gateway: &fonte_gateway::GatewayHandle, key: &str, questi
         eprintln!("skipped: the openai package, because FONTE_TEST_PYTHON names no Python that has it");
         return;
     };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateway/openai_client.py");
+    let script = "tests/gateway/openai_client.py";
     let mut command = std::process::Command::new(python);
     command.args([script, gateway.url(), key, question]);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();

@@ -135,6 +135,8 @@ pub fn example() -> Example {
             membership: Membership { datanet: DatanetId(3), added: Version(4), withdrawn: None },
             contributor: key("contributor").address(),
             payee: Address::repeat_byte(0x77),
+            curator: Address::repeat_byte(0x78),
+            curator_ppm: 50_000,
             documents: vec![CitedDocument {
                 metadata: documents[1].0.clone(),
                 opening: DocumentOpening {

@@ -42,6 +42,9 @@ pub struct Config {
     pub slots: u32,
     /// The datanet of the commons: named in every receipt, so that boilerplate is nobody's.
     pub commons: Option<DatanetId>,
+    /// ISO 3166-1 alpha-2 code of where this worker stands, as it registered; texts whose terms do not allow it are not
+    /// answered from. None: it declares nothing, and terms that ask for a place are refused by the gateway.
+    pub jurisdiction: Option<[u8; 2]>,
     /// How often the chain is asked for a new block.
     pub poll: Duration,
     /// How long to wait before asking a gateway again for a contribution that it did not have.
@@ -61,6 +64,7 @@ impl Config {
             models: BTreeMap::from([(model, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]),
             slots: 2,
             commons: Some(DatanetId(1)),
+            jurisdiction: None,
             poll: Duration::from_millis(250),
             retry: Duration::from_secs(2),
             clock: Arc::new(|| {

@@ -13,7 +13,7 @@ use alloy_primitives::{Address, B256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::{
     ContributionRecord, DatanetRecord, ModelRecord,
-    client::{ContributionStatus, Policy, ReviewRule},
+    client::{ContributionStatus, ModelRefusal, Policy, ReviewRule},
 };
 use fonte_corpus::{Document, ImportOptions, Store, import::OnBadFile};
 use fonte_types::{
@@ -37,7 +37,7 @@ pub const MODEL: ModelId = ModelId(1);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn demo_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/demo")
+    Path::new("../../fixtures/demo").to_owned()
 }
 
 pub fn network() -> Network {
@@ -108,6 +108,8 @@ impl World {
             developer: Address::repeat_byte(5),
             terms: terms(),
             datanets: Vec::new(),
+            max_staleness: 64,
+            refusal: None,
         };
         let state = State { block: 1, models: vec![model], ..State::default() };
         Self {
@@ -146,18 +148,18 @@ impl World {
         change(&mut state)
     }
 
+    /// Changes how many versions behind the model may answer from.
+    pub fn max_staleness(&self, versions: u32) {
+        self.chain(|state| state.models[0].max_staleness = versions);
+    }
+
+    /// Stops the model, or lets it go on.
+    pub fn refuse(&self, refusal: Option<ModelRefusal>) {
+        self.chain(|state| state.models[0].refusal = refusal);
+    }
+
     pub fn datanet(&self, change: impl FnOnce(&mut Policy)) -> DatanetId {
-        let mut policy = Policy {
-            licence: "CC-BY-4.0".into(),
-            index: true,
-            train: true,
-            quote: true,
-            private: true,
-            review: ReviewRule::Open,
-            curator_ppm: 0,
-            price_floor: 0,
-            jurisdictions: Vec::new(),
-        };
+        let mut policy = Policy::permissive("CC-BY-4.0", ReviewRule::Open);
         change(&mut policy);
         self.chain(|state| {
             let id = DatanetId(state.datanets.len() as u32 + 1);

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IGovernor} from "@openzeppelin/contracts/governance/IGovernor.sol";
+import {Test} from "./lib/Vm.sol";
+import {GovernedWorld} from "./lib/GovernedWorld.sol";
+
+/// @notice People who wrap, unwrap, move, lend and cast votes, propose, queue, execute and cancel, in any order.
+contract Voters is GovernedWorld {
+    uint256[4] private keys = [uint256(0xB1), 0xB2, 0xB3, VOTER_KEY];
+    address[] public people;
+    uint256[] public proposals;
+    mapping(uint256 proposal => Proposal) private _proposals;
+    /// @dev What must have been true when a proposal was executed.
+    bool public executedTooEarly;
+    bool public executedAgainstTheVote;
+    bool public executedAfterCancellation;
+    bool public delayBroken;
+    mapping(uint256 proposal => bool) public cancelled;
+    mapping(uint256 proposal => uint256) public queuedAt;
+    uint256 public treasuryAtStart;
+    uint256 public given;
+    mapping(bytes32 step => uint256) public done;
+
+    function start() external {
+        setUp();
+        for (uint256 i; i < keys.length; ++i) {
+            people.push(vm.addr(keys[i]));
+        }
+        people.push(address(0xCAFE)); // never delegates
+        vm.deal(address(timelock), 1000 ether);
+        for (uint256 i; i < people.length; ++i) {
+            vm.deal(people[i], people[i].balance + 200 ether);
+        }
+    }
+
+    function peopleCount() external view returns (uint256) {
+        return people.length;
+    }
+
+    function proposalCount() external view returns (uint256) {
+        return proposals.length;
+    }
+
+    modifier counted(bytes32 step) {
+        _;
+        ++done[step];
+    }
+
+    function someone(uint256 who) private view returns (address) {
+        return people[who % people.length];
+    }
+
+    // ---------------------------------------------------------------- coins
+
+    function wrapSome(uint256 who, uint256 to, uint256 amount, bool plain) external counted("wrap") {
+        address from = someone(who);
+        amount = bound(amount, 0, from.balance);
+        vm.prank(from);
+        if (plain) {
+            (bool ok,) = address(token).call{value: amount}("");
+            require(ok, "refused");
+        } else {
+            token.depositTo{value: amount}(someone(to));
+        }
+    }
+
+    function unwrap(uint256 who, uint256 amount) external counted("unwrap") {
+        address from = someone(who);
+        amount = bound(amount, 0, token.balanceOf(from));
+        vm.prank(from);
+        token.withdraw(amount);
+    }
+
+    function move(uint256 who, uint256 to, uint256 amount) external counted("move") {
+        address from = someone(who);
+        amount = bound(amount, 0, token.balanceOf(from));
+        vm.prank(from);
+        token.transfer(someone(to), amount);
+    }
+
+    function lend(uint256 who, uint256 to) external counted("lend") {
+        vm.prank(people[who % 4]);
+        token.delegate(to % 7 == 0 ? address(0) : someone(to));
+    }
+
+    function lendBySignature(uint256 who, uint256 to) external counted("lendBySignature") {
+        uint256 key = keys[who % 4];
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256("Delegation(address delegatee,uint256 nonce,uint256 expiry)"),
+                someone(to),
+                token.nonces(vm.addr(key)),
+                block.timestamp
+            )
+        );
+        bytes32 digest = keccak256(abi.encodePacked("\x19\x01", token.DOMAIN_SEPARATOR(), structHash));
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
+        token.delegateBySig(someone(to), token.nonces(vm.addr(key)), block.timestamp, v, r, s);
+    }
+
+    // ---------------------------------------------------------------- proposals
+
+    function proposeOne(uint256 who, uint256 kind) external counted("propose") {
+        Proposal memory p;
+        string memory why = vm.toString(proposals.length);
+        if (kind % 4 == 0) {
+            p = call(someone(who), 1 ether, "", why);
+        } else if (kind % 4 == 1) {
+            p = call(address(governor), 0, abi.encodeCall(governor.setVotingDelay, (VOTING_DELAY)), why);
+        } else if (kind % 4 == 2) {
+            p = call(address(timelock), 0, abi.encodeCall(timelock.setGuardian, (guardian)), why);
+        } else {
+            p = call(address(timelock), 0, abi.encodeCall(timelock.updateDelay, (DELAY + kind % 100)), why);
+        }
+        vm.prank(someone(who));
+        uint256 id = governor.propose(p.targets, p.values, p.calldatas, p.description);
+        proposals.push(id);
+        _proposals[id] = p;
+    }
+
+    function pick(uint256 which) private view returns (uint256) {
+        uint256 count = proposals.length;
+        return proposals[count - 1 - which % (count < 5 ? count : 5)];
+    }
+
+    function vote(uint256 who, uint256 which, uint8 support) external counted("vote") {
+        vm.prank(someone(who));
+        governor.castVote(pick(which), support % 5 == 0 ? 0 : support % 5 == 1 ? 2 : 1);
+    }
+
+    function queueOne(uint256 which) external counted("queue") {
+        uint256 id = pick(which);
+        Proposal memory p = _proposals[id];
+        queue(p);
+        queuedAt[id] = block.timestamp;
+    }
+
+    function executeOne(uint256 which, bool direct) external counted("execute") {
+        uint256 id = pick(which);
+        Proposal memory p = _proposals[id];
+        uint256 delay = timelock.leastDelay();
+        if (direct) {
+            timelock.executeBatch(p.targets, p.values, p.calldatas, 0, bytes20(address(governor)) ^ hash(p));
+        } else {
+            execute(p);
+        }
+        (uint256 against, uint256 inFavour, uint256 abstained) = governor.proposalVotes(id);
+        if (queuedAt[id] == 0 || block.timestamp <= governor.proposalDeadline(id)) executedTooEarly = true;
+        if (block.timestamp < queuedAt[id] + delay) delayBroken = true;
+        if (inFavour <= against || inFavour + abstained < governor.quorum(governor.proposalSnapshot(id))) {
+            executedAgainstTheVote = true;
+        }
+        if (cancelled[id]) executedAfterCancellation = true;
+    }
+
+    function cancelOne(uint256 which) external counted("cancel") {
+        uint256 id = pick(which);
+        bytes32 waiting = operation(_proposals[id]);
+        vm.prank(guardian);
+        timelock.cancel(waiting);
+        cancelled[id] = true;
+    }
+
+    function pass(uint256 secs) external counted("pass") {
+        skip(1, secs % 3 == 0 ? VOTING_PERIOD : secs % 3 == 1 ? VOTING_DELAY + 1 : bound(secs, 1, 200));
+    }
+
+    /// @dev One whole life of a proposal, so that long runs see many.
+    function life(uint256 who, uint256 kind, uint8 support) external counted("life") {
+        this.proposeOne(who, kind);
+        skip(1, VOTING_DELAY + 1);
+        for (uint256 i; i < people.length; ++i) {
+            try this.vote(i, 0, support >> i) {} catch {}
+        }
+        skip(1, VOTING_PERIOD + EXTENSION);
+        this.queueOne(0);
+        if (support % 4 == 0) this.cancelOne(0);
+        skip(1, DELAY + 100);
+        this.executeOne(0, kind % 4 != 1 && who % 2 == 0);
+    }
+
+    // ---------------------------------------------------------------- sums
+
+    function sums() external view returns (uint256 balances, uint256 votes, uint256 lent) {
+        for (uint256 i; i < people.length; ++i) {
+            balances += token.balanceOf(people[i]);
+            votes += token.getVotes(people[i]);
+            if (token.delegates(people[i]) != address(0)) lent += token.balanceOf(people[i]);
+        }
+    }
+
+    function supply() external view returns (uint256 wrapped, uint256 native) {
+        return (token.totalSupply(), address(token).balance);
+    }
+
+    function votesOf(uint256 i) external view returns (uint256 cast, uint256 possible) {
+        uint256 id = proposals[i];
+        uint256 snapshot = governor.proposalSnapshot(id);
+        if (snapshot >= block.timestamp) return (0, 0);
+        (uint256 against, uint256 inFavour, uint256 abstained) = governor.proposalVotes(id);
+        return (against + inFavour + abstained, token.getPastTotalSupply(snapshot));
+    }
+
+    function rolesHold() external view returns (bool) {
+        bytes32 proposer = timelock.PROPOSER_ROLE();
+        bytes32 canceller = timelock.CANCELLER_ROLE();
+        bytes32 admin = timelock.DEFAULT_ADMIN_ROLE();
+        for (uint256 i; i < people.length; ++i) {
+            if (
+                timelock.hasRole(proposer, people[i]) || timelock.hasRole(canceller, people[i])
+                    || timelock.hasRole(admin, people[i])
+            ) return false;
+        }
+        return timelock.hasRole(proposer, address(governor)) && !timelock.hasRole(canceller, address(governor))
+            && !timelock.hasRole(admin, address(governor)) && timelock.hasRole(canceller, guardian)
+            && !timelock.hasRole(proposer, guardian) && !timelock.hasRole(admin, guardian)
+            && timelock.hasRole(admin, address(timelock)) && timelock.guardian() == guardian
+            && timelock.getMinDelay() >= timelock.leastDelay();
+    }
+}
+
+contract GovernanceInvariantTest is Test {
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    Voters private voters;
+
+    function setUp() public {
+        voters = new Voters();
+        voters.start();
+        for (uint256 i; i < 4; ++i) {
+            voters.wrapSome(i, i, 60 ether, false);
+            voters.lend(i, i + 1);
+        }
+    }
+
+    function targetContracts() public view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(voters);
+    }
+
+    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
+        bytes4[] memory selectors = new bytes4[](13);
+        selectors[0] = Voters.wrapSome.selector;
+        selectors[1] = Voters.unwrap.selector;
+        selectors[2] = Voters.move.selector;
+        selectors[3] = Voters.lend.selector;
+        selectors[4] = Voters.lendBySignature.selector;
+        selectors[5] = Voters.proposeOne.selector;
+        selectors[6] = Voters.vote.selector;
+        selectors[7] = Voters.vote.selector;
+        selectors[8] = Voters.queueOne.selector;
+        selectors[9] = Voters.executeOne.selector;
+        selectors[10] = Voters.cancelOne.selector;
+        selectors[11] = Voters.pass.selector;
+        selectors[12] = Voters.life.selector;
+        targets = new FuzzSelector[](1);
+        targets[0] = FuzzSelector(address(voters), selectors);
+    }
+
+    function invariant_wrappedIsNativeHeld() public view {
+        (uint256 wrapped, uint256 native) = voters.supply();
+        vm.assertEq(wrapped, native);
+        (uint256 balances,,) = voters.sums();
+        vm.assertEq(balances, wrapped);
+    }
+
+    function invariant_votesAreThoseLentAndAtMostTheSupply() public view {
+        (, uint256 votes, uint256 lent) = voters.sums();
+        (uint256 wrapped,) = voters.supply();
+        vm.assertEq(votes, lent);
+        vm.assertLe(votes, wrapped);
+    }
+
+    function invariant_noProposalHasMoreVotesThanCoins() public view {
+        uint256 count = voters.proposalCount();
+        for (uint256 i = count > 6 ? count - 6 : 0; i < count; ++i) {
+            (uint256 cast, uint256 possible) = voters.votesOf(i);
+            vm.assertLe(cast, possible);
+        }
+    }
+
+    function invariant_onlyWhatWasVotedAndWaitedIsExecuted() public view {
+        vm.assertFalse(voters.executedTooEarly());
+        vm.assertFalse(voters.delayBroken());
+        vm.assertFalse(voters.executedAgainstTheVote());
+        vm.assertFalse(voters.executedAfterCancellation());
+    }
+
+    function invariant_roles() public view {
+        vm.assertTrue(voters.rolesHold());
+    }
+
+    /// @dev The steps do work: without this the invariants could hold because nothing happens.
+    function testTheStepsHappen() public {
+        uint256 executed;
+        uint256 stopped;
+        for (uint256 i; i < 24; ++i) {
+            uint256 draw = uint256(keccak256(abi.encode(i)));
+            try voters.life(draw, i, uint8(draw)) {
+                ++executed;
+            } catch {
+                ++stopped;
+            }
+            voters.move(draw, draw >> 8, draw >> 16);
+            voters.lendBySignature(draw >> 3, draw >> 9);
+            voters.unwrap(draw >> 7, (draw >> 11) % 1 ether);
+            voters.pass(draw);
+        }
+        vm.assertGe(executed, 3);
+        vm.assertGe(stopped, 3);
+        invariant_wrappedIsNativeHeld();
+        invariant_votesAreThoseLentAndAtMostTheSupply();
+        invariant_noProposalHasMoreVotesThanCoins();
+        invariant_onlyWhatWasVotedAndWaitedIsExecuted();
+        invariant_roles();
+    }
+}

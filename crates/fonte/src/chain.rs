@@ -1,0 +1,20 @@
+//! `fonte chain deploy|validators|stake|unstake|claim|elect|concentration`.
+
+use eyre::Result;
+
+use crate::{
+    args::{Common, chain::Chain},
+    concentration, deploy, validators,
+};
+
+pub(crate) async fn run(common: &Common, command: Chain) -> Result<()> {
+    match command {
+        Chain::Deploy(options) => deploy::run(common, options).await,
+        Chain::Validators => validators::list(common).await,
+        Chain::Stake { amount, on } => validators::stake(common, &amount, on).await,
+        Chain::Unstake { amount, from } => validators::unstake(common, &amount, from).await,
+        Chain::Claim { from } => validators::claim(common, from).await,
+        Chain::Elect => validators::elect(common).await,
+        Chain::Concentration => concentration::show(common).await,
+    }
+}

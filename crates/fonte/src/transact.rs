@@ -1,0 +1,263 @@
+//! The one door for commands that change state: simulate; with `--dry-run` show what would happen and send nothing;
+//! otherwise send, and wait until it is final.
+
+use alloy_contract::{CallBuilder, CallDecoder};
+use alloy_primitives::{Address, Bytes, LogData, TxKind, U256};
+use alloy_provider::Provider;
+use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
+use eyre::{Result, eyre};
+use fonte_bindings::{
+    Client, ClientError,
+    abi::{self, Decoded},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{args::Common, errors, money::fnt, say::say};
+
+/// Sends a call, or shows its effect. `None`: it was a dry run, and the effect has been printed.
+pub(crate) async fn transact<P: Provider, D: CallDecoder + Send + Sync>(
+    common: &Common,
+    client: &Client,
+    what: &'static str,
+    call: CallBuilder<P, D>,
+) -> Result<Option<TransactionReceipt>> {
+    let receipts = transact_all(common, client, vec![step(what, call)]).await?;
+    Ok(receipts.and_then(|receipts| receipts.into_iter().next()))
+}
+
+/// One of several transactions of a command.
+pub(crate) struct Step {
+    pub(crate) what: &'static str,
+    pub(crate) request: TransactionRequest,
+}
+
+/// A call as a step.
+pub(crate) fn step<P: Provider, D: CallDecoder + Send + Sync>(what: &'static str, call: CallBuilder<P, D>) -> Step {
+    Step { what, request: call.into_transaction_request() }
+}
+
+/// Sends several calls, each final before the next is sent, or shows the effect of all.
+pub(crate) async fn transact_all(
+    common: &Common,
+    client: &Client,
+    steps: Vec<Step>,
+) -> Result<Option<Vec<TransactionReceipt>>> {
+    if common.dry_run {
+        let effects = effects(client, &steps).await?;
+        print_effects(common.json, &effects);
+        return Ok(None);
+    }
+    let mut receipts = Vec::with_capacity(steps.len());
+    for Step { what, request } in steps {
+        // Sending estimates the gas first, and that is the simulation: what would fail is refused here with its reason.
+        receipts.push(client.submit(what, request).await.map_err(refusal)?);
+    }
+    Ok(Some(receipts))
+}
+
+/// Shows what somebody else would be asked to send for us (a relayed call), in a dry run.
+pub(crate) async fn show_relayed<P: Provider, D: CallDecoder + Send + Sync>(
+    common: &Common,
+    client: &Client,
+    what: &'static str,
+    call: CallBuilder<P, D>,
+) -> Result<()> {
+    let effects = effects(client, &[step(what, call)]).await?;
+    print_effects(common.json, &effects);
+    Ok(())
+}
+
+/// A refusal in a sentence, where a contract gave its reason.
+pub(crate) fn refusal(error: ClientError) -> eyre::Report {
+    match &error {
+        ClientError::Refused { what, contract, data, .. } => match errors::sentence(*contract, data) {
+            Some(sentence) => eyre!(say!("{what} would fail: {sentence}", "{what} falharia: {sentence}")),
+            None => error.into(),
+        },
+        _ => error.into(),
+    }
+}
+
+/// What a transaction would do.
+#[derive(Clone, Debug, Serialize)]
+struct Effect {
+    contract: Value,
+    function: String,
+    arguments: Value,
+    to: Option<Address>,
+    from: Option<Address>,
+    value_wei: String,
+    /// Not simulated: it rests on the step before, and this chain simulates one call at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    depends: Option<bool>,
+    returns: Value,
+    /// Missing where the chain does not simulate events.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<Value>>,
+    gas: Option<u64>,
+    #[serde(skip)]
+    lines: Vec<String>,
+}
+
+/// Simulates the steps, together where the chain can (`eth_simulateV1`), else the first by `eth_call`.
+async fn effects(client: &Client, steps: &[Step]) -> Result<Vec<Effect>> {
+    if let Some(simulated) = simulate_together(client, steps).await? {
+        return Ok(simulated);
+    }
+    let mut effects = Vec::with_capacity(steps.len());
+    for (index, Step { what, request }) in steps.iter().enumerate() {
+        let mut effect = describe(client, request);
+        if index == 0 {
+            let returned = client.simulate(what, request.clone()).await.map_err(refusal)?;
+            let gas = client.estimate(what, request.clone()).await.map_err(refusal)?;
+            effect.returned(client, request, &returned);
+            effect.gas = Some(gas);
+        } else {
+            effect.depends = Some(true);
+        }
+        effects.push(effect);
+    }
+    Ok(effects)
+}
+
+/// `eth_simulateV1`, as far as it is read here.
+#[derive(Debug, Deserialize)]
+struct SimulatedBlock {
+    calls: Vec<SimulatedCall>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SimulatedCall {
+    #[serde(default)]
+    return_data: Bytes,
+    #[serde(default)]
+    logs: Vec<SimulatedLog>,
+    gas_used: alloy_primitives::U64,
+    status: alloy_primitives::U64,
+    error: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SimulatedLog {
+    address: Address,
+    #[serde(flatten)]
+    data: LogData,
+}
+
+/// `None` where the chain has no `eth_simulateV1`.
+async fn simulate_together(client: &Client, steps: &[Step]) -> Result<Option<Vec<Effect>>> {
+    let calls: Vec<_> = steps
+        .iter()
+        .map(|step| TransactionRequest { from: step.request.from.or(client.sender()), ..step.request.clone() })
+        .collect();
+    let payload = json!({ "blockStateCalls": [{ "calls": calls }], "traceTransfers": false, "validation": false });
+    let answer: Result<Vec<SimulatedBlock>, _> =
+        client.provider().raw_request("eth_simulateV1".into(), (payload, "latest")).await;
+    let Ok(blocks) = answer else { return Ok(None) };
+    let simulated: Vec<_> = blocks.into_iter().flat_map(|block| block.calls).collect();
+    if simulated.len() != steps.len() {
+        return Ok(None);
+    }
+    let mut effects = Vec::with_capacity(steps.len());
+    for (Step { what, request }, call) in steps.iter().zip(simulated) {
+        if call.status.is_zero() {
+            let data = call.error.as_ref().and_then(|error| error["data"].as_str()?.parse::<Bytes>().ok());
+            let data = data.unwrap_or(call.return_data);
+            return Err(refusal(client.refused(what, request, data)));
+        }
+        let mut effect = describe(client, request);
+        effect.returned(client, request, &call.return_data);
+        effect.gas = Some(call.gas_used.to());
+        let mut events = Vec::new();
+        for log in &call.logs {
+            match abi::decode_event(client.addresses(), log.address, &log.data) {
+                Some(event) => {
+                    effect.lines.push(say!("event {}.{event}", "evento {}.{event}", event.contract));
+                    events.push(json!({"contract": event.contract, "event": event.name, "arguments": event.object()}));
+                }
+                None => {
+                    events.push(json!({"address": log.address, "topics": log.data.topics(), "data": log.data.data}))
+                }
+            }
+        }
+        effect.events = Some(events);
+        effects.push(effect);
+    }
+    Ok(Some(effects))
+}
+
+fn describe(client: &Client, request: &TransactionRequest) -> Effect {
+    let to = match request.to {
+        Some(TxKind::Call(to)) => Some(to),
+        _ => None,
+    };
+    let data = request.input.input().cloned().unwrap_or_default();
+    let decoded = to.and_then(|to| abi::decode_call(client.addresses(), to, &data));
+    let value = request.value.unwrap_or(U256::ZERO);
+    let from = request.from.or(client.sender());
+    let (contract, function, arguments, line) = match &decoded {
+        Some(call) => (json!(call.contract), call.name.clone(), call.object(), format!("{}.{call}", call.contract)),
+        None => (Value::Null, String::new(), json!({ "data": data }), format!("{to:?} {data}")),
+    };
+    let mut lines = vec![line];
+    if !value.is_zero() {
+        lines.push(say!("with {} FNT", "com {} FNT", fnt(value.saturating_to())));
+    }
+    Effect {
+        contract,
+        function,
+        arguments,
+        to,
+        from,
+        value_wei: value.to_string(),
+        depends: None,
+        returns: Value::Null,
+        events: None,
+        gas: None,
+        lines,
+    }
+}
+
+impl Effect {
+    fn returned(&mut self, client: &Client, request: &TransactionRequest, returned: &[u8]) {
+        let (Some(to), Some(data)) = (self.to, request.input.input()) else { return };
+        if let Some(results) = abi::decode_return(client.addresses(), to, data, returned) {
+            self.returns = results.object();
+            self.lines.push(say!("returns {}", "retorna {}", values(&results)));
+        }
+    }
+}
+
+fn values(results: &Decoded) -> String {
+    results.arguments.iter().map(|(_, value)| abi::plain(value)).collect::<Vec<_>>().join(", ")
+}
+
+fn print_effects(as_json: bool, effects: &[Effect]) {
+    if as_json {
+        println!("{}", json!({"dry_run": true, "effects": effects}));
+        return;
+    }
+    println!(
+        "{}",
+        say!("dry run: nothing was sent. It would do this:", "simulação: nada foi enviado. O efeito seria:")
+    );
+    for effect in effects {
+        for (index, line) in effect.lines.iter().enumerate() {
+            println!("{}{line}", if index == 0 { "  " } else { "    " });
+        }
+        if effect.depends.is_some() {
+            println!(
+                "    {}",
+                say!(
+                    "after the step before; not simulated on its own",
+                    "depois do passo anterior; não simulado à parte"
+                )
+            );
+        }
+        if let Some(gas) = effect.gas {
+            println!("    {}", say!("gas {gas}", "gás {gas}"));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `fonte worker register|status|pause|resume|leave|withdraw`.
+
+use alloy_primitives::{Address, FixedBytes, U256};
+use eyre::{Result, eyre};
+use fonte_bindings::{
+    Client,
+    contracts::workers::IWorkers::{self, Info},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    args::{
+        Common,
+        worker::{Register, Worker},
+    },
+    context::{Context, signer},
+    datanet::jurisdiction,
+    errors::{time, word},
+    money::fnt,
+    say::say,
+    transact::transact,
+};
+
+/// The contract's values of a status.
+const ACTIVE: u8 = 1;
+const PAUSED: u8 = 2;
+
+pub(crate) async fn run(common: &Common, command: Worker) -> Result<()> {
+    match command {
+        Worker::Register(register) => self::register(common, register).await,
+        Worker::Status { worker } => status(common, worker).await,
+        Worker::Pause => set(common, PAUSED).await,
+        Worker::Resume => set(common, ACTIVE).await,
+        Worker::Leave => {
+            let context = Context::signing(common).await?;
+            let contract = context.client.workers_contract();
+            sent(common, &context, "leaving", contract.unregister()).await
+        }
+        Worker::Withdraw => {
+            let context = Context::signing(common).await?;
+            let contract = context.client.workers_contract();
+            sent(common, &context, "withdrawing the stake", contract.withdraw()).await
+        }
+    }
+}
+
+async fn register(common: &Common, register: Register) -> Result<()> {
+    let context = Context::signing(common).await?;
+    let contract = context.client.workers_contract();
+    let own = context.client.sender().ok_or_else(|| eyre!("no key"))?;
+    let info = Info {
+        slots: register.slots,
+        engine: register.engine as u8,
+        accelerator: register.accelerator as u8,
+        memoryMib: register.memory.unwrap_or_else(memory_mib),
+        acceleratorMib: register.accelerator_memory,
+        jurisdiction: FixedBytes(jurisdiction(&register.jurisdiction)?),
+        networkKey: register.network_key.unwrap_or_default(),
+        hardware: register.hardware,
+        endpoint: register.endpoint,
+    };
+    let known = contract.worker(own).call().await?;
+    let needed = contract.stakePerSlot().call().await?.saturating_mul(info.slots.into());
+    let value = U256::from(needed.saturating_sub(known.stake));
+    if known.status == 0 {
+        sent(common, &context, "registering the worker", contract.register(info).value(value)).await
+    } else {
+        sent(common, &context, "updating the worker", contract.update(info).value(value)).await
+    }
+}
+
+/// Main memory of this machine, where Linux tells it.
+fn memory_mib() -> u32 {
+    let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return 0 };
+    let kib =
+        text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse::<u64>().ok());
+    kib.and_then(|kib| u32::try_from(kib / 1024).ok()).unwrap_or_default()
+}
+
+async fn set(common: &Common, status: u8) -> Result<()> {
+    let context = Context::signing(common).await?;
+    let contract = context.client.workers_contract();
+    sent(common, &context, "changing the status", contract.setStatus(status)).await
+}
+
+async fn sent<P: alloy_provider::Provider, D: alloy_contract::CallDecoder + Send + Sync>(
+    common: &Common,
+    context: &Context,
+    what: &'static str,
+    call: alloy_contract::CallBuilder<P, D>,
+) -> Result<()> {
+    let Some(receipt) = transact(common, &context.client, what, call).await? else { return Ok(()) };
+    let own = context.client.sender().ok_or_else(|| eyre!("no key"))?;
+    let worker = context.client.workers_contract().worker(own).call().await?;
+    let mut object = object(own, &worker);
+    object["tx"] = json!(receipt.transaction_hash);
+    print(common.json, own, &worker, &object);
+    Ok(())
+}
+
+async fn status(common: &Common, worker: Option<Address>) -> Result<()> {
+    let context = Context::read_only(common).await?;
+    let contract = context.client.workers_contract();
+    let named = match (worker, &common.key) {
+        (Some(worker), _) => Some(worker),
+        (None, Some(_)) => Some(signer(common)?.address()),
+        (None, None) => None,
+    };
+    if let Some(address) = named {
+        let worker = contract.worker(address).call().await?;
+        print(common.json, address, &worker, &object(address, &worker));
+        return Ok(());
+    }
+    let mut all = Vec::new();
+    for address in active(&context.client).await? {
+        let worker = contract.worker(address).call().await?;
+        if !common.json {
+            print(false, address, &worker, &Value::Null);
+        }
+        all.push(object(address, &worker));
+    }
+    if common.json {
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else if all.is_empty() {
+        println!("{}", say!("no worker is registered", "nenhuma máquina registrada"));
+    }
+    Ok(())
+}
+
+/// Every active worker.
+async fn active(client: &Client) -> Result<Vec<Address>> {
+    const PAGE: u64 = 100;
+    let contract = client.workers_contract();
+    let mut workers = Vec::new();
+    loop {
+        let page = contract.active(U256::from(workers.len()), U256::from(PAGE)).call().await?;
+        let last = (page.len() as u64) < PAGE;
+        workers.extend(page);
+        if last {
+            return Ok(workers);
+        }
+    }
+}
+
+fn object(address: Address, worker: &IWorkers::Worker) -> Value {
+    const STATUSES: [&str; 4] = ["none", "active", "paused", "leaving"];
+    const ENGINES: [&str; 2] = ["exact", "tolerance"];
+    const ACCELERATORS: [&str; 5] = ["none", "cuda", "rocm", "metal", "other"];
+    let info = &worker.info;
+    json!({
+        "worker": address, "status": STATUSES.get(usize::from(worker.status)), "stake_wei": worker.stake.to_string(),
+        "since": worker.since, "withdrawable_at": worker.withdrawableAt, "slots": info.slots,
+        "engine": ENGINES.get(usize::from(info.engine)), "accelerator": ACCELERATORS.get(usize::from(info.accelerator)),
+        "memory_mib": info.memoryMib, "accelerator_mib": info.acceleratorMib,
+        "jurisdiction": String::from_utf8_lossy(info.jurisdiction.as_slice()).trim_end_matches('\0'),
+        "network_key": info.networkKey, "hardware": info.hardware, "endpoint": info.endpoint,
+    })
+}
+
+fn print(as_json: bool, address: Address, worker: &IWorkers::Worker, object: &Value) {
+    if as_json {
+        println!("{object}");
+        return;
+    }
+    println!(
+        "{address}  {}",
+        say!(
+            "{}, {} slots, stake {} FNT, {}",
+            "{}, {} vagas, caução {} FNT, {}",
+            word("worker_status", worker.status.into()),
+            worker.info.slots,
+            fnt(worker.stake),
+            String::from_utf8_lossy(worker.info.jurisdiction.as_slice()).trim_end_matches('\0')
+        )
+    );
+    if worker.withdrawableAt != 0 {
+        println!(
+            "  {}",
+            say!(
+                "the stake can be withdrawn from {} on: fonte worker withdraw",
+                "a caução pode ser retirada a partir de {}: fonte worker withdraw",
+                time(worker.withdrawableAt.into())
+            )
+        );
+    }
+}
