@@ -461,54 +461,6 @@ contract Datanets is IDatanets, NetworkDomain {
     }
 
     /// @inheritdoc IDatanets
-    function payeesOf(uint64[] calldata versions, uint256[] calldata shares)
-        external
-        view
-        returns (address[] memory payees)
-    {
-        uint256 count = versions.length;
-        for (uint256 i; i < count; ++i) {
-            uint64 named = versions[i];
-            uint32 latest = _datanets[uint32(named >> 32)].version;
-            require(uint32(named) <= latest, UnknownVersion(uint32(named >> 32), uint32(named), latest));
-        }
-        uint256 stranger = type(uint256).max;
-        // What `_covered` does, share by share; written out because every share of every settled row passes here, at a
-        // fifth of the gas. The slot holds datanet, added, withdrawn (32 bits each, from the lowest) and the payee. The
-        // loop above has read every version, so none has bits above the 64th.
-        assembly ("memory-safe") {
-            let n := shares.length
-            payees := mload(0x40)
-            mstore(0x40, add(payees, shl(5, add(n, 1))))
-            mstore(payees, n)
-            mstore(0x20, _memberships.slot)
-            for { let i := 0 } lt(i, n) { i := add(i, 1) } {
-                mstore(0x00, and(shr(32, calldataload(add(shares.offset, shl(5, i)))), 0xffffffffffffffff))
-                let member := sload(keccak256(0x00, 0x40))
-                let added := and(shr(32, member), 0xffffffff)
-                let withdrawn := and(shr(64, member), 0xffffffff)
-                let covered := 0
-                if added {
-                    for { let j := 0 } lt(j, count) { j := add(j, 1) } {
-                        let named := calldataload(add(versions.offset, shl(5, j)))
-                        let v := and(named, 0xffffffff)
-                        if eq(shr(32, named), and(member, 0xffffffff)) {
-                            if lt(v, withdrawn) { covered := iszero(lt(v, added)) }
-                        }
-                        if covered { break }
-                    }
-                }
-                if iszero(covered) {
-                    stranger := mload(0x00)
-                    break
-                }
-                mstore(add(payees, shl(5, add(i, 1))), shr(96, member))
-            }
-        }
-        require(stranger == type(uint256).max, NotMember(uint64(stranger)));
-    }
-
-    /// @inheritdoc IDatanets
     function payeeAt(uint64 id, uint96 clock) external view returns (address) {
         Checkpoints.Trace160 storage history = _payees[id];
         return history.length() == 0 ? _memberships[id].payee : address(history.upperLookup(clock));

@@ -547,13 +547,6 @@ contract Reviews is IReviews {
     // ---------------------------------------------------------------- views
 
     /// @inheritdoc IReviews
-    function draw(bytes32 seed, uint256 count, address excluded) external view returns (address[] memory) {
-        address[] memory without = new address[](1);
-        without[0] = excluded;
-        return _draw(seed, count, without, block.number);
-    }
-
-    /// @inheritdoc IReviews
     function drawAt(bytes32 seed, uint256 count, address[] calldata excluded, uint64 atBlock)
         external
         view

@@ -26,6 +26,8 @@ contract Splitter is ISplitter {
         for (uint256 i; i < parts_.length; ++i) {
             Account storage account = _accounts[parts_[i].payee];
             require(parts_[i].payee != address(0) && parts_[i].ppm != 0 && account.ppm == 0, InvalidParts());
+            // A payment to itself would count as paid and still be there.
+            require(parts_[i].payee != address(this), InvalidParts());
             account.ppm = parts_[i].ppm;
             sum += parts_[i].ppm;
             _parts.push(parts_[i]);

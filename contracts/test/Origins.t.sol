@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {Origins} from "../src/Origins.sol";
+import {Splitter} from "../src/Splitter.sol";
 import {IDatanets} from "../src/interfaces/IDatanets.sol";
 import {IOrigins, ISplitter, IVault} from "../src/interfaces/IOrigins.sol";
 import {IReviews} from "../src/interfaces/IReviews.sol";
@@ -236,7 +237,7 @@ contract OriginsTest is Panels {
         seat(id);
         vote(id, 3, 0);
         appeal(id, ana);
-        vm.warp(vm.getBlockTimestamp() + PERIOD + 1);
+        vm.warp(vm.getBlockTimestamp() + REVIEW_PERIOD + 1);
         vm.expectRevert(abi.encodeWithSelector(IOrigins.NotGranted.selector, id, false, true));
         origins.conclude(id);
         seat(id);
@@ -478,6 +479,18 @@ contract SplitterTest is Panels {
         origins.createSplitter(parts);
     }
 
+    function testSplitterCannotPayItself() public {
+        // By CREATE the address is known before the parts are.
+        SplitterMaker maker = new SplitterMaker();
+        address itself = address(uint160(uint256(keccak256(abi.encodePacked(hex"d694", maker, hex"01")))));
+        ISplitter.Part[] memory parts = partsOf(400_000, 600_000);
+        parts[0].payee = itself;
+        vm.expectRevert(ISplitter.InvalidParts.selector);
+        maker.make(parts);
+        parts[0].payee = ana;
+        vm.assertEq(maker.make(parts), itself);
+    }
+
     function testOneRefusingPayeeBlocksNobody() public {
         Refuser refuser = new Refuser();
         ISplitter.Part[] memory parts = partsOf(400_000, 600_000);
@@ -526,6 +539,13 @@ contract SplitterTest is Panels {
         splitter.release(address(greedy));
         vm.assertEq(address(greedy).balance, 40);
         vm.assertEq(address(splitter).balance, 60);
+    }
+}
+
+/// @notice Makes splitters by CREATE.
+contract SplitterMaker {
+    function make(ISplitter.Part[] memory parts) external returns (address) {
+        return address(new Splitter(parts));
     }
 }
 

@@ -25,9 +25,9 @@ contract ReviewsTest is Panels {
                 address(origins),
                 evaluations,
                 i == 2 ? 199 : STAKE,
-                i == 3 ? 0 : PERIOD,
-                PATIENCE,
-                i == 4 ? 9 * PERIOD + PATIENCE : UNBONDING
+                i == 3 ? 0 : REVIEW_PERIOD,
+                REVIEW_PATIENCE,
+                i == 4 ? 9 * REVIEW_PERIOD + REVIEW_PATIENCE : UNBONDING
             );
         }
     }
@@ -318,9 +318,12 @@ contract ReviewsTest is Panels {
 
     function testDrawSeatsEverybodyAboutAsOften() public {
         enlist(10);
+        address[] memory excluded = new address[](1);
+        excluded[0] = pool[0];
+        uint64 now_ = uint64(vm.getBlockNumber());
         uint256[10] memory times;
         for (uint256 i; i < 1000; ++i) {
-            address[] memory drawn = reviews.draw(keccak256(abi.encode(i)), 3, pool[0]);
+            address[] memory drawn = reviews.drawAt(keccak256(abi.encode(i)), 3, excluded, now_);
             vm.assertEq(drawn.length, 3);
             for (uint256 j; j < 3; ++j) {
                 ++times[uint160(drawn[j]) - 0xE0000];
@@ -336,7 +339,7 @@ contract ReviewsTest is Panels {
 
     function testDrawFromThePast() public {
         address[] memory none;
-        vm.assertEq(reviews.draw("s", 3, address(0)).length, 0);
+        vm.assertEq(reviews.drawAt("s", 3, none, uint64(vm.getBlockNumber())).length, 0);
         enlist(2);
         uint64 then = uint64(vm.getBlockNumber());
         skip(5, 5);
@@ -347,7 +350,7 @@ contract ReviewsTest is Panels {
         address[] memory both = reviews.drawAt("s", 9, none, then);
         vm.assertEq(both.length, 2);
         vm.assertTrue(contains(both, pool[0]) && contains(both, pool[1]));
-        vm.assertEq(reviews.draw("s", 9, address(0)).length, 4);
+        vm.assertEq(reviews.drawAt("s", 9, none, then + 5).length, 4);
     }
 
     // ---------------------------------------------------------------- votes
@@ -364,7 +367,7 @@ contract ReviewsTest is Panels {
         vm.expectRevert(abi.encodeWithSelector(IReviews.WrongVote.selector, m[0], IReviews.Vote.Committed));
         reviews.commit(id, "x");
         uint64 commitBy = reviews.panel(1).commitBy;
-        vm.assertEq(commitBy, vm.getBlockTimestamp() + PERIOD);
+        vm.assertEq(commitBy, vm.getBlockTimestamp() + REVIEW_PERIOD);
         // Nobody reveals while somebody can still commit.
         vm.prank(m[0]);
         vm.expectRevert(abi.encodeWithSelector(IReviews.TooSoon.selector, commitBy));
@@ -377,7 +380,7 @@ contract ReviewsTest is Panels {
         vm.prank(m[2]);
         vm.expectRevert(abi.encodeWithSelector(IReviews.TooLate.selector, commitBy));
         reviews.commit(id, "x");
-        vm.expectRevert(abi.encodeWithSelector(IReviews.TooSoon.selector, commitBy + PERIOD));
+        vm.expectRevert(abi.encodeWithSelector(IReviews.TooSoon.selector, commitBy + REVIEW_PERIOD));
         reviews.close(id);
 
         vm.prank(m[2]);
@@ -390,9 +393,9 @@ contract ReviewsTest is Panels {
         vm.prank(m[0]);
         vm.expectRevert(abi.encodeWithSelector(IReviews.WrongVote.selector, m[0], IReviews.Vote.Approved));
         reviews.reveal(id, true, keccak256(abi.encode(m[0], id)));
-        vm.warp(commitBy + PERIOD + 1);
+        vm.warp(commitBy + REVIEW_PERIOD + 1);
         vm.prank(m[1]);
-        vm.expectRevert(abi.encodeWithSelector(IReviews.TooLate.selector, commitBy + PERIOD));
+        vm.expectRevert(abi.encodeWithSelector(IReviews.TooLate.selector, commitBy + REVIEW_PERIOD));
         reviews.reveal(id, false, keccak256(abi.encode(m[1], id)));
         reviews.close(id);
         expectStage(id, IReviews.Stage.Seating);
@@ -435,7 +438,7 @@ contract ReviewsTest is Panels {
             uint64 id = open(all[i][0], all[i][1]);
             seat(id);
             if (all[i][2] + all[i][3] == 0) {
-                skip(1, PERIOD + 1); // nobody committed: nothing to wait for
+                skip(1, REVIEW_PERIOD + 1); // nobody committed: nothing to wait for
                 reviews.close(id);
             } else {
                 vote(id, all[i][2], all[i][3]);
@@ -497,7 +500,7 @@ contract ReviewsTest is Panels {
         seat(id);
         vote(id, 2, 1);
         uint64 deadline = reviews.caseOf(id).deadline;
-        vm.assertEq(deadline, vm.getBlockTimestamp() + PERIOD);
+        vm.assertEq(deadline, vm.getBlockTimestamp() + REVIEW_PERIOD);
         vm.assertEq(consumer.decisions(), 1);
         (bool isFinal, bool approved) = reviews.outcome(id);
         vm.assertTrue(approved && !isFinal);
@@ -631,7 +634,7 @@ contract ReviewsTest is Panels {
             reviews.seat(id);
             expectStage(id, IReviews.Stage.Failed);
             uint64 deadline = reviews.caseOf(id).deadline;
-            vm.assertEq(deadline, vm.getBlockTimestamp() + PATIENCE);
+            vm.assertEq(deadline, vm.getBlockTimestamp() + REVIEW_PATIENCE);
             vm.prank(evaluations);
             vm.expectRevert(abi.encodeWithSelector(IReviews.NotAllowed.selector, evaluations));
             reviews.decide(id, false);

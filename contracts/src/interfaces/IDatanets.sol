@@ -118,12 +118,8 @@ interface IDatanets is IReviewed {
 
     /// @notice No datanet has this id.
     error UnknownDatanet(uint32 datanet);
-    /// @notice The datanet has not reached this version.
-    error UnknownVersion(uint32 datanet, uint32 version, uint32 latest);
     /// @notice No contribution with this id has been revealed.
     error UnknownContribution(uint64 contribution);
-    /// @notice The contribution is in none of the named versions.
-    error NotMember(uint64 contribution);
     /// @notice `account` may not do this.
     error NotAllowed(address account);
     /// @notice Flags beyond those that are defined, or a cut above 1,000,000 ppm.
@@ -251,10 +247,6 @@ interface IDatanets is IReviewed {
     /// @notice For each datanet `curator << 96 | curatorPpm << 32 | version`; zero if there is none. The curator and its cut
     /// never change.
     function headsOf(uint32[] calldata datanets) external view returns (uint256[] memory heads);
-
-    /// @notice The payees of `shares` (each `contribution << 32 | ppm`), all of which must be members of `versions`, which
-    /// must all exist.
-    function payeesOf(uint64[] calldata versions, uint256[] calldata shares) external view returns (address[] memory);
 
     /// @notice Number of payee changes so far. A batch notes it, so that a challenge finds the payee that was credited.
     function payeeClock() external view returns (uint96);

@@ -26,7 +26,8 @@ interface ISplitter {
     /// @notice A payee was paid.
     event Released(address indexed payee, uint256 amount);
 
-    /// @notice There must be 1 to 16 parts, of distinct nonzero payees, none of them zero, 1,000,000 ppm together.
+    /// @notice There must be 1 to 16 parts, of distinct payees, none of them zero or the splitter itself, and of
+    /// 1,000,000 ppm together, none of them zero.
     error InvalidParts();
     /// @notice Nothing is due to `payee`.
     error NothingDue(address payee);

@@ -267,12 +267,9 @@ interface IReviews {
 
     // ---------------------------------------------------------------- views
 
-    /// @notice Up to `count` distinct reviewers of the pool as it is now, in random order by `seed`, without `excluded`;
-    /// fewer if there are not as many. Whoever knows the seed can still enter or leave and so steer this: a caller that
-    /// pays or punishes by it should use `drawAt`, with a block before the seed was known.
-    function draw(bytes32 seed, uint256 count, address excluded) external view returns (address[] memory);
-
-    /// @notice The same, of the pool as it stood at the end of block `atBlock`, without any of `excluded`.
+    /// @notice Up to `count` distinct reviewers, in random order by `seed`, of the pool as it stood at the end of block
+    /// `atBlock`, without any of `excluded`; fewer if there are not as many. Take a block before the seed was known: whoever
+    /// knows it could enter or leave, and so steer the draw.
     function drawAt(bytes32 seed, uint256 count, address[] calldata excluded, uint64 atBlock)
         external
         view

@@ -103,7 +103,7 @@ abstract contract Panels is World {
         for (uint256 i; i < yes + no; ++i) {
             commit(id, members[i], i < yes);
         }
-        if (yes + no < members.length) skip(1, PERIOD + 1);
+        if (yes + no < members.length) skip(1, REVIEW_PERIOD + 1);
         for (uint256 i; i < yes + no; ++i) {
             reveal(id, members[i], i < yes);
         }
@@ -118,7 +118,7 @@ abstract contract Panels is World {
     }
 
     function endPeriod() internal {
-        skip(1, PERIOD + 1);
+        skip(1, REVIEW_PERIOD + 1);
     }
 
     function stakeOf(address who) internal view returns (uint256) {

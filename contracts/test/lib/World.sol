@@ -35,8 +35,8 @@ abstract contract World is Test {
     uint64 internal constant STEP = 7 days;
     uint32 internal constant K = 2;
     uint128 internal constant STAKE = 10 ether;
-    uint64 internal constant PERIOD = 600;
-    uint64 internal constant PATIENCE = 14 days;
+    uint64 internal constant REVIEW_PERIOD = 600;
+    uint64 internal constant REVIEW_PATIENCE = 14 days;
     uint64 internal constant UNBONDING = 21 days;
     uint8 internal constant CLAIM_REVIEWERS = 3;
     uint64 internal constant PROMPT = type(uint64).max;
@@ -104,7 +104,7 @@ abstract contract World is Test {
             address(reviews),
             type(Reviews).creationCode,
             abi.encode(
-                governance, treasury, datanets, origins, modelReviews, STAKE, PERIOD, PATIENCE, UNBONDING
+                governance, treasury, datanets, origins, modelReviews, STAKE, REVIEW_PERIOD, REVIEW_PATIENCE, UNBONDING
             )
         );
         genesis(address(origins), type(Origins).creationCode, abi.encode(NETWORK, reviews, CLAIM_REVIEWERS));
@@ -250,7 +250,7 @@ abstract contract World is Test {
         return Openings.Text(4, story.answer, 0, keccak256(abi.encode("answer", story.nonce)));
     }
 
-    function receiptOf(Story memory story) internal view returns (IChallenges.AnswerReceipt memory r) {
+    function receiptOf(Story memory story) internal view virtual returns (IChallenges.AnswerReceipt memory r) {
         r.requestId = keccak256(abi.encode(payer, gateway, story.nonce));
         (r.payer, r.gateway, r.nonce, r.worker, r.model) = (payer, gateway, story.nonce, worker, model);
         r.versions = new IChallenges.DatanetVersion[](story.versions.length);

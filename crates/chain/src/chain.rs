@@ -46,6 +46,7 @@ impl Chain {
             reason: format!("opening the data directory panicked: {panic}"),
         })??;
         let genesis_hash = genesis.hash();
+        let (votes_id, epochs) = ledger.voting(&config, genesis_hash)?;
         let ended = watch::Sender::new(None);
         let mut rpc_config = config.rpc_limits.clone();
         rpc_config.peers = validators.len() - 1;
@@ -53,8 +54,10 @@ impl Chain {
         let settings = consensus::Settings {
             directory: journals,
             network_id: genesis_hash,
+            votes_id,
             keys: config.keys.clone(),
-            validators,
+            tip: ledger.head().block.number(),
+            epochs,
             listen: config.listen,
             heartbeat: config.heartbeat,
             genesis,

@@ -26,6 +26,8 @@ pub struct ChainConfig {
     pub keys: ValidatorKeys,
     /// The whole validator set, this one included. Empty means: this validator alone.
     pub validators: Vec<ValidatorAddress>,
+    /// The contract that says who votes, instead of `validators`, which must be empty then.
+    pub set_contract: Option<SetContract>,
     /// Where peers connect. Port 0 is for a validator alone: others must know the port beforehand.
     pub listen: SocketAddr,
     /// Where JSON-RPC (HTTP and WebSocket) listens; port 0 picks a free one.
@@ -54,6 +56,7 @@ impl ChainConfig {
             genesis,
             keys,
             validators: Vec::new(),
+            set_contract: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             rpc: SocketAddr::from(([127, 0, 0, 1], 0)),
             fee_recipient: Address::ZERO,
@@ -74,6 +77,17 @@ impl ChainConfig {
     /// The set with its default filled in, after the checks that need no I/O.
     pub(crate) fn checked_validators(&self) -> Result<Vec<ValidatorAddress>, ChainError> {
         let me = self.keys.public()?;
+        if let Some(contract) = &self.set_contract {
+            if !self.validators.is_empty() {
+                return Err(ChainError::Setting {
+                    name: "validators",
+                    reason: "empty where a contract says who votes",
+                });
+            }
+            if contract.epoch_blocks < 2 {
+                return Err(ChainError::Setting { name: "epoch_blocks", reason: "at least 2" });
+            }
+        }
         let validators = if self.validators.is_empty() {
             vec![ValidatorAddress { keys: me.clone(), address: self.listen }]
         } else {
@@ -107,6 +121,16 @@ impl ChainConfig {
         }
         Ok(validators)
     }
+}
+
+/// The contract `Validators`, from which nodes read who votes.
+#[derive(Clone, Debug)]
+pub struct SetContract {
+    /// Where it stands.
+    pub address: Address,
+    /// Blocks of an epoch of consensus. The set is read after the last of them, and the next epoch runs with it; so this
+    /// must be the same on all nodes, for ever, and at most the contract's own `epochBlocks`.
+    pub epoch_blocks: u64,
 }
 
 /// A validator's secrets: an ed25519 network identity and a secp256r1 vote key.

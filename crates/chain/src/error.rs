@@ -75,6 +75,18 @@ pub enum ChainError {
         /// Why.
         reason: String,
     },
+    /// The contract that says who votes cannot be read.
+    #[error(
+        "the validator set cannot be read: {call} of {contract}: {reason}; the genesis must hold the contract Validators there"
+    )]
+    ValidatorSet {
+        /// Where it should be.
+        contract: alloy_primitives::Address,
+        /// What was asked.
+        call: &'static str,
+        /// What came of it.
+        reason: String,
+    },
     /// A finalized block does not execute here: this node's state and the network's differ.
     #[error("finalized block {number} ({hash}) does not execute here: {reason}")]
     Diverged {

@@ -26,6 +26,7 @@
 
 mod block;
 mod chain;
+mod committee;
 mod config;
 mod consensus;
 mod crash;
@@ -36,7 +37,7 @@ mod rpc;
 mod store;
 
 pub use chain::{Chain, ChainHandle, FinalizedBlock, FinalizedBlocks};
-pub use config::{ChainConfig, ValidatorAddress, ValidatorKeys, ValidatorPublic};
+pub use config::{ChainConfig, SetContract, ValidatorAddress, ValidatorKeys, ValidatorPublic};
 pub use error::ChainError;
 pub use fonte_evm::Genesis;
 pub use mempool::MempoolConfig;

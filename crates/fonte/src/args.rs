@@ -60,7 +60,7 @@ pub(crate) enum Command {
     Datanet(Datanet),
     /// Ask a question.
     Ask(Ask),
-    /// Receipts: show, verify, explain, challenge.
+    /// Receipts: show, verify, explain, export, challenge.
     #[command(subcommand)]
     Receipt(Receipt),
     /// Money: deposit, limit, balance, earnings, claim, wrap.
@@ -104,6 +104,9 @@ pub(crate) struct Up {
     /// Seconds of a vote, when the network is started for the first time.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) voting_period: u32,
+    /// Seconds of the challenge window besides its three blocks, when the network is started for the first time.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub(crate) challenge_window: u64,
     /// An idle chain makes a block this often, and contracts see time pass.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub(crate) heartbeat: u64,
@@ -270,6 +273,17 @@ pub(crate) enum Receipt {
     Explain {
         /// File or id.
         receipt: String,
+    },
+    /// Write it as one page that verifies itself in any browser, offline.
+    Export {
+        /// File or id.
+        receipt: String,
+        /// As an HTML page.
+        #[arg(long, required = true)]
+        html: bool,
+        /// Where to; receipt-XXXXXXXX.html in this folder otherwise.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Recompute the attribution from the texts of the named versions, and challenge it on chain if it is wrong.
     Challenge {

@@ -53,17 +53,19 @@ pub(crate) struct ApiKey {
 }
 
 /// Where a receipt was settled.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct SettlementState {
     pub(crate) state: String,
     #[serde(default)]
     pub(crate) batch: Option<u64>,
     #[serde(default)]
+    pub(crate) tx: Option<B256>,
+    #[serde(default)]
     pub(crate) opening: Option<RowPlace>,
 }
 
 /// A row's place in its batch.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct RowPlace {
     pub(crate) index: u32,
     pub(crate) path: Vec<B256>,

@@ -1,9 +1,9 @@
-//! `fonte receipt show|verify|explain|challenge`.
+//! `fonte receipt show|verify|explain|export|challenge`.
 
 use std::path::Path;
 
 use alloy_primitives::B256;
-use eyre::{Result, WrapErr, eyre};
+use eyre::{Result, eyre};
 use fonte_bindings::Client;
 use fonte_types::{
     bundle::{Check, Outcome, ReceiptBundle, Verification, verify},
@@ -17,6 +17,7 @@ use crate::{
     args::{Common, Receipt},
     challenge::{Auditor, describe, registered_terms},
     context::Context,
+    export,
     gateway_api::{GatewayApi, SettlementState},
     money::{fnt, percent},
     say::say,
@@ -50,6 +51,17 @@ pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
             explain(common.json, &bundle, standing.as_ref())?;
             Ok(true)
         }
+        Receipt::Export { receipt, html: _, out } => {
+            let bundle = load(common, &receipt).await?;
+            let standing = GatewayApi::new(&common.gateway)?.settlement(bundle.id).await.ok();
+            let written = export::write(&bundle, standing.as_ref(), out)?;
+            if common.json {
+                println!("{}", json!({"receipt": bundle.id, "file": written}));
+            } else {
+                println!("{}", written.display());
+            }
+            Ok(true)
+        }
         Receipt::Challenge { receipt } => challenge(common, &receipt, common.dry_run).await,
     }
 }
@@ -58,9 +70,7 @@ pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
 async fn load(common: &Common, receipt: &str) -> Result<ReceiptBundle> {
     let path = Path::new(receipt);
     if path.exists() {
-        let bytes = std::fs::read(path).wrap_err_with(|| format!("reading {}", path.display()))?;
-        return serde_json::from_slice(&bytes)
-            .wrap_err_with(|| say!("{} is not a receipt bundle", "{} não é um pacote de recibo", path.display()));
+        return export::read(path);
     }
     let id: B256 = receipt.parse().map_err(|_| {
         eyre!(say!(
@@ -131,10 +141,10 @@ async fn completeness(context: &Context, bundle: &ReceiptBundle) -> Check {
     let audited = async {
         let folder = context.data_dir.join("audit");
         let auditor = Auditor::prepare(&folder, &context.client, &context.gateway, bundle).await?;
-        auditor.faults(bundle)
+        auditor.findings(bundle)
     };
     let outcome = match audited.await {
-        Ok(faults) => match faults.first() {
+        Ok(findings) => match findings.first() {
             None => Outcome::Passed,
             Some(fault) => {
                 Outcome::Failed { differs: "runs".into(), why: format!("the texts say otherwise: {fault:?}") }
@@ -258,8 +268,8 @@ async fn challenge(common: &Common, receipt: &str, dry_run: bool) -> Result<bool
     let bundle = load(common, receipt).await?;
     let context = if dry_run { Context::read_only(common).await? } else { Context::signing(common).await? };
     let auditor = Auditor::prepare(&context.data_dir.join("audit"), &context.client, &context.gateway, &bundle).await?;
-    let faults = auditor.faults(&bundle)?;
-    let Some(fault) = faults.first().copied() else {
+    let findings = auditor.findings(&bundle)?;
+    let Some(finding) = findings.first().copied() else {
         let nothing = say!(
             "every byte is credited as the texts say: nothing to challenge",
             "cada byte está creditado como dizem os textos: nada a contestar"
@@ -275,15 +285,15 @@ async fn challenge(common: &Common, receipt: &str, dry_run: bool) -> Result<bool
         println!(
             "{}",
             if common.json {
-                json!({"caught": null, "fault": format!("{fault:?}")}).to_string()
+                json!({"caught": null, "fault": format!("{finding:?}")}).to_string()
             } else {
-                format!("{fault:?}")
+                format!("{finding:?}")
             }
         );
         return Ok(true);
     }
     let standing = context.gateway.settlement(bundle.id).await?;
-    let challenged = auditor.challenge(&context.client, &bundle, &standing, fault).await?;
+    let challenged = auditor.challenge(&context.client, &bundle, &standing, finding).await?;
     if common.json {
         println!("{}", serde_json::to_string_pretty(&challenged)?);
     } else {

@@ -100,3 +100,39 @@ fn paid_but_not_cited_is_refused() {
     let differs = verify(&bundle).differs;
     assert_eq!(differs.as_deref(), Some("runs[0]"));
 }
+
+/// `fixtures/bundle.json` holds the example bundle, and for each of its fields another value with the first failed check
+/// (`null`: nothing offline binds it; `unreadable`: no bundle any more). The page's verifier in `web/receipt` must say
+/// the same of each. `FONTE_BLESS=1 cargo test -p fonte-types` writes it anew.
+#[test]
+fn the_mutations_are_the_pinned_ones() {
+    let bundle = serde_json::to_value(example().bundle).unwrap();
+    let mut paths = Vec::new();
+    leaves(&bundle, "", &mut paths);
+    let mutations: Vec<Value> = paths
+        .into_iter()
+        .map(|path| {
+            let mut tampered = bundle.clone();
+            let place = tampered.pointer_mut(&path).unwrap();
+            *place = changed(place);
+            let value = place.clone();
+            let Ok(read) = serde_json::from_value::<ReceiptBundle>(tampered) else {
+                return serde_json::json!({ "path": path, "value": value, "check": "unreadable" });
+            };
+            let checks = verify(&read).checks;
+            let failed = checks.iter().find_map(|check| match &check.outcome {
+                Outcome::Failed { differs, .. } => Some((check.name, differs.clone())),
+                _ => None,
+            });
+            let (check, differs) = failed.unzip();
+            serde_json::json!({ "path": path, "value": value, "check": check, "differs": differs })
+        })
+        .collect();
+    let made = serde_json::json!({ "bundle": bundle, "mutations": mutations });
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/bundle.json");
+    if std::env::var_os("FONTE_BLESS").is_some() {
+        std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
+    }
+    let pinned: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(made == pinned, "the bundle or what is said of its mutations is not as pinned in fixtures/bundle.json");
+}

@@ -15,8 +15,14 @@ mod double_sign;
 mod keys;
 
 use std::{
-    collections::BTreeSet, net::SocketAddr, num::NonZeroUsize, panic::AssertUnwindSafe, path::PathBuf,
-    sync::mpsc as sync_mpsc, thread::JoinHandle, time::Duration,
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    num::NonZeroUsize,
+    panic::AssertUnwindSafe,
+    path::PathBuf,
+    sync::{Arc, mpsc as sync_mpsc},
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use alloy_primitives::{B256, Bytes};
@@ -36,17 +42,18 @@ use commonware_consensus::{
         self, ForwardPolicy, SkipBudget, SkipPolicy, elector::RoundRobin, scheme::secp256r1::Scheme as VoteScheme,
         types::Context as SimplexContext,
     },
-    types::{Epoch, FixedEpocher, ViewDelta},
+    types::{Epoch, Epocher as _, FixedEpocher, ViewDelta},
 };
 use commonware_cryptography::{
     ChaCha20Poly1305, Digested, Sha256, Signer as _,
-    certificate::{ConstantProvider, Verifier as _},
+    certificate::{Provider, Scheme as _, Scoped, Verifier as _},
     ed25519, secp256r1,
 };
 use commonware_p2p::{
-    Address as PeerAddress, AddressableManager as _, Receiver as _, Recipients, Sender as _,
-    authenticated::{self, lookup},
+    Address as PeerAddress, AddressableManager as _, AddressableTrackedPeers, Receiver as _, Recipients, Sender as _,
+    authenticated::lookup,
     max_message_size,
+    utils::mux::{self, Builder as _, Muxer},
 };
 use commonware_parallel::Sequential;
 use commonware_runtime::{
@@ -61,13 +68,16 @@ use commonware_utils::{
     Acknowledgement as _, NZDuration, NZU16, NZU32, NZU64, NZUsize, TryCollect as _,
     ordered::{BiMap, Map},
     union,
+    vec::NonEmptyVec,
 };
 use futures::StreamExt as _;
+use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{debug, error, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::block::Block;
-use crate::config::{ValidatorAddress, ValidatorKeys};
+use crate::committee::Committee;
+use crate::config::ValidatorKeys;
 use crate::error::ChainError;
 
 pub(crate) use keys::{public, sign_registration};
@@ -84,6 +94,9 @@ const MAX_PENDING_ACKS: NonZeroUsize = NZUsize!(16);
 const MAX_PATH: usize = 64;
 /// The largest transaction that is passed on to peers; the mempool's own limit is below it.
 const MAX_GOSSIP_BYTES: usize = 256 * 1024;
+
+/// Epochs before the present one whose certificates can still be verified here after a start.
+const EPOCHS_BACK: u64 = 16;
 
 /// What a chain does with consensus. Every method may be called for blocks that lose.
 pub(crate) trait Application: Clone + Send + Sync + 'static {
@@ -104,6 +117,9 @@ pub(crate) trait Application: Clone + Send + Sync + 'static {
     /// Waits until a block of at least this number is applied.
     fn applied(&self, number: u64) -> impl Future<Output = ()> + Send;
 
+    /// Who votes in the epoch that begins after block `after`. Asked only when that block is applied.
+    fn committee(&self, after: u64) -> Result<Committee, ChainError>;
+
     /// A transaction from a peer; bad ones are dropped.
     fn transaction(&self, raw: Bytes);
 }
@@ -111,14 +127,57 @@ pub(crate) trait Application: Clone + Send + Sync + 'static {
 /// What consensus needs to run.
 pub(crate) struct Settings {
     pub(crate) directory: PathBuf,
-    /// Separates networks: part of every signature.
+    /// Separates networks: part of every handshake.
     pub(crate) network_id: B256,
+    /// Separates networks: part of every vote.
+    pub(crate) votes_id: B256,
     pub(crate) keys: ValidatorKeys,
-    pub(crate) validators: Vec<ValidatorAddress>,
+    /// The last block that the application has applied.
+    pub(crate) tip: u64,
+    pub(crate) epochs: Epochs,
     pub(crate) listen: SocketAddr,
     /// The longest that `propose` waits.
     pub(crate) heartbeat: Duration,
     pub(crate) genesis: Block,
+}
+
+/// How long the voters stay the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Epochs {
+    /// For ever. This node must be one of them.
+    Fixed { validators: usize },
+    /// For so many blocks; then the application is asked again. A node that is not one of them follows.
+    Elected { blocks: u64, seats: u32, candidates: u32 },
+}
+
+impl Epochs {
+    fn blocks(self) -> u64 {
+        match self {
+            Self::Fixed { .. } => u64::MAX >> 1,
+            Self::Elected { blocks, .. } => blocks,
+        }
+    }
+
+    /// The epoch that begins right after a block, if one does.
+    fn begins_after(self, number: u64) -> Option<Epoch> {
+        let next = number.checked_add(1)?;
+        next.is_multiple_of(self.blocks()).then(|| Epoch::new(next / self.blocks()))
+    }
+
+    /// The last block before an epoch.
+    fn before(self, epoch: Epoch) -> u64 {
+        (epoch.get() * self.blocks()).saturating_sub(1)
+    }
+
+    /// The most that may vote, and the most that may connect: the contract's own bounds, where it decides.
+    fn most(self) -> (u32, usize) {
+        match self {
+            Self::Fixed { validators } => {
+                (u32::try_from(validators).expect("a validator set is far below 2^32"), validators)
+            }
+            Self::Elected { seats, candidates, .. } => (seats, seats as usize + candidates as usize),
+        }
+    }
 }
 
 /// A running consensus thread.
@@ -157,7 +216,7 @@ pub(crate) async fn start<A: Application>(
     gossip: mpsc::Receiver<Bytes>,
     ended: watch::Sender<Option<String>>,
 ) -> Result<Running, ChainError> {
-    let prepared = Prepared::new(settings)?;
+    let prepared = Prepared::new(settings, &application)?;
     let (stop_tx, stop_rx) = oneshot::channel();
     let (ready_tx, ready_rx) = oneshot::channel();
     let thread = std::thread::Builder::new()
@@ -188,40 +247,105 @@ pub(crate) async fn start<A: Application>(
     }
 }
 
-/// Settings with the keys decoded and the set checked, so that `run` cannot fail on them.
+/// Settings with the keys decoded and the present set checked, so that `run` cannot fail on them.
 struct Prepared {
     settings: Settings,
     signer: ed25519::PrivateKey,
-    peers: Map<PublicKey, PeerAddress>,
-    scheme: Scheme,
+    voter: Voter,
+    schemes: Schemes,
+    first: Opening,
 }
 
 impl Prepared {
-    fn new(settings: Settings) -> Result<Self, ChainError> {
+    fn new(settings: Settings, application: &impl Application) -> Result<Self, ChainError> {
         let signer = keys::network(settings.keys.network_secret())?;
-        let vote = keys::vote(settings.keys.vote_secret())?;
+        let voter = Voter {
+            namespace: votes_namespace(settings.votes_id),
+            vote: keys::vote(settings.keys.vote_secret())?,
+            epochs: settings.epochs,
+        };
+        let schemes = Schemes::default();
+        let present = settings.tip.saturating_add(1) / settings.epochs.blocks();
+        for epoch in present.saturating_sub(EPOCHS_BACK)..present {
+            let epoch = Epoch::new(epoch);
+            schemes.insert(&voter.opening(epoch, &application.committee(settings.epochs.before(epoch))?)?);
+        }
+        let present = Epoch::new(present);
+        let first = voter.opening(present, &application.committee(settings.epochs.before(present))?)?;
+        if matches!(settings.epochs, Epochs::Fixed { .. })
+            && (first.scheme.me().is_none() || first.validators.position(&signer.public_key()).is_none())
+        {
+            return Err(ChainError::NotAValidator);
+        }
+        Ok(Self { settings, signer, voter, schemes, first })
+    }
+}
+
+/// What turns a committee into an epoch of consensus.
+#[derive(Clone)]
+struct Voter {
+    namespace: Vec<u8>,
+    vote: secp256r1::standard::PrivateKey,
+    epochs: Epochs,
+}
+
+/// An epoch that can be entered.
+struct Opening {
+    epoch: Epoch,
+    parent: Digest,
+    /// Signs if this node has a seat, else only verifies.
+    scheme: Scheme,
+    validators: Map<PublicKey, PeerAddress>,
+    followers: Map<PublicKey, PeerAddress>,
+}
+
+impl Voter {
+    fn opening(&self, epoch: Epoch, committee: &Committee) -> Result<Opening, ChainError> {
         let mut seen = BTreeSet::new();
-        let mut peers = Vec::with_capacity(settings.validators.len());
-        let mut pairs = Vec::with_capacity(settings.validators.len());
-        for validator in &settings.validators {
+        let mut validators = Vec::with_capacity(committee.validators.len());
+        let mut pairs = Vec::with_capacity(committee.validators.len());
+        for validator in &committee.validators {
             let network = keys::network_public(&validator.keys.network)?;
             let voter = keys::vote_public(&validator.keys.vote)?;
             if !seen.insert(validator.keys.network.to_vec()) || !seen.insert(validator.keys.vote.to_vec()) {
                 return Err(ChainError::DuplicateValidator);
             }
-            peers.push((network.clone(), PeerAddress::from(validator.address)));
+            validators.push((network.clone(), PeerAddress::from(validator.address)));
             pairs.push((network, voter));
         }
-        let peers: Map<PublicKey, PeerAddress> =
-            peers.into_iter().try_collect().map_err(|_| ChainError::DuplicateValidator)?;
+        let mut followers = Vec::with_capacity(committee.followers.len());
+        for follower in &committee.followers {
+            followers.push((keys::network_public(&follower.keys.network)?, PeerAddress::from(follower.address)));
+        }
         let pairs: BiMap<PublicKey, secp256r1::standard::PublicKey> =
             pairs.into_iter().try_collect().map_err(|_| ChainError::DuplicateValidator)?;
-        let scheme =
-            Scheme::signer(&votes_namespace(settings.network_id), pairs, vote).ok_or(ChainError::NotAValidator)?;
-        if peers.position(&signer.public_key()).is_none() {
-            return Err(ChainError::NotAValidator);
-        }
-        Ok(Self { settings, signer, peers, scheme })
+        Ok(Opening {
+            epoch,
+            parent: digest(committee.parent),
+            scheme: Scheme::signer(&self.namespace, pairs.clone(), self.vote.clone())
+                .unwrap_or_else(|| Scheme::verifier(&self.namespace, pairs)),
+            validators: validators.into_iter().try_collect().map_err(|_| ChainError::DuplicateValidator)?,
+            followers: followers.into_iter().try_collect().map_err(|_| ChainError::DuplicateValidator)?,
+        })
+    }
+}
+
+/// Who could sign in which epoch, for the certificates of blocks that arrive late.
+#[derive(Clone, Default)]
+struct Schemes(Arc<RwLock<BTreeMap<Epoch, Arc<Scheme>>>>);
+
+impl Schemes {
+    fn insert(&self, opening: &Opening) {
+        self.0.write().insert(opening.epoch, Arc::new(opening.scheme.clone()));
+    }
+}
+
+impl Provider for Schemes {
+    type Scope = Epoch;
+    type Scheme = Scheme;
+
+    fn scoped(&self, epoch: Epoch) -> Option<Scoped<Scheme>> {
+        self.0.read().get(&epoch).cloned().map(Scoped::scheme)
     }
 }
 
@@ -244,17 +368,21 @@ fn run<A: Application>(
     // Bounded by MAX_PENDING_ACKS: marshal holds further blocks back until the first is acknowledged.
     let (deliver, delivered) = sync_mpsc::channel();
     let (failed_tx, failed_rx) = oneshot::channel();
+    // Bounded by the epochs that the blocks of MAX_PENDING_ACKS can end.
+    let (open, openings) = mpsc::unbounded_channel();
     let finalizer = {
         let application = application.clone();
+        let voter = prepared.voter.clone();
         std::thread::Builder::new()
             .name("fonte-finalizer".into())
-            .spawn(move || finalize(application, delivered, failed_tx))
+            .spawn(move || finalize(application, voter, delivered, open, failed_tx))
             .map_err(|source| ChainError::Io { what: "start the finalizer thread", source })?
     };
     let config =
         runtime::Config::new().with_storage_directory(prepared.settings.directory.clone()).with_worker_threads(2);
-    let outcome = runtime::Runner::new(config)
-        .start(async |context| serve(context, prepared, application, gossip, stop, ready, deliver, failed_rx).await);
+    let outcome = runtime::Runner::new(config).start(async |context| {
+        serve(context, prepared, application, gossip, stop, ready, deliver, openings, failed_rx).await
+    });
     // The runtime is gone and with it the sender, so the finalizer drains its queue and ends.
     finalizer.join().map_err(|panic| ChainError::Consensus { reason: panic_text(&*panic) })?;
     outcome
@@ -262,19 +390,32 @@ fn run<A: Application>(
 
 type Delivery = (Block, commonware_utils::acknowledgement::Exact);
 
-/// Applies finalized blocks in order and acknowledges each only once it is durable.
+/// Applies finalized blocks in order and acknowledges each only once it is durable. After the last block of an epoch it
+/// reads who votes in the next.
 fn finalize<A: Application>(
     application: A,
+    voter: Voter,
     blocks: sync_mpsc::Receiver<Delivery>,
+    open: mpsc::UnboundedSender<Opening>,
     failed: oneshot::Sender<ChainError>,
 ) {
     for (block, ack) in blocks {
         let number = block.number();
-        match application.finalized(block) {
-            Ok(()) => ack.acknowledge(),
+        let applied = application.finalized(block).and_then(|()| {
+            let next = voter.epochs.begins_after(number);
+            next.map(|epoch| voter.opening(epoch, &application.committee(number)?)).transpose()
+        });
+        match applied {
+            Ok(next) => {
+                if let Some(next) = next {
+                    // The receiver is gone only when consensus is already stopping.
+                    let _ = open.send(next);
+                }
+                ack.acknowledge();
+            }
             Err(error) => {
                 error!(number, %error, "a finalized block could not be applied");
-                // The receiver is gone only when consensus is already stopping.
+                // As above.
                 let _ = failed.send(error);
                 return;
             }
@@ -291,12 +432,13 @@ async fn serve<A: Application>(
     stop: oneshot::Receiver<()>,
     ready: oneshot::Sender<()>,
     deliver: sync_mpsc::Sender<Delivery>,
+    mut openings: mpsc::UnboundedReceiver<Opening>,
     failed: oneshot::Receiver<ChainError>,
 ) -> Result<(), ChainError> {
-    let Prepared { settings, signer, peers, scheme } = prepared;
+    let Prepared { settings, signer, voter: _, schemes, first } = prepared;
     let me = signer.public_key();
-    let count = u32::try_from(peers.keys().len()).expect("a validator set is far below 2^32");
-    let limit = authenticated::peer_set_limit(peers.keys(), &me);
+    let (count, peers) = settings.epochs.most();
+    let limit = NonZeroUsize::MIN.saturating_add(peers);
     let handshake = Cups::<_, ChaCha20Poly1305>::new(
         Sake {
             signer,
@@ -307,29 +449,35 @@ async fn serve<A: Application>(
         cups::Version::V1,
     );
     let largest = max_message_size(&[
-        simplex::max_payload_size::<Scheme, Digest>(count),
+        mux::prefixed(simplex::max_payload_size::<Scheme, Digest>(count)),
         marshal::max_payload_size::<Standard<Wire>, Scheme>(count, &()),
         MAX_GOSSIP_BYTES,
     ]);
-    let (mut network, mut oracle) = lookup::Network::new(
-        context.child("network"),
-        lookup::Config::local(
-            handshake,
-            &namespace(settings.network_id, b"p2p"),
-            settings.listen,
-            limit,
-            largest,
-            MAILBOX,
-        ),
+    let mut network_config = lookup::Config::local(
+        handshake,
+        &namespace(settings.network_id, b"p2p"),
+        settings.listen,
+        limit,
+        largest,
+        MAILBOX,
     );
-    oracle.track(0, peers);
-    let quota = Quota::per_second(NZU32!(2_000));
+    // Every channel's mailbox has room for a burst of each peer of each remembered set, taken at the start: where the
+    // contract allows many, bursts are smaller and one set before the present is remembered.
+    let burst = match settings.epochs {
+        Epochs::Fixed { .. } => NZU32!(2_000),
+        Epochs::Elected { .. } => {
+            network_config.tracked_peer_sets = NZUsize!(2);
+            NZU32!(500)
+        }
+    };
+    let (mut network, mut oracle) = lookup::Network::new(context.child("network"), network_config);
+    let quota = Quota::per_second(burst);
     let votes = network.register(0, quota);
     let certificates = network.register(1, quota);
     let resolutions = network.register(2, quota);
     let broadcasts = network.register(3, quota);
     let backfill = network.register(4, quota);
-    let transactions = network.register(5, Quota::per_second(NZU32!(4_000)));
+    let transactions = network.register(5, Quota::per_second(burst.saturating_mul(NZU32!(2))));
 
     let cache = CacheRef::new(NZU16!(4096), NZUsize!(8192));
     let resolver = resolver::init(
@@ -369,16 +517,16 @@ async fn serve<A: Application>(
         .await
         .map_err(|error| storage_error("blocks", &error))?;
 
+    schemes.insert(&first);
     let genesis = Wire(settings.genesis);
     let genesis_digest = digest(genesis.0.hash());
-    // One epoch: the validator set is fixed until elections exist.
-    let epocher = FixedEpocher::new(NZU64!(u64::MAX >> 1));
+    let epocher = FixedEpocher::new(settings.epochs.blocks().try_into().expect("checked with the configuration"));
     let (marshal_actor, marshal_mailbox, _) = MarshalActor::init(
         context.child("marshal"),
         finalizations,
         blocks,
         marshal::Config {
-            provider: ConstantProvider::new(scheme.clone()),
+            provider: schemes.clone(),
             epocher: epocher.clone(),
             start: marshal::Start::Genesis(Digested::precomputed(genesis, genesis_digest)),
             partition_prefix: "marshal".into(),
@@ -396,44 +544,94 @@ async fn serve<A: Application>(
         },
     )
     .await;
-    let inline = Inline::new(context.child("inline"), Adapter(application.clone()), marshal_mailbox, epocher);
+    let inline =
+        Inline::new(context.child("inline"), Adapter(application.clone()), marshal_mailbox.clone(), epocher.clone());
     let marshal = marshal_actor.start(Sink(deliver), buffer_mailbox, resolver);
     let buffer = buffer.start(broadcasts);
     let leader_timeout = settings.heartbeat + Duration::from_secs(2);
     let certification_timeout = leader_timeout + Duration::from_secs(2);
-    let engine = simplex::Engine::new(
-        context.child("engine"),
-        simplex::Config {
-            scheme,
-            elector: RoundRobin::<Sha256>::default(),
-            blocker: oracle.clone(),
-            automaton: inline.clone(),
-            relay: inline.clone(),
-            reporter: inline,
-            partition: "consensus".into(),
-            mailbox_size: MAILBOX,
-            epoch: Epoch::zero(),
-            floor: simplex::Floor::Genesis(genesis_digest),
-            replay_buffer: NZUsize!(1 << 20),
-            write_buffer: NZUsize!(1 << 20),
-            leader_timeout,
-            certification_timeout,
-            timeout_retry: Duration::from_secs(5),
-            fetch_timeout: NZDuration!(Duration::from_secs(1)),
-            fetch_retry_delay: Duration::from_millis(50),
-            view_retention: ViewDelta::new(100),
-            // A leader that has not been heard of for this long loses its turn at once, so that a
-            // dead validator costs its leader timeout once and not every round.
-            skip: SkipPolicy::Enabled {
-                timeout: certification_timeout.max(Duration::from_secs(5)) + Duration::from_secs(1),
-                budget: SkipBudget::Participants,
-            },
-            page_cache: cache,
-            strategy: Sequential,
-            forward: ForwardPolicy::Disabled,
-            track_historical_votes: false,
-        },
-    );
+    // Each epoch has its own channels, so that votes of one are never taken for votes of another.
+    let (votes, mut vote_channels, mut ahead) =
+        Muxer::builder(context.child("votes"), votes.0, votes.1).with_backup().build();
+    let (certificates, mut certificate_channels) =
+        Muxer::builder(context.child("certificates"), certificates.0, certificates.1).build();
+    let (resolutions, mut resolution_channels) =
+        Muxer::builder(context.child("resolutions"), resolutions.0, resolutions.1).build();
+    let muxers = [votes.start(), certificates.start(), resolutions.start()];
+    let epochs = context.child("epochs").spawn(move |context| async move {
+        let mut opening = first;
+        loop {
+            let Opening { epoch, parent, scheme, validators, followers } = opening;
+            info!(%epoch, validators = validators.len(), votes = scheme.me().is_some(), "an epoch of consensus begins");
+            oracle.track(epoch.get(), AddressableTrackedPeers::new(validators, followers));
+            let engine = simplex::Engine::new(
+                context.child("engine").with_attribute("epoch", epoch),
+                simplex::Config {
+                    scheme,
+                    elector: RoundRobin::<Sha256>::default(),
+                    blocker: oracle.clone(),
+                    automaton: inline.clone(),
+                    relay: inline.clone(),
+                    reporter: inline.clone(),
+                    partition: if epoch.is_zero() { "consensus".into() } else { format!("consensus-{epoch}") },
+                    mailbox_size: MAILBOX,
+                    epoch,
+                    floor: simplex::Floor::Genesis(parent),
+                    replay_buffer: NZUsize!(1 << 20),
+                    write_buffer: NZUsize!(1 << 20),
+                    leader_timeout,
+                    certification_timeout,
+                    timeout_retry: Duration::from_secs(5),
+                    fetch_timeout: NZDuration!(Duration::from_secs(1)),
+                    fetch_retry_delay: Duration::from_millis(50),
+                    view_retention: ViewDelta::new(100),
+                    // A leader that has not been heard of for this long loses its turn at once, so that a
+                    // dead validator costs its leader timeout once and not every round.
+                    skip: SkipPolicy::Enabled {
+                        timeout: certification_timeout.max(Duration::from_secs(5)) + Duration::from_secs(1),
+                        budget: SkipBudget::Participants,
+                    },
+                    page_cache: cache.clone(),
+                    strategy: Sequential,
+                    forward: ForwardPolicy::Disabled,
+                    track_historical_votes: false,
+                },
+            );
+            let channel = epoch.get();
+            let (Ok(votes), Ok(certificates), Ok(resolutions)) = (
+                vote_channels.register(channel).await,
+                certificate_channels.register(channel).await,
+                resolution_channels.register(channel).await,
+            ) else {
+                return "the network ended".to_owned();
+            };
+            let mut engine = engine.start(votes, certificates, resolutions);
+            opening = loop {
+                tokio::select! {
+                    Some(next) = openings.recv() => {
+                        // Delivery is at least once: what has begun does not begin again.
+                        if next.epoch > epoch {
+                            break next;
+                        }
+                    }
+                    Some((theirs, (peer, _))) = ahead.recv() => {
+                        // Somebody votes in a later epoch: this node lacks the end of its own.
+                        if theirs > channel
+                            && let Some(last) = epocher.last(epoch)
+                        {
+                            debug!(%epoch, theirs, "behind a peer: asking it for the end of the epoch");
+                            marshal_mailbox.hint_finalized(last, NonEmptyVec::new(peer));
+                        }
+                    }
+                    outcome = &mut engine => return format!("consensus ended by itself in epoch {epoch}: {outcome:?}"),
+                }
+            };
+            // After its last block an epoch only repeats that block. Who lacks it asks marshal.
+            engine.abort();
+            let _ = engine.await;
+            schemes.insert(&opening);
+        }
+    });
     let (mut gossip_out, mut gossip_in) = transactions;
     let outbound = context.child("gossip_out").spawn(move |_| async move {
         let mut gossip = gossip;
@@ -455,15 +653,19 @@ async fn serve<A: Application>(
         std::future::pending::<()>().await;
     });
     let network = network.start();
-    let engine = engine.start(votes, certificates, resolutions);
     // Nobody may be waiting any more, when the caller gave up starting.
     let _ = ready.send(());
 
-    let actors = Handle::select([buffer, marshal, network, engine, outbound, inbound]);
+    let actors = Handle::select([buffer, marshal, network, outbound, inbound]);
+    let muxers = Handle::select(muxers);
     tokio::select! {
         // Also taken when the owner dropped its side without a word.
         _ = stop => Ok(()),
         Ok(error) = failed => Err(error),
+        outcome = epochs => Err(ChainError::Consensus {
+            reason: outcome.unwrap_or_else(|error| format!("the epochs ended by themselves: {error:?}")),
+        }),
+        outcome = muxers => Err(ChainError::Consensus { reason: format!("a multiplexer ended by itself: {outcome:?}") }),
         outcome = actors => Err(ChainError::Consensus {
             reason: format!("an actor ended by itself: {outcome:?}"),
         }),

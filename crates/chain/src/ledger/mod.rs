@@ -22,8 +22,9 @@ use tracing::{debug, info, warn};
 
 use crate::{
     block::{Block, MAX_TRANSACTION_BYTES_PER_BLOCK},
-    config::ChainConfig,
-    consensus::Application,
+    committee::{Committee, Reader},
+    config::{ChainConfig, ValidatorAddress},
+    consensus::{Application, Epochs},
     error::ChainError,
     mempool::{Mempool, PoolError},
     store::Store,
@@ -71,6 +72,9 @@ struct Shared {
     gossip: mpsc::Sender<Bytes>,
     /// When this node proposed last, to keep the least interval.
     last_proposal: Mutex<Option<Instant>>,
+    /// Where to read who votes; without one it is always `validators`.
+    set_contract: Option<Address>,
+    validators: Vec<ValidatorAddress>,
 }
 
 struct Candidate {
@@ -126,6 +130,8 @@ impl Ledger {
             finalized: broadcast::Sender::new(EVENT_BUFFER),
             gossip,
             last_proposal: Mutex::new(None),
+            set_contract: config.set_contract.as_ref().map(|contract| contract.address),
+            validators: config.checked_validators()?,
         }));
         Ok((ledger, block))
     }
@@ -153,6 +159,22 @@ impl Ledger {
         let oldest = recent.front().expect("never empty").block.number();
         let index = usize::try_from(number.checked_sub(oldest)?).ok()?;
         recent.get(index).cloned()
+    }
+
+    /// What votes are signed for, and how long who votes stays the same: as the set's contract says, else the genesis hash
+    /// and for ever.
+    pub(crate) fn voting(&self, config: &ChainConfig, genesis: B256) -> Result<(B256, Epochs), ChainError> {
+        let Some(contract) = &config.set_contract else {
+            return Ok((genesis, Epochs::Fixed { validators: self.0.validators.len() }));
+        };
+        let head = self.head();
+        let reader = self.reader(&head, contract.address);
+        let (seats, candidates) = reader.bounds()?;
+        Ok((reader.network_id()?, Epochs::Elected { blocks: contract.epoch_blocks, seats, candidates }))
+    }
+
+    fn reader<'a>(&'a self, head: &'a Head, contract: Address) -> Reader<'a> {
+        Reader { contract, executor: &self.0.executor, header: head.header(), state: &head.state }
     }
 
     /// Finalized blocks from now on.
@@ -418,6 +440,22 @@ impl Application for Ledger {
     async fn applied(&self, number: u64) {
         // The sender lives as long as `self`, so waiting cannot fail.
         let _ = self.0.tip.subscribe().wait_for(|tip| *tip >= number).await;
+    }
+
+    fn committee(&self, after: u64) -> Result<Committee, ChainError> {
+        let head = self.head();
+        let parent = if head.block.number() == after {
+            head.block.hash()
+        } else {
+            let header = self.0.store.header(after)?;
+            header.map(|header| header.hash_slow()).ok_or_else(|| ChainError::Consensus {
+                reason: format!("block {after}, before the first of the epoch, is not here"),
+            })?
+        };
+        match self.0.set_contract {
+            Some(contract) => self.reader(&head, contract).committee(after, parent),
+            None => Ok(Committee { parent, validators: self.0.validators.clone(), followers: Vec::new() }),
+        }
     }
 
     fn transaction(&self, raw: Bytes) {

@@ -5,5 +5,6 @@
 mod child;
 mod common;
 mod crash;
+mod elected;
 mod rpc;
 mod validators;

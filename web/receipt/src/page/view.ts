@@ -1,0 +1,135 @@
+// From a bundle to what is shown: sources in order of their shares, the answer cut into stretches, quotes in their place.
+import { NOBODY, PROMPT, type CitedContribution, type CitedDocument, type ReceiptBundle, type Run } from "../verify/bundle.ts";
+import { utf8 } from "../verify/bytes.ts";
+import { openedByte } from "../verify/merkle.ts";
+import { credits, type Credits } from "../verify/money.ts";
+
+/** A contribution that the answer quotes. `number` counts from 1 in the order in which the answer comes to them. */
+export interface Source {
+  number: number;
+  contribution: bigint;
+  cited: CitedContribution | undefined;
+  runs: Run[];
+  bytes: number;
+  ppm: number;
+  amount: bigint;
+  /** The author's name as the documents say, or the signer's address. */
+  author: string;
+}
+
+/** A stretch of the answer with one run. */
+export interface Stretch {
+  text: string;
+  run: Run | undefined;
+  source: Source | undefined;
+  /** The source's number is shown here: the next stretch has another source, and this one does not end inside a word. */
+  numbered: boolean;
+}
+
+export interface View {
+  bundle: ReceiptBundle;
+  sources: Source[];
+  stretches: Stretch[];
+  credits: Credits;
+  echoBytes: number;
+  nobodyBytes: number;
+  answerBytes: number;
+}
+
+const length = (run: Run): number => Math.max(0, run.end - run.start);
+
+export function viewOf(bundle: ReceiptBundle): View {
+  const { receipt, runs, cited, terms } = bundle;
+  const paid = credits(receipt.fee, terms.splits, receipt.shares);
+  const ids = new Set<bigint>(runs.map((run) => run.source).filter((source) => source !== NOBODY && source !== PROMPT));
+  for (const { contribution } of receipt.shares) ids.add(contribution);
+  const sources = [...ids].map((contribution, i): Source => {
+    const one = cited.find((c) => c.contribution === contribution);
+    const own = runs.filter((run) => run.source === contribution);
+    const place = receipt.shares.findIndex((share) => share.contribution === contribution);
+    const authors = (one?.documents ?? []).map((d) => d.metadata.author).filter((name) => name !== "");
+    return {
+      number: i + 1,
+      contribution,
+      cited: one,
+      runs: own,
+      bytes: own.reduce((sum, run) => sum + length(run), 0),
+      ppm: receipt.shares[place]?.ppm ?? 0,
+      amount: paid.contributions[place] ?? 0n,
+      author: [...new Set(authors)].join(", "),
+    };
+  });
+  const bytesOf = (source: bigint) => runs.filter((r) => r.source === source).reduce((sum, r) => sum + length(r), 0);
+  return {
+    bundle,
+    sources,
+    stretches: stretchesOf(bundle, sources),
+    credits: paid,
+    echoBytes: bytesOf(PROMPT),
+    nobodyBytes: bytesOf(NOBODY),
+    answerBytes: utf8(bundle.answer.text).length,
+  };
+}
+
+/** Runs count bytes, readers see characters: a character belongs to the run that holds its first byte. */
+function stretchesOf({ answer, runs }: ReceiptBundle, sources: Source[]): Stretch[] {
+  const stretches: Stretch[] = [];
+  let [at, next] = [0, 0];
+  let run: Run | undefined;
+  for (const character of answer.text) {
+    while (next < runs.length && (runs[next]?.start ?? 0) <= at) run = runs[next++];
+    const current = run !== undefined && at < run.end ? run : undefined;
+    const open = stretches.at(-1);
+    if (open !== undefined && open.run === current) open.text += character;
+    else {
+      const source = sources.find((one) => one.contribution === current?.source);
+      stretches.push({ text: character, run: current, source, numbered: false });
+    }
+    const code = character.codePointAt(0) ?? 0;
+    at += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x1_0000 ? 3 : 4;
+  }
+  stretches.forEach((stretch, i) => {
+    const next = stretches[i + 1];
+    const insideWord = /[\p{L}\p{N}]$/u.test(stretch.text) && /^[\p{L}\p{N}]/u.test(next?.text ?? "");
+    stretch.numbered = next?.source !== stretch.source && !insideWord;
+  });
+  return stretches;
+}
+
+/** A quote in its source: the quoted bytes and what was opened around them. */
+export interface Quote {
+  before: string;
+  quoted: string;
+  after: string;
+}
+
+/** `around`: bytes shown on either side. */
+export function quoteOf(run: Run, document: CitedDocument, around: number): Quote {
+  const start = run.offset + BigInt(run.start - run.matchStart);
+  const end = start + BigInt(length(run));
+  const decoder = new TextDecoder();
+  const held = (from: bigint, to: bigint): Uint8Array => {
+    const bytes: number[] = [];
+    for (let at = from; at < to; at++) {
+      const byte = at < 0n ? undefined : openedByte(document.opening, at);
+      if (byte !== undefined) bytes.push(byte);
+      else if (to <= start) bytes.length = 0;
+      else break;
+    }
+    return Uint8Array.from(bytes);
+  };
+  const continued = (byte: number | undefined) => byte !== undefined && (byte & 0xc0) === 0x80;
+  let before = held(start - BigInt(around), start);
+  while (continued(before[0])) before = before.subarray(1);
+  const after = held(end, end + BigInt(around));
+  // A cut at the end leaves a broken last character, which decodes to U+FFFD.
+  const tail = decoder.decode(after).replace(/\ufffd+$/, "");
+  const head = decoder.decode(before);
+  const cutBefore = before.length > 0 && start - BigInt(before.length) > 0n;
+  const cutAfter = end + BigInt(after.length) < (document.opening.chunks[0]?.length ?? 0n);
+  return {
+    before: cutBefore ? `… ${head.replace(/^\S*\s/, "")}` : head,
+    quoted: decoder.decode(held(start, end)),
+    after: cutAfter ? `${tail.replace(/\s\S*$/, "")} …` : tail,
+  };
+}
