@@ -80,12 +80,7 @@ impl Net {
             alloc: vec![account(&admin), account(&payer), account(&gateway_key)],
             predeploys: predeploys(&parameters)
                 .into_iter()
-                .map(|p| Predeploy {
-                    name: p.name.into(),
-                    address: p.address,
-                    init_code: p.init_code,
-                    value: p.value,
-                })
+                .map(|p| Predeploy { name: p.name.into(), address: p.address, init_code: p.init_code, value: p.value })
                 .collect(),
             calls: commons_calls(&[])
                 .into_iter()
