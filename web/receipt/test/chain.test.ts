@@ -28,7 +28,7 @@ function nameOf(call: Data): string {
   const data: string = call.params[0].data;
   const known = [
     ...(["networkId", "datanets", "models", "batch", "pendingOf"] as const).map((name) => abiOf("Settlement", name)),
-    ...(["contribution", "payeeAt"] as const).map((name) => abiOf("Datanets", name)),
+    ...(["contribution", "datanet", "payeeAt"] as const).map((name) => abiOf("Datanets", name)),
     abiOf("Models", "model"),
   ];
   return known.find((item) => selector(item) === data.slice(0, 10))?.name ?? assert.fail(data);

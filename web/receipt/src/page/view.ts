@@ -13,6 +13,8 @@ export interface Source {
   bytes: number;
   ppm: number;
   amount: bigint;
+  /** The cut of its datanet's curator, already taken off. */
+  curatorAmount: bigint;
   /** The author's name as the documents say, or the signer's address. */
   author: string;
 }
@@ -39,8 +41,8 @@ export interface View {
 const length = (run: Run): number => Math.max(0, run.end - run.start);
 
 export function viewOf(bundle: ReceiptBundle): View {
-  const { receipt, runs, cited, terms } = bundle;
-  const paid = credits(receipt.fee, terms.splits, receipt.shares);
+  const { receipt, runs, cited } = bundle;
+  const paid = credits(bundle);
   const ids = new Set<bigint>(runs.map((run) => run.source).filter((source) => source !== NOBODY && source !== PROMPT));
   for (const { contribution } of receipt.shares) ids.add(contribution);
   const sources = [...ids].map((contribution, i): Source => {
@@ -56,6 +58,7 @@ export function viewOf(bundle: ReceiptBundle): View {
       bytes: own.reduce((sum, run) => sum + length(run), 0),
       ppm: receipt.shares[place]?.ppm ?? 0,
       amount: paid.contributions[place] ?? 0n,
+      curatorAmount: paid.curators[place] ?? 0n,
       author: [...new Set(authors)].join(", "),
     };
   });
