@@ -68,7 +68,9 @@ fn cargo(arguments: &[&str]) -> Outcome {
 fn test() -> Outcome {
     cargo(&["test", "--workspace", "--no-fail-fast"])?;
     if !has_node() {
-        println!("skipped: contract and page tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer");
+        println!(
+            "skipped: contract and page tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer"
+        );
         return Ok(());
     }
     install_contract_tools()?;
