@@ -104,6 +104,9 @@ pub(crate) struct Up {
     /// Seconds of a vote, when the network is started for the first time.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) voting_period: u32,
+    /// Seconds of the challenge window besides its three blocks, when the network is started for the first time.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    pub(crate) challenge_window: u64,
     /// An idle chain makes a block this often, and contracts see time pass.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub(crate) heartbeat: u64,

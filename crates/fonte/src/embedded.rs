@@ -1,6 +1,6 @@
 //! A whole network in one process: a validator, a gateway and a worker, wired as they would be apart.
 //!
-//! Start order: genesis (contracts and commons), chain, model, gateway, worker. The gateway and the worker speak the
+//! Start order: genesis (contracts and commons), chain (unless one that runs elsewhere is named), model, gateway, worker. The gateway and the worker speak the
 //! wire over an in-memory pair; both read the chain over JSON-RPC like anybody else.
 
 use std::{
@@ -12,11 +12,12 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
+use alloy_signer_local::PrivateKeySigner;
 use eyre::{Result, WrapErr};
 use fonte_bindings::{
     Addresses, Client, ModelRecord,
     contracts::{models::IModels, workers::IWorkers::Info},
-    genesis::{Commons, Parameters, commons_calls, predeploys},
+    genesis::{COMMONS_NAME, Commons, Parameters, commons_calls, predeploys},
 };
 use fonte_chain::{Chain, ChainConfig, ChainHandle};
 use fonte_evm::{Genesis, GenesisAccount, GenesisCall, Predeploy};
@@ -25,7 +26,7 @@ use fonte_types::ModelId;
 use fonte_worker::{Config as WorkerConfig, Worker};
 use tokio::task::JoinSet;
 
-use crate::keys;
+use crate::{args::Common, keys, network};
 
 /// One FNT in wei.
 pub(crate) const FNT: u128 = 1_000_000_000_000_000_000;
@@ -36,6 +37,8 @@ pub(crate) const QUOTE_MODEL: &str = "fonte-quote";
 /// What an embedded network is told.
 pub(crate) struct EmbeddedConfig {
     pub(crate) data_dir: PathBuf,
+    /// A chain that runs elsewhere and has the contracts: none of its own is started.
+    pub(crate) elsewhere: Option<Elsewhere>,
     /// Of the contracts, if the network does not exist yet.
     pub(crate) parameters: Parameters,
     pub(crate) listen: SocketAddr,
@@ -46,12 +49,30 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) settle_every: Option<Duration>,
 }
 
+/// Where a chain is, and the contracts on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Elsewhere {
+    pub(crate) rpc_url: String,
+    pub(crate) addresses: Addresses,
+}
+
+impl Elsewhere {
+    /// The chain of `--rpc-url`, where `--network` names one that is not Fonte's own.
+    pub(crate) fn of(common: &Common) -> Result<Option<Self>> {
+        if common.network.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self { rpc_url: common.rpc_url.clone(), addresses: network::addresses(common)? }))
+    }
+}
+
 impl EmbeddedConfig {
     /// On loopback with free ports, for a run that settles when it says so.
     pub(crate) fn demo(data_dir: PathBuf) -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             data_dir,
+            elsewhere: None,
             parameters: Parameters::development(DEVELOPMENT_CHAIN),
             listen: free,
             rpc_listen: free,
@@ -66,12 +87,41 @@ pub(crate) const DEVELOPMENT_CHAIN: u64 = 36683;
 
 /// A running network; [`Embedded::shutdown`] stops it in reverse order.
 pub(crate) struct Embedded {
-    pub(crate) chain: ChainHandle,
+    pub(crate) chain: ChainAt,
     pub(crate) gateway: Arc<GatewayHandle>,
     /// Sends as the operator: curator of the demo's datanets and owner of the model.
     pub(crate) operator: Client,
     pub(crate) model: ModelRecord,
+    own_chain: Option<ChainHandle>,
     serving: tokio::task::JoinHandle<()>,
+}
+
+/// The network's chain: in this process, or elsewhere.
+#[derive(Clone, Debug)]
+pub(crate) struct ChainAt {
+    rpc_url: String,
+    ws_url: Option<String>,
+    addresses: Addresses,
+}
+
+impl ChainAt {
+    pub(crate) fn rpc_url(&self) -> String {
+        self.rpc_url.clone()
+    }
+
+    /// None where the chain is elsewhere.
+    pub(crate) fn ws_url(&self) -> Option<&str> {
+        self.ws_url.as_deref()
+    }
+
+    pub(crate) fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// A connection, which can send if it has a key.
+    pub(crate) async fn client(&self, key: Option<PrivateKeySigner>) -> Result<Client> {
+        Ok(Client::connect_with(&self.rpc_url, key, self.addresses).await?)
+    }
 }
 
 /// How often new quote models are looked for.
@@ -79,20 +129,29 @@ const MODELS_EVERY: Duration = Duration::from_secs(1);
 
 impl Embedded {
     pub(crate) async fn start(config: EmbeddedConfig) -> Result<Self> {
-        let genesis = genesis(&config).await?;
-        let chain = Chain::start(ChainConfig {
-            rpc: config.rpc_listen,
-            heartbeat: config.heartbeat,
-            ..ChainConfig::development(config.data_dir.join("chain"), genesis)
-        })
-        .await
-        .wrap_err("starting the chain")?;
-        let rpc_url = chain.rpc_url();
-        let operator = Client::connect(&rpc_url, Some(keys::development("operator"))).await?;
+        let (own_chain, chain) = match &config.elsewhere {
+            Some(Elsewhere { rpc_url, addresses }) => {
+                (None, ChainAt { rpc_url: rpc_url.clone(), ws_url: None, addresses: *addresses })
+            }
+            None => {
+                let own = start_chain(&config).await?;
+                let chain = ChainAt {
+                    rpc_url: own.rpc_url(),
+                    ws_url: Some(own.ws_url()),
+                    addresses: Addresses::predeployed(),
+                };
+                (Some(own), chain)
+            }
+        };
+        let operator_key = keys::development("operator");
+        let operator_address = operator_key.address();
+        let operator = chain.client(Some(operator_key)).await?;
+        keys::refuse_development(operator_address, operator.network())?;
         let model = quote_model(&operator).await?;
 
         let mut gateway_config =
-            GatewayConfig::new(rpc_url.as_str(), keys::development("gateway"), config.data_dir.join("gateway"));
+            GatewayConfig::new(chain.rpc_url(), keys::development("gateway"), config.data_dir.join("gateway"));
+        gateway_config.addresses = chain.addresses();
         gateway_config.listen = config.listen;
         gateway_config.settlement.interval = config.settle_every;
         if config.settle_every.is_none() {
@@ -100,11 +159,11 @@ impl Embedded {
         }
         let gateway = Gateway::start(gateway_config).await.wrap_err("starting the gateway")?;
 
-        register_worker(&rpc_url).await?;
+        register_worker(&chain).await?;
         let gateway = Arc::new(gateway);
-        let serving =
-            tokio::spawn(serve_models(Arc::clone(&gateway), rpc_url, config.data_dir.join("worker"), model.id));
-        Ok(Self { chain, gateway, operator, model, serving })
+        let folder = config.data_dir.join("worker");
+        let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, model.id));
+        Ok(Self { chain, gateway, operator, model, own_chain, serving })
     }
 
     /// Waits until the worker answers from the latest version of every datanet.
@@ -119,20 +178,35 @@ impl Embedded {
         let _ = self.serving.await;
         let gateway = Arc::into_inner(self.gateway).expect("whoever served models has ended");
         gateway.shutdown().await;
-        self.chain.shutdown().await.wrap_err("stopping the chain")
+        match self.own_chain {
+            Some(chain) => chain.shutdown().await.wrap_err("stopping the chain"),
+            None => Ok(()),
+        }
     }
+}
+
+/// The chain in this process.
+async fn start_chain(config: &EmbeddedConfig) -> Result<ChainHandle> {
+    let genesis = genesis(config).await?;
+    Chain::start(ChainConfig {
+        rpc: config.rpc_listen,
+        heartbeat: config.heartbeat,
+        ..ChainConfig::development(config.data_dir.join("chain"), genesis)
+    })
+    .await
+    .wrap_err("starting the chain")
 }
 
 /// A worker for every quote model that may answer: the default one at once, others as they are registered. All under the
 /// one development key, each with texts of its own.
-async fn serve_models(gateway: Arc<GatewayHandle>, rpc_url: String, folder: PathBuf, first: ModelId) {
+async fn serve_models(gateway: Arc<GatewayHandle>, chain: ChainAt, folder: PathBuf, first: ModelId) {
     let mut workers = JoinSet::new();
     let mut serving = BTreeSet::new();
     let mut wanted = vec![first];
     loop {
         for model in wanted.drain(..) {
             let folder = if model == first { folder.clone() } else { folder.with_extension(model.to_string()) };
-            match worker(&rpc_url, folder, model).await {
+            match worker(&chain, folder, model).await {
                 Ok(worker) => {
                     serving.insert(model);
                     let (ours, theirs) = tokio::io::duplex(1 << 20);
@@ -147,24 +221,27 @@ async fn serve_models(gateway: Arc<GatewayHandle>, rpc_url: String, folder: Path
             }
         }
         tokio::time::sleep(MODELS_EVERY).await;
-        match quote_models(&rpc_url).await {
+        match quote_models(&chain).await {
             Ok(models) => wanted.extend(models.into_iter().filter(|model| !serving.contains(model))),
             Err(error) => tracing::warn!(%error, "new models could not be looked for"),
         }
     }
 }
 
-async fn worker(rpc_url: &str, folder: PathBuf, model: ModelId) -> Result<Worker> {
-    let chain = Client::connect(rpc_url, None).await?;
+async fn worker(chain: &ChainAt, folder: PathBuf, model: ModelId) -> Result<Worker> {
+    let chain = chain.client(None).await?;
     let mut config = WorkerConfig::quote(folder, *chain.network(), keys::development("worker"), model);
+    // Genesis makes the commons datanet; elsewhere there is one once a vote has made it.
+    let commons = chain.datanets().await?.into_iter().find(|datanet| datanet.name == COMMONS_NAME);
+    config.commons = commons.filter(|datanet| datanet.curator == chain.addresses().timelock).map(|datanet| datanet.id);
     config.jurisdiction = Some(JURISDICTION);
     Worker::open(config, Arc::new(chain)).wrap_err("opening the worker")
 }
 
 /// Quote models that may answer now.
-async fn quote_models(rpc_url: &str) -> Result<Vec<ModelId>> {
+async fn quote_models(chain: &ChainAt) -> Result<Vec<ModelId>> {
     const QUOTE: u8 = 0;
-    let client = Client::connect(rpc_url, None).await?;
+    let client = chain.client(None).await?;
     let contract = client.models_contract();
     let mut models = Vec::new();
     for id in 1..=contract.modelCount().call().await? {
@@ -179,9 +256,9 @@ async fn quote_models(rpc_url: &str) -> Result<Vec<ModelId>> {
 const JURISDICTION: [u8; 2] = *b"BR";
 
 /// Registers the development worker, if it is not: gateways give work to registered workers only.
-async fn register_worker(rpc_url: &str) -> Result<()> {
+async fn register_worker(chain: &ChainAt) -> Result<()> {
     const SLOTS: u32 = 8;
-    let client = Client::connect(rpc_url, Some(keys::development("worker"))).await?;
+    let client = chain.client(Some(keys::development("worker"))).await?;
     let contract = client.workers_contract();
     let address = client.sender().unwrap_or_default();
     if contract.isActive(address).call().await? {

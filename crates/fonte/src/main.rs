@@ -70,8 +70,14 @@ fn main() -> ExitCode {
 /// Runs one command; `false` where it worked and the answer is no.
 async fn run(cli: Cli) -> Result<bool> {
     let common = cli.common;
+    if common.dry_run && matches!(cli.command, Command::Demo(_) | Command::Up(_) | Command::Keys(_) | Command::Ask(_)) {
+        eyre::bail!(say::say!(
+            "this command has no dry run: leave out --dry-run",
+            "este comando não tem simulação: tire --dry-run"
+        ));
+    }
     match cli.command {
-        Command::Demo(demo) => demo::run(demo, common.json).await?,
+        Command::Demo(demo) => demo::run(&common, demo).await?,
         Command::Up(up) => up::run(&common, up).await?,
         Command::Keys(keys) => key_commands::run(&common, keys)?,
         Command::Datanet(datanet) => datanet::run(&common, datanet).await?,

@@ -12,7 +12,7 @@ use crate::{
     args::{Common, Up},
     context::data_dir,
     demo::{self, Tell},
-    embedded::{DEVELOPMENT_CHAIN, Embedded, EmbeddedConfig},
+    embedded::{DEVELOPMENT_CHAIN, Elsewhere, Embedded, EmbeddedConfig},
     gateway_api::GatewayApi,
     keys,
     say::say,
@@ -22,6 +22,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
     let home = data_dir(common)?;
     let net = Embedded::start(EmbeddedConfig {
         data_dir: home.join("up"),
+        elsewhere: Elsewhere::of(common)?,
         parameters: parameters(&up),
         listen: up.listen,
         rpc_listen: up.rpc_listen,
@@ -46,9 +47,10 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
 /// Of a network that people try by hand.
 fn parameters(up: &Up) -> Parameters {
     let mut parameters = Parameters::development(DEVELOPMENT_CHAIN);
-    // Long enough to challenge a receipt by hand.
-    parameters.window_seconds = 30;
-    parameters.governance.voting_period = up.voting_period.max(1);
+    parameters.window_seconds = up.challenge_window;
+    let governance = &mut parameters.governance;
+    governance.voting_period = up.voting_period.max(1);
+    governance.late_quorum_extension = governance.late_quorum_extension.min(governance.voting_period.into());
     parameters
 }
 

@@ -14,7 +14,7 @@ use alloy_provider::{DynProvider, Provider};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
-use fonte_bindings::{Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts};
+use fonte_bindings::{Addresses, Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts};
 use fonte_types::{ContributionId, Network};
 use parking_lot::Mutex;
 
@@ -122,11 +122,12 @@ pub(crate) struct SignedCall {
 impl Chain {
     pub(crate) async fn connect(
         url: &str,
+        addresses: Addresses,
         key: PrivateKeySigner,
         inclusion_timeout: Duration,
     ) -> Result<Self, ChainError> {
         Ok(Self {
-            client: Client::connect(url, None).await?,
+            client: Client::connect_with(url, None, addresses).await?,
             directory: Mutex::new(None),
             key,
             nonce: tokio::sync::Mutex::new(None),

@@ -4,12 +4,15 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use alloy_primitives::Address;
 use alloy_signer_local::PrivateKeySigner;
+use fonte_bindings::Addresses;
 
 /// Configuration of one gateway.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
     /// JSON-RPC of a node, `http://host:port`.
     pub rpc_url: String,
+    /// Where the contracts are on that chain.
+    pub addresses: Addresses,
     /// The gateway's key: signs countersignatures, sends batches and relays, holds the bond.
     pub key: PrivateKeySigner,
     /// Everything that must survive a restart lives here; one process at a time.
@@ -31,10 +34,11 @@ pub struct GatewayConfig {
 }
 
 impl GatewayConfig {
-    /// A gateway on loopback with development limits.
+    /// A gateway on loopback with development limits, on a Fonte chain.
     pub fn new(rpc_url: impl Into<String>, key: PrivateKeySigner, data_dir: impl Into<PathBuf>) -> Self {
         Self {
             rpc_url: rpc_url.into(),
+            addresses: Addresses::predeployed(),
             key,
             data_dir: data_dir.into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),

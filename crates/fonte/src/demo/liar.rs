@@ -61,6 +61,7 @@ pub(super) async fn lie_and_be_caught(
 
     let key = keys::development("liar");
     let mut config = GatewayConfig::new(net.chain.rpc_url(), key.clone(), home.join("liar"));
+    config.addresses = net.chain.addresses();
     config.settlement.interval = None;
     config.settlement.keeper_interval = None;
     let liar = Gateway::start(config).await.wrap_err("starting the lying gateway")?;
@@ -122,12 +123,12 @@ async fn lie(
     home: &Path,
 ) -> Result<Caught> {
     let api = GatewayApi::new(liar.url())?;
-    let payer = Client::connect(&net.chain.rpc_url(), Some(keys::development("payer"))).await?;
+    let payer = net.chain.client(Some(keys::development("payer"))).await?;
     let address = payer.sender().ok_or_else(|| eyre!("no payer"))?;
     let made = api.api_key(address).await?;
     let settlement = payer.settlement_contract();
     payer.send("setting the liar's limit", settlement.setLimit(made.gateway, made.session_key, DEPOSIT)).await?;
-    let bond_client = Client::connect(&net.chain.rpc_url(), Some(key.clone())).await?;
+    let bond_client = net.chain.client(Some(key.clone())).await?;
     let contract = bond_client.settlement_contract();
     let bond = contract.bond().value(U256::from(crate::embedded::FNT));
     bond_client.send("the liar's bond", bond).await?;
@@ -137,7 +138,7 @@ async fn lie(
 
     // An auditor who trusts nobody: the texts from the honest gateway, checked against the chain, and indexed before the
     // lie is settled, because the demo's window is short.
-    let auditor_client = Client::connect(&net.chain.rpc_url(), Some(keys::development("author"))).await?;
+    let auditor_client = net.chain.client(Some(keys::development("author"))).await?;
     let published = api.receipt(forged.id, None).await?;
     let auditor = Auditor::prepare(&home.join("audit"), &auditor_client, honest_gateway, &published).await?;
     let faults = auditor.faults(&published)?;

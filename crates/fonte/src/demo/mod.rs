@@ -23,9 +23,9 @@ use fonte_types::{
 use indicatif::ProgressBar;
 
 use crate::{
-    args::Demo,
+    args::{Common, Demo},
     datanet::{jurisdiction, print_skipped, progress_bar, show_progress},
-    embedded::{Embedded, EmbeddedConfig, FNT, QUOTE_MODEL},
+    embedded::{Elsewhere, Embedded, EmbeddedConfig, FNT, QUOTE_MODEL},
     gateway_api::GatewayApi,
     keys,
     publish::{BadFiles, Prepared, Published, Publisher},
@@ -44,12 +44,17 @@ const ACCEPT_BATCH: usize = 100;
 const DEPOSIT: u128 = 20 * FNT;
 
 /// Runs the demo; `json` prints one object at the end instead of telling the story as it goes.
-pub(crate) async fn run(demo: Demo, json: bool) -> Result<()> {
+pub(crate) async fn run(common: &Common, demo: Demo) -> Result<()> {
+    let json = common.json;
     let home = tempfile::Builder::new().prefix("fonte-demo-").tempdir().wrap_err("making a folder for the demo")?;
     let tell = Tell { quiet: json };
 
     tell.chapter(&say!("1. a network, in this process", "1. uma rede, neste processo"));
-    let net = Embedded::start(EmbeddedConfig::demo(home.path().join("network"))).await?;
+    let net = Embedded::start(EmbeddedConfig {
+        elsewhere: Elsewhere::of(common)?,
+        ..EmbeddedConfig::demo(home.path().join("network"))
+    })
+    .await?;
     tell.line(&say!(
         "chain {} at {}, gateway at {}, one worker",
         "cadeia {} em {}, gateway em {}, uma máquina",
@@ -251,7 +256,7 @@ pub(crate) async fn accept(curator: &Client, published: &[Published]) -> Result<
 
 /// A payer with a deposit, and an API key that may spend it.
 pub(crate) async fn open_account(net: &Embedded, gateway: &GatewayApi) -> Result<String> {
-    let payer = Client::connect(&net.chain.rpc_url(), Some(keys::development("payer"))).await?;
+    let payer = net.chain.client(Some(keys::development("payer"))).await?;
     let address = payer.sender().ok_or_else(|| eyre!("no payer"))?;
     let settlement = payer.settlement_contract();
     payer.send("the deposit", settlement.depositFor(address).value(U256::from(DEPOSIT))).await?;

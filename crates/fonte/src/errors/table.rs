@@ -135,6 +135,16 @@ pub(super) const WORDS: &[Words] = &[
         ],
     },
     Words {
+        list: "demand",
+        english: &["unknown", "open", "answered", "judged"],
+        portuguese: &["desconhecida", "aberta", "atendida", "julgada"],
+    },
+    Words {
+        list: "wanted",
+        english: &["a receipt", "evidence", "an answer", "a prompt", "a source"],
+        portuguese: &["recibo", "evidência", "resposta", "pergunta", "fonte"],
+    },
+    Words {
         list: "licence",
         english: &[
             "nothing",
@@ -164,12 +174,6 @@ const fn told(error: &'static str, english: &'static str, portuguese: &'static s
 }
 
 pub(super) const SENTENCES: &[Sentence] = &[
-    told("Error", "{message}", "recusado: {message}"),
-    told(
-        "Panic",
-        "the contract hit its own check {code}: this should not happen, please report it",
-        "o contrato caiu na própria verificação {code}: isto não deveria acontecer, relate o problema",
-    ),
     told(
         "AccessControlBadConfirmation",
         "a role is given up by its holder alone",
@@ -184,6 +188,16 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "AlreadyChallenged",
         "run {run} of row {row} in batch {batch} has been challenged already: its gateway has paid",
         "o trecho {run} da linha {row} do lote {batch} já foi contestado: o gateway já pagou",
+    ),
+    told(
+        "AlreadyDemanded",
+        "the same was demanded before, as demand {demand}: see how that one ends",
+        "o mesmo já foi exigido, na exigência {demand}: veja como ela termina",
+    ),
+    told(
+        "AlreadyJudged",
+        "the share of contribution {contribution} in row {row} of batch {batch} has been challenged already",
+        "a parte da contribuição {contribution} na linha {row} do lote {batch} já foi contestada",
     ),
     told(
         "AlreadyListed",
@@ -209,6 +223,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "Models.AlreadyRevealed",
         "the evaluation set of model {model} is open already: next is `fonte model evaluate {model} open`",
         "o conjunto de avaliação do modelo {model} já está aberto: agora é `fonte model evaluate {model} open`",
+    ),
+    told(
+        "AnswerMismatch",
+        "what was shown hashes to {shown}, and {expected} was demanded: show what the receipt commits to",
+        "o mostrado tem o hash {shown}, e foi exigido {expected}: mostre aquilo com que o recibo se compromete",
     ),
     told(
         "BadVote",
@@ -294,6 +313,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "DelayOutOfRange",
         "a delay of {delay} seconds is not between {least} and {most}",
         "um prazo de {delay} segundos não está entre {least} e {most}",
+    ),
+    told(
+        "Demands.DepositShort",
+        "a deposit of {need:fnt} is needed, and {have:fnt} were attached",
+        "é preciso um depósito de {need:fnt}, e foram enviados {have:fnt}",
     ),
     told(
         "Settlement.DepositShort",
@@ -391,6 +415,7 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "the epoch lasts until block {untilBlock} and {untilTime:time}: elect then",
         "a época dura até o bloco {untilBlock} e {untilTime:time}: eleja depois disso",
     ),
+    told("Error", "{message}", "recusado: {message}"),
     told(
         "EvidenceMismatch",
         "the opened evidence is {opened}, the receipt commits to {expected}: use that receipt's evidence",
@@ -410,6 +435,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "FeesTooHigh",
         "fees of {fees:fnt} are above {most:fnt}, one stake for each seat: offer less",
         "{fees:fnt} passam de {most:fnt}, uma caução por cadeira: ofereça menos",
+    ),
+    told(
+        "Demands.GasTooLow",
+        "{have} gas is left, and judging needs {need}: send with more gas",
+        "restam {have} de gás, e julgar exige {need}: envie com mais gás",
     ),
     told(
         "Reviews.GasTooLow",
@@ -561,6 +591,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "o modelo {parent} não pode ser antecessor do modelo {model}: antecessores vêm em ordem, são anteriores e têm um desenvolvedor a pagar",
     ),
     told(
+        "InvalidParts",
+        "a splitter has 1 to 16 parts of distinct payees that sum to 1000000 ppm",
+        "um divisor tem de 1 a 16 partes de recebedores distintos, que somam 1000000 ppm",
+    ),
+    told(
         "InvalidPolicy",
         "a policy with flags {flags} and a curator's cut of {curatorPpm:ppm} is none: the cut is at most 100 %",
         "uma política com opções {flags} e parte do curador de {curatorPpm:ppm} não existe: a parte é de no máximo 100 %",
@@ -576,6 +611,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "InvalidSlots",
         "{slots} slots: name at least one, and no more than the contract's limit",
         "{slots} vagas: informe ao menos uma, e não mais que o limite do contrato",
+    ),
+    told(
+        "InvalidTable",
+        "entry {index} of the batch's tables is out of order, or names nobody",
+        "a entrada {index} das tabelas do lote está fora de ordem, ou não nomeia ninguém",
     ),
     told(
         "InvalidVersion",
@@ -640,6 +680,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "as rodadas de avaliação do modelo {model} acabaram: proponha-o de novo",
     ),
     told(
+        "NoSuchChunk",
+        "there is no chunk {chunk} in that text, or the run quotes nothing of it",
+        "não há pedaço {chunk} naquele texto, ou o trecho nada cita dele",
+    ),
+    told(
         "NotANullify",
         "a nullify vote has neither parent nor payload",
         "um voto de anulação não tem antecessor nem conteúdo",
@@ -675,14 +720,14 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "o endereço não está na forma canônica; a falha está no byte {position}: escreva https://host/caminho, em minúsculas, sem consulta nem fragmento",
     ),
     told(
-        "NotChallenges",
-        "{account} may not do this: only the contract of the challenges may",
-        "{account} não pode fazer isto: só o contrato das contestações",
-    ),
-    told(
         "NotCommitted",
         "nobody has committed {commitment}: publish again, the commit comes first",
         "ninguém registrou {commitment}: publique de novo, o compromisso vem antes",
+    ),
+    told(
+        "NotDemands",
+        "{account} may not do this: only the contract of the demands may",
+        "{account} não pode fazer isto: só o contrato das exigências",
     ),
     told(
         "NotEarlier",
@@ -719,6 +764,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "model {model} is {state:model_state}: there is nothing to suspend",
         "o modelo {model} está {state:model_state}: não há o que suspender",
     ),
+    told(
+        "NotJudge",
+        "{account} may not do this: only a contract that judges may",
+        "{account} não pode fazer isto: só um contrato que julga",
+    ),
     told("NotListed", "{operator} is no candidate", "{operator} não é candidato"),
     told(
         "NotMember",
@@ -729,6 +779,16 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "NotNamed",
         "contribution {contribution} is in none of the versions that the receipt names",
         "a contribuição {contribution} não está em nenhuma das versões que o recibo nomeia",
+    ),
+    told(
+        "NotOpen",
+        "demand {demand} is {status:demand}, in which this cannot be done",
+        "a exigência {demand} está {status:demand}, e assim isto não pode ser feito",
+    ),
+    told(
+        "NotOrigins",
+        "{account} may not do this: only the contract of the origins may",
+        "{account} não pode fazer isto: só o contrato das origens",
     ),
     told(
         "NotOwner",
@@ -760,6 +820,7 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "the row credits nothing there: there is nothing to challenge",
         "a linha não credita nada ali: não há o que contestar",
     ),
+    told("NothingDue", "nothing is due to {payee} yet", "ainda nada é devido a {payee}"),
     told("NothingSent", "no coins were attached: give an amount", "nenhuma moeda foi enviada: informe um valor"),
     told("NothingToClaim", "nothing waits for {account}", "nada espera por {account}"),
     told(
@@ -808,6 +869,16 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "{limit} máquinas de uma vez são demais: peça em páginas menores",
     ),
     told(
+        "Panic",
+        "the contract hit its own check {code}: this should not happen, please report it",
+        "o contrato caiu na própria verificação {code}: isto não deveria acontecer, relate o problema",
+    ),
+    told(
+        "PartsExceed",
+        "the parts of a fee sum to {ppm} ppm, more than all",
+        "as partes de uma taxa somam {ppm} ppm, mais que tudo",
+    ),
+    told(
         "PartsMismatch",
         "the parts sum to {sum} ppm, and they must sum to 1000000",
         "as partes somam {sum} ppm, e devem somar 1000000",
@@ -828,6 +899,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "o datanet {datanet} pede ao menos {floor:fnt} por 1.000 tokens de saída, e a oferta é {price:fnt}: aumente --price-out ou deixe o datanet de fora",
     ),
     told(
+        "PrivateReceipt",
+        "the receipt is private: its payer {payer} alone may demand",
+        "o recibo é privado: só quem pagou, {payer}, pode exigir",
+    ),
+    told(
         "ReceiptMismatch",
         "the opened receipt is {opened}, the row settles {expected}: use that receipt",
         "o recibo aberto é {opened}, a linha paga {expected}: use aquele recibo",
@@ -843,9 +919,19 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "o contrato foi chamado de dentro da própria chamada",
     ),
     told(
+        "ResponseTime",
+        "demand {demand} is to be answered until block {dueBlock} and {dueTime:time}, and judged after that",
+        "a exigência {demand} deve ser atendida até o bloco {dueBlock} e {dueTime:time}, e julgada depois disso",
+    ),
+    told(
         "RevealExpired",
         "the commit of contribution {contribution} lapsed at block {revealBy}: publish again",
         "o compromisso da contribuição {contribution} venceu no bloco {revealBy}: publique de novo",
+    ),
+    told(
+        "RowFollows",
+        "the row follows from its receipt, and its fee from prices that were in force: there is nothing to prove",
+        "a linha decorre do recibo, e a taxa de preços em vigor: não há o que provar",
     ),
     told(
         "RowMismatch",
@@ -872,6 +958,12 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "{value} does not fit into {bits} bits: give less",
         "{value} não cabe em {bits} bits: informe menos",
     ),
+    told(
+        "ShareFollows",
+        "the share of contribution {contribution} is {ppm} ppm, as the evidence says: there is nothing to prove",
+        "a parte da contribuição {contribution} é de {ppm} ppm, como diz a evidência: não há o que provar",
+    ),
+    told("ShareInvalid", "share {share} of the row is malformed", "a parte {share} da linha está malformada"),
     told(
         "SharesExceed",
         "the shares of row {row} sum to {ppm} ppm, more than all",
@@ -919,6 +1011,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "termos anunciados valem a partir de {since:time}, e novos não podem ultrapassá-los: espere até lá",
     ),
     told(
+        "TermsUndecided",
+        "the model's terms changed too often around that time to judge the fee",
+        "os termos do modelo mudaram demais naquele momento para julgar a taxa",
+    ),
+    told(
         "TextMismatch",
         "the opened chunk is of {opened}, and {expected} was committed: use the text that was committed",
         "o pedaço aberto é de {opened}, e o compromisso é com {expected}: use o texto registrado",
@@ -955,11 +1052,6 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "a operação {operationId} não está pronta, ou já foi feita: `fonte gov show` diz quando pode ser executada",
     ),
     told(
-        "Validators.TooEarly",
-        "the stake can be taken out from {claimableAt:time} on; 1970 means that the epoch has to end first",
-        "a aposta pode ser retirada a partir de {claimableAt:time}; 1970 quer dizer que a época precisa acabar antes",
-    ),
-    told(
         "ModelReviews.TooEarly",
         "the evaluators follow from block {drawBlock}: try again after it",
         "os avaliadores resultam do bloco {drawBlock}: tente depois dele",
@@ -968,6 +1060,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "Reviews.TooEarly",
         "the panel follows from block {seedBlock}: try again after it",
         "o painel resulta do bloco {seedBlock}: tente depois dele",
+    ),
+    told(
+        "Validators.TooEarly",
+        "the stake can be taken out from {claimableAt:time} on; 1970 means that the epoch has to end first",
+        "a aposta pode ser retirada a partir de {claimableAt:time}; 1970 quer dizer que a época precisa acabar antes",
     ),
     told(
         "Workers.TooEarly",
@@ -979,15 +1076,16 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "{drawn} evaluators could be drawn, and {quorum} have to agree: wait until more have registered (`fonte review register`)",
         "só {drawn} avaliadores puderam ser sorteados, e {quorum} devem concordar: espere mais registros (`fonte review register`)",
     ),
-    told(
-        "Reviews.TooLate",
-        "the time for this ended at {deadline:time}",
-        "o prazo para isto acabou em {deadline:time}",
-    ),
+    told("Demands.TooLate", "demands for batch {batch} are over", "as exigências sobre o lote {batch} acabaram"),
     told(
         "ModelReviews.TooLate",
         "model {model} has until {deadline:time}, too short for another round: propose it anew",
         "o modelo {model} tem até {deadline:time}, pouco para outra rodada: proponha-o de novo",
+    ),
+    told(
+        "Reviews.TooLate",
+        "the time for this ended at {deadline:time}",
+        "o prazo para isto acabou em {deadline:time}",
     ),
     told(
         "TooManyDatanets",
@@ -1002,14 +1100,14 @@ pub(super) const SENTENCES: &[Sentence] = &[
     told("TooSoon", "this may be done after {deadline:time}", "isto pode ser feito depois de {deadline:time}"),
     told("Allowance.TransferRefused", "the treasury refused {amount:fnt}", "o tesouro recusou {amount:fnt}"),
     told(
-        "Workers.TransferRefused",
-        "{worker} refused {amount:fnt}: use an account that takes coins",
-        "{worker} recusou {amount:fnt}: use uma conta que aceite moedas",
-    ),
-    told(
         "TransferRefused",
         "{account} refused {amount:fnt}: use an account that takes coins",
         "{account} recusou {amount:fnt}: use uma conta que aceite moedas",
+    ),
+    told(
+        "Workers.TransferRefused",
+        "{worker} refused {amount:fnt}: use an account that takes coins",
+        "{worker} recusou {amount:fnt}: use uma conta que aceite moedas",
     ),
     told("UnknownBatch", "there is no batch {batch}", "não existe o lote {batch}"),
     told(
@@ -1049,7 +1147,7 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "ninguém se registrou como {operator}: veja `fonte chain validators`",
     ),
     told(
-        "Datanets.UnknownVersion",
+        "UnknownVersion",
         "datanet {datanet} is at version {latest}, there is no {version} yet",
         "o datanet {datanet} está na versão {latest}, ainda não existe a {version}",
     ),
@@ -1084,12 +1182,12 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "a janela da resposta ({answer}) não é a da fonte ({source}): não há o que provar",
     ),
     told(
-        "ModelReviews.WrongPayment",
-        "{paid:fnt} were attached, and {asked:fnt} are asked for",
-        "foram enviados {paid:fnt}, e pedem-se {asked:fnt}",
+        "WrongKind",
+        "a demand for {wanted:wanted} is made and answered by another function",
+        "uma exigência de {wanted:wanted} é feita e atendida por outra função",
     ),
     told(
-        "Reviews.WrongPayment",
+        "ModelReviews.WrongPayment",
         "{paid:fnt} were attached, and {asked:fnt} are asked for",
         "foram enviados {paid:fnt}, e pedem-se {asked:fnt}",
     ),
@@ -1097,6 +1195,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "Origins.WrongPayment",
         "{paid:fnt} were attached, and {least:fnt} are asked for at least (nothing while there are no reviewers)",
         "foram enviados {paid:fnt}, e pedem-se ao menos {least:fnt} (nada enquanto não há revisores)",
+    ),
+    told(
+        "Reviews.WrongPayment",
+        "{paid:fnt} were attached, and {asked:fnt} are asked for",
+        "foram enviados {paid:fnt}, e pedem-se {asked:fnt}",
     ),
     told(
         "WrongPhase",
@@ -1122,6 +1225,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "Workers.WrongStatus",
         "{worker} is {status:worker_status}, in which this cannot be done",
         "{worker} está {status:worker_status}, e assim isto não pode ser feito",
+    ),
+    told(
+        "WrongTerms",
+        "version {version} of the terms is not the latest that was in force at {time:time}",
+        "a versão {version} dos termos não é a última em vigor em {time:time}",
     ),
     told(
         "WrongVote",

@@ -1,0 +1,96 @@
+//! The program as a process, and a running network.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+pub fn fonte(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fonte"));
+    command.arg("--data-dir").arg(home).env("FONTE_PASSWORD", "correct horse").env("LANG", "C").env_remove("LC_ALL");
+    command
+}
+
+pub fn json(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("no JSON: {text}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+pub fn wei(value: &Value) -> u128 {
+    value.as_str().unwrap_or_else(|| panic!("no amount: {value}")).parse().unwrap()
+}
+
+/// A running `fonte up`, killed when dropped.
+pub struct Up {
+    child: Child,
+    pub facts: Value,
+}
+
+impl Up {
+    pub fn start(home: &Path) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// With options, such as a short voting period.
+    pub fn start_with(home: &Path, options: &[&str]) -> Self {
+        let mut child = fonte(home)
+            .args(["up", "--json", "--listen", "127.0.0.1:0", "--rpc-listen", "127.0.0.1:0"])
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let facts = serde_json::from_str(&line).unwrap_or_else(|_| panic!("fonte up printed {line:?}"));
+        Self { child, facts }
+    }
+
+    pub fn run(&self, home: &Path, arguments: &[&str]) -> Output {
+        self.command(home).args(arguments).output().unwrap()
+    }
+
+    pub fn command(&self, home: &Path) -> Command {
+        let mut command = fonte(home);
+        command
+            .args(["--gateway", self.facts["gateway"].as_str().unwrap()])
+            .args(["--rpc-url", self.facts["rpc_url"].as_str().unwrap()])
+            .env("FONTE_API_KEY", self.facts["api_key"].as_str().unwrap());
+        command
+    }
+
+    pub fn ok(&self, home: &Path, arguments: &[&str]) -> Value {
+        let output = self.run(home, &[arguments, &["--json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        json(&output)
+    }
+
+    /// Asks until the answer satisfies a condition: a fresh publication is adopted within moments.
+    pub fn ask_until(&self, home: &Path, question: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let output = self.run(home, &["ask", question, "--model", "fonte-quote:open", "--json"]);
+            if output.status.success() {
+                let answer = json(&output);
+                if wanted(&answer) {
+                    return answer;
+                }
+            }
+            assert!(Instant::now() < deadline, "{question}: {}", String::from_utf8_lossy(&output.stderr));
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // SIGKILL: what must survive, survives that too.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
