@@ -1,6 +1,6 @@
 // The checks that need the chain, made through any node's JSON-RPC: the names are those of `fonte receipt verify --chain`.
 import { Field, ReadError, type ReceiptBundle } from "../verify/bundle.ts";
-import { concat, equal, keccak, toHex, word, addressWord, type Hex } from "../verify/bytes.ts";
+import { addressWord, bigEndian, concat, equal, keccak, toHex, word, type Hex } from "../verify/bytes.ts";
 import { parseJson } from "../verify/json.ts";
 import { OpeningError, rootFromPath } from "../verify/merkle.ts";
 import { credits } from "../verify/money.ts";
@@ -138,23 +138,23 @@ async function checkContributions(chain: Chain, { network, receipt, cited }: Rec
 
 const NOT_SETTLED = () => missing("a settlement: it waits for its batch", "uma liquidação: o recibo espera o seu lote");
 
-/** `H(07 ‖ abi.encode(payer, row))` (docs/spec/settlement.md). */
+/** The leaf that says the receipt's row in full (tag 07 in docs/spec/receipt.md). */
 export function rowLeaf({ id, receipt }: ReceiptBundle): Uint8Array {
-  const versions = receipt.versions.map((v) => word((BigInt(v.datanet) << 32n) | BigInt(v.version)));
-  const shares = receipt.shares.map((s) => word((s.contribution << 32n) | BigInt(s.ppm)));
-  const row = concat(
-    id,
-    word(receipt.model),
-    addressWord(receipt.worker),
-    word(receipt.fee),
-    word(6 * 32),
-    word((7 + versions.length) * 32),
-    word(versions.length),
-    ...versions,
-    word(shares.length),
-    ...shares,
+  const { payer, model, worker, fee, versions, shares } = receipt;
+  return keccak(
+    concat(
+      Uint8Array.of(7),
+      payer,
+      id,
+      bigEndian(model, 4),
+      worker,
+      bigEndian(fee, 16),
+      bigEndian(versions.length, 1),
+      bigEndian(shares.length, 1),
+      ...versions.flatMap((v) => [bigEndian(v.datanet, 4), bigEndian(v.version, 4)]),
+      ...shares.flatMap((s) => [bigEndian(s.contribution, 8), bigEndian(s.ppm, 4)]),
+    ),
   );
-  return keccak(concat(Uint8Array.of(7), addressWord(receipt.payer), word(64), row));
 }
 
 async function checkSettled(chain: Chain, bundle: ReceiptBundle, standing: Standing | undefined): Promise<Outcome> {

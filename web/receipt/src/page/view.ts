@@ -99,24 +99,28 @@ function stretchesOf({ answer, runs }: ReceiptBundle, sources: Source[]): Stretc
   return stretches;
 }
 
-/** A quote in its source: the quoted bytes and what was opened around them. */
+/** A quote in its source: the credited bytes, what else of the match stands around them, and what was opened beyond. */
 export interface Quote {
   before: string;
+  matchedBefore: string;
   quoted: string;
+  matchedAfter: string;
   after: string;
 }
 
 /** `around`: bytes shown on either side. */
 export function quoteOf(run: Run, document: CitedDocument, around: number): Quote {
-  const start = run.offset + BigInt(run.start - run.matchStart);
-  const end = start + BigInt(length(run));
+  const [start, end] = [run.offset, run.offset + BigInt(Math.max(0, run.matchEnd - run.matchStart))];
+  const first = run.offset + BigInt(run.start - run.matchStart);
+  const last = first + BigInt(length(run));
   const decoder = new TextDecoder();
+  /** Opened bytes of a range; behind a gap before the match, and up to one after it. */
   const held = (from: bigint, to: bigint): Uint8Array => {
     const bytes: number[] = [];
     for (let at = from; at < to; at++) {
       const byte = at < 0n ? undefined : openedByte(document.opening, at);
       if (byte !== undefined) bytes.push(byte);
-      else if (to <= start) bytes.length = 0;
+      else if (at < start) bytes.length = 0;
       else break;
     }
     return Uint8Array.from(bytes);
@@ -132,7 +136,9 @@ export function quoteOf(run: Run, document: CitedDocument, around: number): Quot
   const cutAfter = end + BigInt(after.length) < (document.opening.chunks[0]?.length ?? 0n);
   return {
     before: cutBefore ? `… ${head.replace(/^\S*\s/, "")}` : head,
-    quoted: decoder.decode(held(start, end)),
+    matchedBefore: decoder.decode(held(start, first)),
+    quoted: decoder.decode(held(first, last)),
+    matchedAfter: decoder.decode(held(last, end)),
     after: cutAfter ? `${tail.replace(/\s\S*$/, "")} …` : tail,
   };
 }
