@@ -43,26 +43,32 @@ const length = (run: Run): number => Math.max(0, run.end - run.start);
 export function viewOf(bundle: ReceiptBundle): View {
   const { receipt, runs, cited } = bundle;
   const paid = credits(bundle);
-  const ids = new Set<bigint>(runs.map((run) => run.source).filter((source) => source !== NOBODY && source !== PROMPT));
-  for (const { contribution } of receipt.shares) ids.add(contribution);
+  const runsOf = new Map<bigint, Run[]>();
+  for (const run of runs) {
+    const own = runsOf.get(run.source);
+    if (own === undefined) runsOf.set(run.source, [run]);
+    else own.push(run);
+  }
+  const bytesOf = (source: bigint) => (runsOf.get(source) ?? []).reduce((sum, run) => sum + length(run), 0);
+  const ids = new Set([...runsOf.keys(), ...receipt.shares.map((share) => share.contribution)]);
+  ids.delete(NOBODY);
+  ids.delete(PROMPT);
   const sources = [...ids].map((contribution, i): Source => {
     const one = cited.find((c) => c.contribution === contribution);
-    const own = runs.filter((run) => run.source === contribution);
     const place = receipt.shares.findIndex((share) => share.contribution === contribution);
     const authors = (one?.documents ?? []).map((d) => d.metadata.author).filter((name) => name !== "");
     return {
       number: i + 1,
       contribution,
       cited: one,
-      runs: own,
-      bytes: own.reduce((sum, run) => sum + length(run), 0),
+      runs: runsOf.get(contribution) ?? [],
+      bytes: bytesOf(contribution),
       ppm: receipt.shares[place]?.ppm ?? 0,
       amount: paid.contributions[place] ?? 0n,
       curatorAmount: paid.curators[place] ?? 0n,
       author: [...new Set(authors)].join(", "),
     };
   });
-  const bytesOf = (source: bigint) => runs.filter((r) => r.source === source).reduce((sum, r) => sum + length(r), 0);
   return {
     bundle,
     sources,
@@ -79,13 +85,14 @@ function stretchesOf({ answer, runs }: ReceiptBundle, sources: Source[]): Stretc
   const stretches: Stretch[] = [];
   let [at, next] = [0, 0];
   let run: Run | undefined;
+  const byId = new Map(sources.map((source) => [source.contribution, source]));
   for (const character of answer.text) {
     while (next < runs.length && (runs[next]?.start ?? 0) <= at) run = runs[next++];
     const current = run !== undefined && at < run.end ? run : undefined;
     const open = stretches.at(-1);
     if (open !== undefined && open.run === current) open.text += character;
     else {
-      const source = sources.find((one) => one.contribution === current?.source);
+      const source = current && byId.get(current.source);
       stretches.push({ text: character, run: current, source, numbered: false });
     }
     const code = character.codePointAt(0) ?? 0;
