@@ -38,10 +38,9 @@ impl Row {
         }
     }
 
-    /// `H(07 ‖ payer[20] ‖ receipt[32] ‖ u32 model ‖ worker[20] ‖ u128 fee ‖ u8 versions ‖ u8 shares ‖ (u32 datanet ‖ u32
-    /// version)* ‖ (u64 contribution ‖ u32 ppm)*)`.
+    /// `H(07 ‖ payer ‖ receipt ‖ u32 model ‖ worker ‖ u128 fee ‖ u8 versions ‖ u8 shares ‖ (u32 datanet ‖ u32 version)* ‖
+    /// (u64 contribution ‖ u32 ppm)*)`, big-endian.
     pub fn leaf(&self, payer: Address) -> B256 {
-        // A row names at most 16 of each: the contract takes no others.
         let count = |length: usize| u8::try_from(length).unwrap_or(u8::MAX);
         let mut bytes = vec![7];
         bytes.extend_from_slice(payer.as_slice());
@@ -54,6 +53,7 @@ impl Row {
             bytes.extend_from_slice(&version.to_be_bytes());
         }
         for share in &self.shares {
+            // 64 bits of contribution and 32 of ppm are the low 96 bits of the word.
             bytes.extend_from_slice(&share.to_be_bytes::<32>()[20..]);
         }
         keccak256(bytes)

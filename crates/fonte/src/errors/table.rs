@@ -1100,6 +1100,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
     told("TooSoon", "this may be done after {deadline:time}", "isto pode ser feito depois de {deadline:time}"),
     told("Allowance.TransferRefused", "the treasury refused {amount:fnt}", "o tesouro recusou {amount:fnt}"),
     told(
+        "Splitter.TransferRefused",
+        "{payee} refused {amount:fnt}: use an account that takes coins",
+        "{payee} recusou {amount:fnt}: use uma conta que aceite moedas",
+    ),
+    told(
         "TransferRefused",
         "{account} refused {amount:fnt}: use an account that takes coins",
         "{account} recusou {amount:fnt}: use uma conta que aceite moedas",
