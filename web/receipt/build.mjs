@@ -14,7 +14,7 @@ const artifact = join(here, "artifact", "receipt.html");
  * a changed struct by the names of its fields. */
 const ON_CHAIN = {
   Settlement: ["networkId", "datanets", "models", "treasury", "batch", "pendingOf", "Paid", "PayFailed"],
-  Datanets: ["contribution", "payeeAt"],
+  Datanets: ["contribution", "datanet", "payeeAt"],
   Models: ["model"],
 };
 

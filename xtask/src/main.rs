@@ -10,7 +10,7 @@ use std::{
 
 const USAGE: &str = "usage: cargo xtask <task>
 
-  test                 every test: Rust, documentation, contracts (which need Node; without it they are skipped by name)
+  test                 every test: Rust, documentation; contracts and the page of a receipt (skipped by name without Node)
   check                format, clippy, documentation, paths and links, contract artifacts' freshness
   contracts [--check]  rebuild contracts/artifacts, or prove that the committed ones are what the sources build
   bench [NAME]         measure and write a raw run to benches/runs
@@ -68,14 +68,17 @@ fn cargo(arguments: &[&str]) -> Outcome {
 fn test() -> Outcome {
     cargo(&["test", "--workspace", "--no-fail-fast"])?;
     if !has_node() {
-        println!("skipped: contract tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer");
+        println!(
+            "skipped: contract and page tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer"
+        );
         return Ok(());
     }
     install_contract_tools()?;
     contracts(true)?;
     run(&root().join("contracts"), "./forge.sh", &["test"])?;
     // The same scenario on a chain that is not Fonte's; anvil came with the contract tools.
-    cargo(&["test", "--package", "fonte", "--test", "anvil", "--", "--ignored"])
+    cargo(&["test", "--package", "fonte", "--test", "anvil", "--", "--ignored"])?;
+    run(&root().join("web/receipt"), "./test.sh", &[])
 }
 
 fn check() -> Outcome {

@@ -6,11 +6,11 @@ use std::{
 };
 
 /// Folders whose documents are read.
-const FOLDERS: [&str; 5] = ["", "docs", "benches", "contracts", "fixtures"];
+const FOLDERS: [&str; 6] = ["", "docs", "benches", "contracts", "fixtures", "web"];
 
 /// A first path segment that marks a word in backticks as a path of this repository.
-const TOP: [&str; 9] =
-    ["crates/", "contracts/", "docs/", "fixtures/", "benches/", "examples/", "xtask/", ".ci/", ".cargo/"];
+const TOP: [&str; 10] =
+    ["crates/", "contracts/", "docs/", "fixtures/", "benches/", "examples/", "web/", "xtask/", ".ci/", ".cargo/"];
 
 /// Every document fault, one line each.
 pub(crate) fn faults(root: &Path) -> Vec<String> {

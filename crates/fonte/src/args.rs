@@ -101,6 +101,10 @@ pub(crate) struct Up {
     /// Where the chain's JSON-RPC listens.
     #[arg(long, default_value = "127.0.0.1:8545", value_name = "ADDR")]
     pub(crate) rpc_listen: SocketAddr,
+    /// A web origin that may call the JSON-RPC, besides pages of this machine; null: pages opened from a file, such as
+    /// exported receipts; may be given several times.
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_origin: Vec<String>,
     /// Seconds of a vote, when the network is started for the first time.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub(crate) voting_period: u32,

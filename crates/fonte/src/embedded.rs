@@ -43,6 +43,8 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) parameters: Parameters,
     pub(crate) listen: SocketAddr,
     pub(crate) rpc_listen: SocketAddr,
+    /// Web origins that may call the chain, besides pages of this machine.
+    pub(crate) allowed_origins: Vec<String>,
     /// An idle chain makes a block this often, so that challenge windows pass.
     pub(crate) heartbeat: Duration,
     /// A batch is sent this long after its first row; none: only when asked to.
@@ -76,6 +78,7 @@ impl EmbeddedConfig {
             parameters: Parameters::development(DEVELOPMENT_CHAIN),
             listen: free,
             rpc_listen: free,
+            allowed_origins: Vec::new(),
             heartbeat: Duration::from_secs(1),
             settle_every: None,
         }
@@ -185,13 +188,13 @@ impl Embedded {
 /// The chain in this process.
 async fn start_chain(config: &EmbeddedConfig) -> Result<ChainHandle> {
     let genesis = genesis(config).await?;
-    Chain::start(ChainConfig {
+    let mut chain = ChainConfig {
         rpc: config.rpc_listen,
         heartbeat: config.heartbeat,
         ..ChainConfig::development(config.data_dir.join("chain"), genesis)
-    })
-    .await
-    .wrap_err("starting the chain")
+    };
+    chain.rpc_limits.allowed_origins.clone_from(&config.allowed_origins);
+    Chain::start(chain).await.wrap_err("starting the chain")
 }
 
 /// A worker for every quote model that may answer: the default one at once, others as they are registered. All under the

@@ -26,6 +26,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
         parameters: parameters(&up),
         listen: up.listen,
         rpc_listen: up.rpc_listen,
+        allowed_origins: up.allow_origin.clone(),
         heartbeat: std::time::Duration::from_secs(up.heartbeat.max(1)),
         settle_every: Some(std::time::Duration::from_secs(15)),
     })

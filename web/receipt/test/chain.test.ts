@@ -15,11 +15,11 @@ const recorded: Data = JSON.parse(read("test/data/answer.json"));
 const bundle = () => readBundle(JSON.stringify(recorded.receipt));
 
 /** Answers as the chain did; `change` may say otherwise. */
-function replay(change: (name: string, result: string, params: Data) => unknown = (_, result) => result): Chain {
+function replay(change: (name: string, result: string) => unknown = (_, result) => result, from: Data = recorded): Chain {
   return new Chain(async (method, params) => {
-    const call = recorded.calls.find((one: Data) => one.method === method && JSON.stringify(one.params) === JSON.stringify(params));
+    const call = from.calls.find((one: Data) => one.method === method && JSON.stringify(one.params) === JSON.stringify(params));
     if (call === undefined) throw new RpcError(`not recorded: ${method} ${JSON.stringify(params)}`);
-    return change(method === "eth_call" ? nameOf(call) : method, call.result, params);
+    return change(method === "eth_call" ? nameOf(call) : method, call.result);
   });
 }
 
@@ -28,7 +28,7 @@ function nameOf(call: Data): string {
   const data: string = call.params[0].data;
   const known = [
     ...(["networkId", "datanets", "models", "batch", "pendingOf"] as const).map((name) => abiOf("Settlement", name)),
-    ...(["contribution", "payeeAt"] as const).map((name) => abiOf("Datanets", name)),
+    ...(["contribution", "datanet", "payeeAt"] as const).map((name) => abiOf("Datanets", name)),
     abiOf("Models", "model"),
   ];
   return known.find((item) => selector(item) === data.slice(0, 10))?.name ?? assert.fail(data);
@@ -54,6 +54,24 @@ const ALL = { network: "passed", "terms on chain": "passed", "contributions on c
 test("the recorded receipt holds, offline and on its chain", async () => {
   assert.ok(verify(bundle()).ok);
   assert.deepEqual(await outcomes(replay()), ALL);
+});
+
+test("a curator's cut is expected beside what its contribution earns", async () => {
+  const curated: Data = JSON.parse(read("test/data/curated.json"));
+  const given = () => readBundle(JSON.stringify(curated.receipt));
+  const where = readStanding(JSON.stringify(curated.settlement));
+  const found = async (bundle = given()) => {
+    const checks = await chainChecks(replay(undefined, curated), bundle, where);
+    return Object.fromEntries(checks.map((check) => [check.name, check.outcome]));
+  };
+  assert.ok(verify(given()).ok);
+  assert.ok(given().cited.every((one) => one.curatorPpm === 100_000));
+  assert.deepEqual(await found(), ALL);
+  const [other, stranger] = [given(), given()];
+  for (const one of other.cited) one.curatorPpm = 0;
+  assert.equal((await found(other))["contributions on chain"], "failed");
+  for (const one of stranger.cited) one.curator = one.contributor;
+  assert.equal((await found(stranger))["contributions on chain"], "failed");
 });
 
 test("a row's leaf is the pinned one", () => {

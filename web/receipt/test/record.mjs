@@ -1,14 +1,14 @@
 #!/usr/bin/env node
-// Records a real receipt and what the chain says of it: `node test/record.mjs RECEIPT_ID` asks the gateway and the node of
-// a running `fonte up` (GATEWAY and RPC name others). Needed anew when what the page reads of the contracts changes.
-import { writeFileSync } from "node:fs";
+// Records a real receipt and what the chain says of it: `node test/record.mjs RECEIPT_ID NAME` asks gateway and node of a
+// running `fonte up` (GATEWAY and RPC name others) and writes test/data/NAME.json. Needed anew when what the page reads of
+// the contracts changes.
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const id = process.argv[2];
+const [, , id, name] = process.argv;
 const gateway = process.env.GATEWAY ?? "http://127.0.0.1:8080";
 const rpc = process.env.RPC ?? "http://127.0.0.1:8545";
 const get = async (path) => (await fetch(`${gateway}${path}`)).text();
@@ -21,7 +21,7 @@ try {
   if (built.status !== 0) throw new Error("the recorder could not be built");
   const { record } = await import(pathToFileURL(join(folder, "recorder.mjs")).href);
   const calls = await record(rpc, receipt, settlement);
-  writeFileSync("test/data/answer.json", `${JSON.stringify({ receipt: JSON.parse(receipt), settlement: JSON.parse(settlement), calls }, null, 1)}\n`);
+  writeFileSync(`test/data/${name}.json`, `${JSON.stringify({ receipt: JSON.parse(receipt), settlement: JSON.parse(settlement), calls }, null, 1)}\n`);
   console.log(`${calls.length} calls recorded`);
 } finally {
   rmSync(folder, { recursive: true, force: true });

@@ -101,16 +101,19 @@ test("texts, openings, contribution and evidence lead to the pinned roots", () =
 });
 
 test("amounts round down and add up", () => {
-  const { terms, receipt, runs } = example();
+  const bundle = example();
+  const { terms, receipt, runs } = bundle;
   assert.deepEqual(sharesOf(runs, receipt.answerBytes), receipt.shares);
   assert.equal(feeOf(terms.prices, receipt.inputTokens, receipt.outputTokens), receipt.fee);
   assert.equal(feeOf({ input: (1n << 128n) - 1n, output: 0n }, 2, 0), undefined);
   assert.equal(feeOf({ input: 1n, output: 0n }, 1, 0), 1n);
   assert.equal(part(999_999n, 1), 0n);
-  const paid = credits(receipt.fee, terms.splits, receipt.shares);
-  const sum = [paid.worker, paid.developer, paid.treasury, ...paid.contributions].reduce((a, b) => a + b);
+  const paid = credits(bundle);
+  const sum = [paid.worker, paid.developer, paid.treasury, ...paid.contributions, ...paid.curators].reduce((a, b) => a + b);
   assert.equal(sum, receipt.fee);
-  assert.equal(paid.contributions[0], 77_049_973_200_000n);
+  // 958,333 ppm of a pool of 80.4 x 10^12 wei; the curator's cut is a twentieth of it.
+  assert.equal((paid.contributions[0] ?? 0n) + (paid.curators[0] ?? 0n), 77_049_973_200_000n);
+  assert.equal(paid.curators[0], 3_852_498_660_000n);
 });
 
 test("what JSON may hold and a receipt may not", () => {

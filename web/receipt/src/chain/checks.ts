@@ -1,6 +1,6 @@
 // The checks that need the chain, made through any node's JSON-RPC: the names are those of `fonte receipt verify --chain`.
 import { Field, ReadError, type ReceiptBundle } from "../verify/bundle.ts";
-import { concat, equal, keccak, toHex, word, addressWord, type Hex } from "../verify/bytes.ts";
+import { addressWord, bigEndian, concat, equal, keccak, toHex, word, type Hex } from "../verify/bytes.ts";
 import { parseJson } from "../verify/json.ts";
 import { OpeningError, rootFromPath } from "../verify/merkle.ts";
 import { credits } from "../verify/money.ts";
@@ -122,6 +122,15 @@ async function checkContributions(chain: Chain, { network, receipt, cited }: Rec
     if (!isMember({ membership }, receipt.versions)) {
       return failed(place, "it is in none of the named versions", "não está em nenhuma das versões citadas");
     }
+    const datanet = await chain.call("Datanets", network.datanets, "datanet", BigInt(membership.datanet));
+    const curator = bytes(field(datanet, "curator"));
+    if (!equal(curator, one.curator)) {
+      return failed(`${place}.curator`, `the chain names ${toHex(curator)}`, `a cadeia cita ${toHex(curator)}`);
+    }
+    const cut = integer(field(field(datanet, "policy"), "curatorPpm"));
+    if (cut !== BigInt(one.curatorPpm)) {
+      return failed(`${place}.curator_ppm`, `the datanet's cut is ${cut}`, `a parte do datanet é ${cut}`);
+    }
   }
   const count = cited.length;
   return passed({ en: `${count} on chain, with these roots`, pt: `${count} na cadeia, com estas raízes` });
@@ -129,23 +138,23 @@ async function checkContributions(chain: Chain, { network, receipt, cited }: Rec
 
 const NOT_SETTLED = () => missing("a settlement: it waits for its batch", "uma liquidação: o recibo espera o seu lote");
 
-/** `H(07 ‖ abi.encode(payer, row))` (docs/spec/settlement.md). */
+/** The leaf that says the receipt's row in full (tag 07 in docs/spec/receipt.md). */
 export function rowLeaf({ id, receipt }: ReceiptBundle): Uint8Array {
-  const versions = receipt.versions.map((v) => word((BigInt(v.datanet) << 32n) | BigInt(v.version)));
-  const shares = receipt.shares.map((s) => word((s.contribution << 32n) | BigInt(s.ppm)));
-  const row = concat(
-    id,
-    word(receipt.model),
-    addressWord(receipt.worker),
-    word(receipt.fee),
-    word(6 * 32),
-    word((7 + versions.length) * 32),
-    word(versions.length),
-    ...versions,
-    word(shares.length),
-    ...shares,
+  const { payer, model, worker, fee, versions, shares } = receipt;
+  return keccak(
+    concat(
+      Uint8Array.of(7),
+      payer,
+      id,
+      bigEndian(model, 4),
+      worker,
+      bigEndian(fee, 16),
+      bigEndian(versions.length, 1),
+      bigEndian(shares.length, 1),
+      ...versions.flatMap((v) => [bigEndian(v.datanet, 4), bigEndian(v.version, 4)]),
+      ...shares.flatMap((s) => [bigEndian(s.contribution, 8), bigEndian(s.ppm, 4)]),
+    ),
   );
-  return keccak(concat(Uint8Array.of(7), addressWord(receipt.payer), word(64), row));
 }
 
 async function checkSettled(chain: Chain, bundle: ReceiptBundle, standing: Standing | undefined): Promise<Outcome> {
@@ -170,18 +179,22 @@ async function checkSettled(chain: Chain, bundle: ReceiptBundle, standing: Stand
   });
 }
 
-/** Every payee's credit still stands in the batch, or was paid out of it. */
+/** Every payee's and curator's credit still stands in the batch, or was paid out of it. */
 async function checkCredits(chain: Chain, bundle: ReceiptBundle, standing: Standing | undefined): Promise<Outcome> {
   if (standing === undefined) return NOT_SETTLED();
-  const { network, receipt, terms } = bundle;
+  const { network, receipt } = bundle;
   const batch = await chain.call("Settlement", network.settlement, "batch", standing.batch);
   const clock = integer(field(batch, "payeeClock"));
   const due = new Map<Hex, { payee: Uint8Array; amount: bigint }>();
-  const amounts = credits(receipt.fee, terms.splits, receipt.shares).contributions;
-  for (const [i, { contribution }] of receipt.shares.entries()) {
-    const payee = bytes(await chain.call("Datanets", network.datanets, "payeeAt", contribution, clock));
+  const add = (payee: Uint8Array, amount = 0n) => {
     const before = due.get(toHex(payee))?.amount ?? 0n;
-    due.set(toHex(payee), { payee, amount: before + (amounts[i] ?? 0n) });
+    if (amount > 0n) due.set(toHex(payee), { payee, amount: before + amount });
+  };
+  const { contributions, curators } = credits(bundle);
+  for (const [i, { contribution }] of receipt.shares.entries()) {
+    add(bytes(await chain.call("Datanets", network.datanets, "payeeAt", contribution, clock)), contributions[i]);
+    const curator = bundle.cited.find((one) => one.contribution === contribution)?.curator;
+    if (curator !== undefined) add(curator, curators[i]);
   }
   let paid = 0;
   for (const { payee, amount } of due.values()) {

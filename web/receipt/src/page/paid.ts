@@ -20,6 +20,17 @@ export function paidSection(view: View, ok: boolean, say: Say): HTMLElement {
     class: colour(source),
     source: source.number,
   }));
+  for (const { cited, curatorAmount: amount, number } of view.sources) {
+    if (cited === undefined || amount === 0n) continue;
+    rows.push({
+      who: [h("span", { class: "badge curator" }), address(cited.curator)],
+      to: undefined,
+      role: say.word("roleCurator"),
+      why: `${say.word("curatorWhy")} ${cited.membership.datanet}: ${percent(cited.curatorPpm, language)} ${say.word("ofWhatEarns")} ${number}`,
+      amount,
+      class: "curator",
+    });
+  }
   rows.push(
     {
       who: [h("span", { class: "badge worker" }), address(receipt.worker)],

@@ -62,7 +62,15 @@ export function quotation(source: Source, run: Run, document: CitedDocument, say
   return h(
     "figure",
     { class: `quotation ${colour(source)}` },
-    h("blockquote", {}, quote.before, h("mark", {}, quote.quoted), quote.after),
+    h(
+      "blockquote",
+      {},
+      quote.before,
+      h("span", { class: "matched" }, quote.matchedBefore),
+      h("mark", {}, quote.quoted),
+      h("span", { class: "matched" }, quote.matchedAfter),
+      quote.after,
+    ),
     h(
       "figcaption",
       {},

@@ -13,6 +13,8 @@ export interface Source {
   bytes: number;
   ppm: number;
   amount: bigint;
+  /** The cut of its datanet's curator, already taken off. */
+  curatorAmount: bigint;
   /** The author's name as the documents say, or the signer's address. */
   author: string;
 }
@@ -39,27 +41,34 @@ export interface View {
 const length = (run: Run): number => Math.max(0, run.end - run.start);
 
 export function viewOf(bundle: ReceiptBundle): View {
-  const { receipt, runs, cited, terms } = bundle;
-  const paid = credits(receipt.fee, terms.splits, receipt.shares);
-  const ids = new Set<bigint>(runs.map((run) => run.source).filter((source) => source !== NOBODY && source !== PROMPT));
-  for (const { contribution } of receipt.shares) ids.add(contribution);
+  const { receipt, runs, cited } = bundle;
+  const paid = credits(bundle);
+  const runsOf = new Map<bigint, Run[]>();
+  for (const run of runs) {
+    const own = runsOf.get(run.source);
+    if (own === undefined) runsOf.set(run.source, [run]);
+    else own.push(run);
+  }
+  const bytesOf = (source: bigint) => (runsOf.get(source) ?? []).reduce((sum, run) => sum + length(run), 0);
+  const ids = new Set([...runsOf.keys(), ...receipt.shares.map((share) => share.contribution)]);
+  ids.delete(NOBODY);
+  ids.delete(PROMPT);
   const sources = [...ids].map((contribution, i): Source => {
     const one = cited.find((c) => c.contribution === contribution);
-    const own = runs.filter((run) => run.source === contribution);
     const place = receipt.shares.findIndex((share) => share.contribution === contribution);
     const authors = (one?.documents ?? []).map((d) => d.metadata.author).filter((name) => name !== "");
     return {
       number: i + 1,
       contribution,
       cited: one,
-      runs: own,
-      bytes: own.reduce((sum, run) => sum + length(run), 0),
+      runs: runsOf.get(contribution) ?? [],
+      bytes: bytesOf(contribution),
       ppm: receipt.shares[place]?.ppm ?? 0,
       amount: paid.contributions[place] ?? 0n,
+      curatorAmount: paid.curators[place] ?? 0n,
       author: [...new Set(authors)].join(", "),
     };
   });
-  const bytesOf = (source: bigint) => runs.filter((r) => r.source === source).reduce((sum, r) => sum + length(r), 0);
   return {
     bundle,
     sources,
@@ -76,13 +85,14 @@ function stretchesOf({ answer, runs }: ReceiptBundle, sources: Source[]): Stretc
   const stretches: Stretch[] = [];
   let [at, next] = [0, 0];
   let run: Run | undefined;
+  const byId = new Map(sources.map((source) => [source.contribution, source]));
   for (const character of answer.text) {
     while (next < runs.length && (runs[next]?.start ?? 0) <= at) run = runs[next++];
     const current = run !== undefined && at < run.end ? run : undefined;
     const open = stretches.at(-1);
     if (open !== undefined && open.run === current) open.text += character;
     else {
-      const source = sources.find((one) => one.contribution === current?.source);
+      const source = current && byId.get(current.source);
       stretches.push({ text: character, run: current, source, numbered: false });
     }
     const code = character.codePointAt(0) ?? 0;
@@ -96,24 +106,28 @@ function stretchesOf({ answer, runs }: ReceiptBundle, sources: Source[]): Stretc
   return stretches;
 }
 
-/** A quote in its source: the quoted bytes and what was opened around them. */
+/** A quote in its source: the credited bytes, what else of the match stands around them, and what was opened beyond. */
 export interface Quote {
   before: string;
+  matchedBefore: string;
   quoted: string;
+  matchedAfter: string;
   after: string;
 }
 
 /** `around`: bytes shown on either side. */
 export function quoteOf(run: Run, document: CitedDocument, around: number): Quote {
-  const start = run.offset + BigInt(run.start - run.matchStart);
-  const end = start + BigInt(length(run));
+  const [start, end] = [run.offset, run.offset + BigInt(Math.max(0, run.matchEnd - run.matchStart))];
+  const first = run.offset + BigInt(run.start - run.matchStart);
+  const last = first + BigInt(length(run));
   const decoder = new TextDecoder();
+  /** Opened bytes of a range; behind a gap before the match, and up to one after it. */
   const held = (from: bigint, to: bigint): Uint8Array => {
     const bytes: number[] = [];
     for (let at = from; at < to; at++) {
       const byte = at < 0n ? undefined : openedByte(document.opening, at);
       if (byte !== undefined) bytes.push(byte);
-      else if (to <= start) bytes.length = 0;
+      else if (at < start) bytes.length = 0;
       else break;
     }
     return Uint8Array.from(bytes);
@@ -129,7 +143,9 @@ export function quoteOf(run: Run, document: CitedDocument, around: number): Quot
   const cutAfter = end + BigInt(after.length) < (document.opening.chunks[0]?.length ?? 0n);
   return {
     before: cutBefore ? `… ${head.replace(/^\S*\s/, "")}` : head,
-    quoted: decoder.decode(held(start, end)),
+    matchedBefore: decoder.decode(held(start, first)),
+    quoted: decoder.decode(held(first, last)),
+    matchedAfter: decoder.decode(held(last, end)),
     after: cutAfter ? `${tail.replace(/\s\S*$/, "")} …` : tail,
   };
 }

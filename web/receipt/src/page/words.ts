@@ -83,6 +83,9 @@ export const WORDS = {
   value: t("Value", "Valor"),
   payment: t("Payment", "Compensação"),
   roleSource: t("source", "fonte"),
+  roleCurator: t("curator", "curadoria"),
+  curatorWhy: t("curates datanet", "cuida do datanet"),
+  ofWhatEarns: t("of what source earns:", "do que recebe a fonte:"),
   roleWorker: t("machine", "máquina"),
   roleDeveloper: t("model", "modelo"),
   roleTreasury: t("commons", "fundo comum"),
@@ -116,8 +119,8 @@ export const WORDS = {
   chainFrom: t("as told by", "como diz"),
   chainBadUrl: t("That is no http or https address.", "Isso não é um endereço http nem https."),
   chainUnreachable: t(
-    "The node did not answer this page. It may be down, or it may refuse pages from elsewhere: a node on your own machine must allow the origin “null” for a page opened from a file.",
-    "O nó não respondeu a esta página. Pode estar fora do ar, ou recusar páginas de fora: um nó na sua máquina precisa permitir a origem “null” para uma página aberta de um arquivo.",
+    "The node did not answer this page. It may be down, or it may refuse pages from elsewhere: a node on your own machine must allow the origin “null” for a page opened from a file (fonte up --allow-origin null).",
+    "O nó não respondeu a esta página. Pode estar fora do ar, ou recusar páginas de fora: um nó na sua máquina precisa permitir a origem “null” para uma página aberta de um arquivo (fonte up --allow-origin null).",
   ),
   trustTitle: t("Who checks the checker?", "Quem confere o conferente?"),
   trust: t(

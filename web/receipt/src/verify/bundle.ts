@@ -112,6 +112,8 @@ export interface CitedContribution {
   membership: Membership;
   contributor: Uint8Array;
   payee: Uint8Array;
+  curator: Uint8Array;
+  curatorPpm: number;
   documents: CitedDocument[];
 }
 
@@ -384,6 +386,8 @@ function cited(from: Field): CitedContribution {
     },
     contributor: from.get("contributor").address(),
     payee: from.get("payee").address(),
+    curator: from.get("curator").address(),
+    curatorPpm: from.get("curator_ppm").u32(),
     documents: from.get("documents").list().map(document),
   };
 }

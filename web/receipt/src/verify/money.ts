@@ -1,5 +1,5 @@
 // From credited bytes to shares, from a fee to amounts (docs/spec/receipt.md, 2 and 4). Every division rounds down.
-import { MAX_SHARES, NOBODY, PPM, PROMPT, type Run, type Share, type Splits, type Terms } from "./bundle.ts";
+import { MAX_SHARES, NOBODY, PPM, PROMPT, type ReceiptBundle, type Run, type Share, type Splits, type Terms } from "./bundle.ts";
 
 const MILLION = BigInt(PPM);
 const MAX_U128 = (1n << 128n) - 1n;
@@ -30,19 +30,27 @@ export const isWhole = (splits: Splits): boolean =>
 /** `amount × ppm / 10^6`. */
 export const part = (amount: bigint, ppm: number): bigint => (amount * BigInt(ppm)) / MILLION;
 
-/** What one receipt pays to whom; `contributions` in the order of the shares. */
+/** What one receipt pays to whom; contributions and their datanets' curators in the order of the shares. */
 export interface Credits {
   dataPool: bigint;
   worker: bigint;
   developer: bigint;
   contributions: bigint[];
+  curators: bigint[];
   treasury: bigint;
 }
 
-export function credits(fee: bigint, splits: Splits, shares: Share[]): Credits {
-  const dataPool = part(fee, splits.data);
-  const [worker, developer] = [part(fee, splits.worker), part(fee, splits.developer)];
-  const contributions = shares.map((share) => part(dataPool, share.ppm));
-  const treasury = contributions.reduce((rest, amount) => rest - amount, fee - worker - developer);
-  return { dataPool, worker, developer, contributions, treasury };
+/** A curator's cut is taken from the contribution's credit: it costs nobody else anything. */
+export function credits({ receipt, terms, cited }: Pick<ReceiptBundle, "receipt" | "terms" | "cited">): Credits {
+  const { fee, shares } = receipt;
+  const dataPool = part(fee, terms.splits.data);
+  const [worker, developer] = [part(fee, terms.splits.worker), part(fee, terms.splits.developer)];
+  const earned = shares.map((share) => part(dataPool, share.ppm));
+  const curators = shares.map(({ contribution }, i) => {
+    const cut = cited.find((one) => one.contribution === contribution)?.curatorPpm ?? 0;
+    return part(earned[i] ?? 0n, Math.min(cut, PPM));
+  });
+  const contributions = earned.map((amount, i) => amount - (curators[i] ?? 0n));
+  const treasury = earned.reduce((rest, amount) => rest - amount, fee - worker - developer);
+  return { dataPool, worker, developer, contributions, curators, treasury };
 }

@@ -17,7 +17,7 @@ import { feeOf, isWhole, sharesOf } from "./money.ts";
 import { SignatureError, countersignatureDigest, idOfWords, receiptWords, recover, requestId } from "./receipt.ts";
 
 const FORMAT = 1;
-const MAX_RUNS = 65_536;
+const MAX_RUNS = 8_192;
 
 /** A sentence in both languages. */
 export interface Text {
