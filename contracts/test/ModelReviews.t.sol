@@ -640,7 +640,7 @@ contract ModelReviewsPoolTest is ModelWorld {
         uint256 stake = reviews.reviewerOf(seats[0]).stake;
         judges.penalize(id, 1, seats[0]);
         vm.assertEq(reviews.reviewerOf(seats[0]).stake, stake - PENALTY);
-        vm.assertEq(reviews.balanceOf(treasury), PENALTY);
+        vm.assertEq(reviews.claimable(treasury), PENALTY);
     }
 
     function vote(uint64 caseId, bool approve) private {
