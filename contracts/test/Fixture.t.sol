@@ -67,7 +67,7 @@ contract FixtureTest is World {
         datanets = Datanets(vm.parseJsonAddress(json, ".network.datanets"));
         settlement = Settlement(vm.parseJsonAddress(json, ".network.settlement"));
         genesis(
-            address(datanets), type(Datanets).creationCode, abi.encode(network, registrar, treasury, REVEAL_BLOCKS)
+            address(datanets), type(Datanets).creationCode, abi.encode(network, registrar, treasury, REVEAL_BLOCKS, reviews, origins)
         );
         genesis(
             address(settlement),

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../src/interfaces/IDatanets.sol";
+import {IDemands} from "../src/interfaces/IDemands.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
 import {Openings} from "./lib/Openings.sol";
 import {World} from "./lib/World.sol";
@@ -77,7 +78,9 @@ contract HonestTest is World {
             bytes memory text = sources[f.owner];
             (uint256 low, uint256 high, uint256 place) = (start, start + 1, f.place);
             while (low > 0 && place > 0 && answer[low - 1] == text[place - 1]) (--low, --place);
-            while (high < answer.length && place + high - low < text.length && answer[high] == text[place + high - low]) {
+            while (
+                high < answer.length && place + high - low < text.length && answer[high] == text[place + high - low]
+            ) {
                 ++high;
             }
             r.contribution = f.owner == 0 ? PROMPT : ids[f.owner];
@@ -108,10 +111,17 @@ contract HonestTest is World {
         for (uint256 i; i < found.length; ++i) {
             if (found[i].owner != NONE) ++owned[found[i].owner];
         }
-        story.shares = new IChallenges.Share[](2);
-        for (uint256 s = 1; s < 3; ++s) {
-            story.shares[s - 1] = IChallenges.Share(ids[s], uint32(1e6 * owned[s] / story.answer.length));
-        }
+        uint256[3] memory ppm = [uint256(0), 1e6 * owned[1] / story.answer.length, 1e6 * owned[2] / story.answer.length];
+        (uint256 large, uint256 small) = ppm[2] > ppm[1] ? (2, 1) : (1, 2);
+        story.shares = new IChallenges.Share[](ppm[small] != 0 ? 2 : ppm[large] != 0 ? 1 : 0);
+        if (story.shares.length > 0) story.shares[0] = IChallenges.Share(ids[large], uint32(ppm[large]));
+        if (story.shares.length > 1) story.shares[1] = IChallenges.Share(ids[small], uint32(ppm[small]));
+    }
+
+    /// @dev As many tokens as the fee of 1 ether costs.
+    function receiptOf(Story memory story) internal view override returns (IChallenges.AnswerReceipt memory r) {
+        r = super.receiptOf(story);
+        (r.inputTokens, r.outputTokens) = (1e9, 0);
     }
 
     function open(uint256 s, Story memory story, uint256 position, uint256 size)
@@ -121,8 +131,7 @@ contract HonestTest is World {
     {
         from.contribution = s == 0 ? PROMPT : ids[s];
         if (position + size > sources[s].length) position = 0;
-        from.text =
-            s == 0 ? promptText(story).open(position, size) : documentText(sources[s], 0).open(position, size);
+        from.text = s == 0 ? promptText(story).open(position, size) : documentText(sources[s], 0).open(position, size);
     }
 
     function attackNotThere(uint64 batch, Story memory story, uint32 index, uint32 position)
@@ -189,8 +198,84 @@ contract HonestTest is World {
                 attackEarlier(batch, story, index, uint32((draw >> 32) % size), s, uint64((draw >> 64) % 80)), "draw"
             );
         }
+        attackArithmetic(batch, story, seed);
+        attackByDemands(batch, story);
         vm.assertEq(settlement.bondOf(gateway), 100 ether);
         vm.assertGe(attempts, 3);
+    }
+
+    /// @dev Row, fee and every share, over the true evidence and over others; and the row against itself.
+    function attackArithmetic(uint64 batch, Story memory story, uint256 seed) private {
+        IChallenges.RowOpening memory row = openRow(batch, rowOf(story));
+        IChallenges.AnswerReceipt memory r = receiptOf(story);
+        for (uint32 version; version < 3; ++version) {
+            try challenges.challengeRow(row, r, version) {
+                vm.assertTrue(false, "row");
+            } catch {}
+        }
+        IChallenges.Evidence memory evidence = Openings.evidence(story.runs);
+        for (uint256 i; i < SOURCES + 3; ++i) {
+            uint64 id = i < SOURCES ? ids[i] : i == SOURCES ? PROMPT : uint64(seed >> (8 * i) & 7);
+            try challenges.challengeShares(row, r, evidence, id) {
+                vm.assertTrue(false, "shares");
+            } catch {}
+        }
+        evidence.runs[seed % evidence.runs.length] ^= bytes1(uint8(1 + seed % 255));
+        try challenges.challengeShares(row, r, evidence, ids[1]) {
+            vm.assertTrue(false, "other evidence");
+        } catch {}
+        try challenges.challengeDoubleSettle(row, r, row, r) {
+            vm.assertTrue(false, "double");
+        } catch {}
+    }
+
+    /// @dev Everything that can be demanded is shown, by what an honest gateway has; then there is nothing to judge.
+    function attackByDemands(uint64 batch, Story memory story) private {
+        IChallenges.RowOpening memory row = openRow(batch, rowOf(story));
+        IChallenges.AnswerReceipt memory r = receiptOf(story);
+        bytes32[] memory none = new bytes32[](0);
+        demands.showReceipt(demands.demandReceipt{value: 1 ether}(row), r);
+        demands.showEvidence(
+            demands.demand{value: 1 ether}(row, r, IDemands.Wanted.Evidence, 0), Openings.evidence(story.runs)
+        );
+        uint64 id = demands.demand{value: 1 ether}(row, r, IDemands.Wanted.Answer, 0);
+        demands.showText(id, none, answerText(story).open(0, 1));
+        id = demands.demand{value: 1 ether}(row, r, IDemands.Wanted.Prompt, 7);
+        demands.showText(id, none, promptText(story).open(0, 1));
+        for (uint32 i; i < story.runs.length; ++i) {
+            IChallenges.RunOpening memory run = Openings.openRun(r, story.runs, i);
+            try demands.demandSource{value: 1 ether}(row, run, 0) returns (uint64 made) {
+                uint256 s = run.run.contribution == ids[1] ? 1 : 2;
+                demands.showText(made, none, documentText(sources[s], 0).open(0, 1));
+            } catch {}
+        }
+        skip(WINDOW_BLOCKS + 1, WINDOW_SECONDS);
+        for (uint64 made = 1; made <= demands.demandCount(); ++made) {
+            try demands.judgeWithheld(made, row) {
+                vm.assertTrue(false, "withheld");
+            } catch {}
+        }
+    }
+
+    receive() external payable {}
+
+    /// @dev A share that is a little larger or smaller than the evidence says is caught, whatever the texts are.
+    /// forge-config: default.fuzz.runs = 48
+    function testFuzzAWrongShareIsCaught(uint256 seed, uint32 wrong) public {
+        fund(10 ether, 100 ether);
+        Story memory story = tell(seed);
+        vm.assume(story.shares.length != 0);
+        uint256 index = seed % story.shares.length;
+        IChallenges.Share memory share = story.shares[index];
+        uint256 others = story.shares.length == 2 ? story.shares[1 - index].ppm : 0;
+        wrong = uint32(bound(wrong, 0, 1e6 - others));
+        vm.assume(wrong != share.ppm);
+        share.ppm = wrong;
+        uint64 batch = settle(rowOf(story));
+        challenges.challengeShares(
+            openRow(batch, rowOf(story)), receiptOf(story), Openings.evidence(story.runs), share.contribution
+        );
+        vm.assertTrue(challenges.shareChallenged(batch, 0, share.contribution));
     }
 
     /// forge-config: default.fuzz.runs = 48

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {IDatanets} from "../src/interfaces/IDatanets.sol";
+import {IDemands} from "../src/interfaces/IDemands.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
 import {Batches} from "./lib/Batches.sol";
 import {Refuser} from "./lib/Doubles.sol";
@@ -28,6 +29,9 @@ contract Handler is World {
     }
 
     Past[] private pasts;
+    /// @dev What the rows of a batch cost, less what reversals gave back; and whether it was ever pushed.
+    mapping(uint64 batch => uint256) public fees;
+    mapping(uint64 batch => bool) public pushed;
 
     function start() external {
         World.setUp();
@@ -40,6 +44,7 @@ contract Handler is World {
         people.push(developer);
         people.push(worker);
         people.push(challenger);
+        give(challenger, 1000 ether); // for deposits of demands
         people.push(curator);
         for (uint256 i; i < 3; ++i) {
             people.push(vm.addr(payerKeys[i]));
@@ -132,6 +137,9 @@ contract Handler is World {
         tabs[0].signature = sign(key, settlement.voucherDigest(tabs[0].payer, to, tabs[0].total, 0));
         vm.prank(to);
         uint64 batch = settlement.settle(tables, tabs);
+        for (uint256 i; i < count; ++i) {
+            fees[batch] += rows[i].fee;
+        }
         pasts.push(Past(batch, tabs[0].payer, abi.encode(rows), abi.encode(receipts)));
     }
 
@@ -155,10 +163,14 @@ contract Handler is World {
         r.seed = uint64(draw >> 8 & 3);
     }
 
+    /// @dev Half of them overlap, half partition the answer.
     function lies(uint256 draw) private view returns (IChallenges.Run[] memory runs) {
-        runs = new IChallenges.Run[](2);
-        runs[0] = IChallenges.Run(0, uint32(100 + 300 * (draw >> 8 & 3)), ids[draw >> 8 & 3], 9, 0, 1000, 0);
-        runs[1] = IChallenges.Run(0, 700, ids[3 - (draw >> 8 & 3)], 9, 0, 1000, 0);
+        uint256 seed = draw >> 8 & 3;
+        uint32 end = uint32(100 + 300 * seed);
+        runs = new IChallenges.Run[](seed == 3 ? 1 : 2);
+        runs[0] = IChallenges.Run(0, end, ids[seed], 9, 0, 1000, 0);
+        if (seed == 0) runs[1] = IChallenges.Run(0, 700, ids[3], 9, 0, 1000, 0);
+        else if (seed != 3) runs[1] = IChallenges.Run(end, 1000, ids[3 - seed], 9, 0, 1000, 0);
     }
 
     function openPast(Past storage past, uint256 i)
@@ -182,13 +194,95 @@ contract Handler is World {
         Past storage past = pasts[pasts.length - 1 - which % (pasts.length < 4 ? pasts.length : 4)];
         (IChallenges.RowOpening memory row, IChallenges.AnswerReceipt memory receipt) = openPast(past, which >> 16);
         IChallenges.RunOpening memory opened =
-            Openings.openRun(receipt, lies(uint256(receipt.seed) << 8), uint32(run % 2));
+            Openings.openRun(receipt, lies(uint256(receipt.seed) << 8), uint32(run % (receipt.seed == 3 ? 1 : 2)));
         IChallenges.TextOpening memory nothing;
         IChallenges.SourceOpening memory nowhere;
         uint256 before = address(0).balance;
         vm.prank(challenger);
         challenges.challengeNotThere(row, opened, 0, nothing, nowhere);
         burnt += address(0).balance - before;
+    }
+
+    /// @dev Most fees here are not what the tokens cost.
+    function challengeRow(uint256 which, uint32 version) external counted("row") {
+        (IChallenges.RowOpening memory row, IChallenges.AnswerReceipt memory receipt) = recent(which);
+        bytes memory data = abi.encodeCall(IChallenges.challengeRow, (row, receipt, version % 4));
+        uint256 before = address(0).balance;
+        if (which % 2 == 0) announced(address(challenges), challenger, data);
+        else challenges.challengeRow(row, receipt, version % 4);
+        burnt += address(0).balance - before;
+        fees[row.batch] -= row.row.fee;
+    }
+
+    function challengeShares(uint256 which, uint256 source) external counted("shares") {
+        (IChallenges.RowOpening memory row, IChallenges.AnswerReceipt memory receipt) = recent(which);
+        IChallenges.Evidence memory evidence = Openings.evidence(lies(uint256(receipt.seed) << 8));
+        uint256 before = address(0).balance;
+        challenges.challengeShares(row, receipt, evidence, ids[source % 4]);
+        burnt += address(0).balance - before;
+        if (challenges.rowState(row.batch, row.index).reversed) fees[row.batch] -= row.row.fee;
+    }
+
+    function demand(uint256 which, uint256 wanted) external counted("demand") {
+        (IChallenges.RowOpening memory row, IChallenges.AnswerReceipt memory receipt) = recent(which);
+        bool first = which >> 8 & 1 == 1;
+        if (wanted % 3 == 0) {
+            vm.prank(challenger);
+            demands.demandReceipt{value: 0.1 ether}(row);
+            return;
+        }
+        IDemands.Wanted kind = wanted % 3 == 1 ? IDemands.Wanted.Evidence : IDemands.Wanted.Answer;
+        bytes memory data = abi.encodeCall(IDemands.demand, (row, receipt, kind, 0));
+        if (first) {
+            vm.prank(challenger);
+            demands.announce(keccak256(abi.encode(challenger, keccak256(data))));
+            vm.roll(vm.getBlockNumber() + 1);
+        }
+        vm.prank(challenger);
+        demands.demand{value: 0.1 ether}(row, receipt, kind, 0);
+    }
+
+    function show(uint64 id) external counted("show") {
+        id = uint64(bound(id, 1, demands.demandCount()));
+        (, IChallenges.AnswerReceipt memory receipt) = ofDemand(id);
+        IDemands.Wanted kind = demands.demandOf(id).wanted;
+        IChallenges.Evidence memory evidence = Openings.evidence(lies(uint256(receipt.seed) << 8));
+        // Not startPrank: it would outlive a revert.
+        vm.prank(worker);
+        if (kind == IDemands.Wanted.Receipt) demands.showReceipt(id, receipt);
+        else demands.showEvidence(id, evidence);
+    }
+
+    function judge(uint64 id) external counted("judge") {
+        id = uint64(bound(id, 1, demands.demandCount()));
+        (IChallenges.RowOpening memory row,) = ofDemand(id);
+        bool reversed = challenges.rowState(row.batch, row.index).reversed;
+        uint256 before = address(0).balance;
+        demands.judgeWithheld(id, row);
+        burnt += address(0).balance - before;
+        if (!reversed && challenges.rowState(row.batch, row.index).reversed) {
+            fees[row.batch] -= row.row.fee;
+            ++done["withheld"];
+        }
+    }
+
+    function recent(uint256 which)
+        private
+        view
+        returns (IChallenges.RowOpening memory, IChallenges.AnswerReceipt memory)
+    {
+        Past storage past = pasts[pasts.length - 1 - which % (pasts.length < 4 ? pasts.length : 4)];
+        return openPast(past, which >> 16);
+    }
+
+    /// @dev Batches are numbered as they are made here.
+    function ofDemand(uint64 id)
+        private
+        view
+        returns (IChallenges.RowOpening memory, IChallenges.AnswerReceipt memory)
+    {
+        IDemands.Demand memory made = demands.demandOf(id);
+        return openPast(pasts[made.batch - 1], made.row);
     }
 
     function challengeDouble(uint256 which) external counted("double") {
@@ -208,6 +302,7 @@ contract Handler is World {
         uint256 before = address(0).balance;
         vm.prank(challenger);
         try challenges.challengeDoubleSettle(first, one_, second, two) {
+            fees[second.batch] -= second.row.fee;
             burnt += address(0).balance - before;
             return true;
         } catch (bytes memory reason) {
@@ -227,7 +322,9 @@ contract Handler is World {
         for (uint256 i; i < 6; ++i) {
             payees[i] = people[(from + i) % people.length];
         }
-        settlement.push(uint64(bound(which, 1, settlement.batchCount())), payees);
+        uint64 batch = uint64(bound(which, 1, settlement.batchCount()));
+        settlement.push(batch, payees);
+        pushed[batch] = true;
     }
 
     function claim(uint256 who) external counted("claim") {
@@ -256,13 +353,47 @@ contract Handler is World {
         }
     }
 
+    /// @dev The first batch that nobody has pushed and whose credits are not what its rows cost; 0: none.
+    function unbalanced() external view returns (uint64) {
+        for (uint64 b = 1; b <= settlement.batchCount(); ++b) {
+            if (pushed[b]) continue;
+            uint256 sum;
+            for (uint256 i; i < people.length; ++i) {
+                // People are distinct; the treasury and the curator are among them.
+                sum += settlement.pendingOf(b, people[i]);
+            }
+            if (sum != fees[b]) return b;
+        }
+        return 0;
+    }
+
+    /// @dev What demands hold, and what they should hold.
+    function deposits() external view returns (uint256 has, uint256 sum) {
+        has = address(demands).balance;
+        for (uint64 id = 1; id <= demands.demandCount(); ++id) {
+            IDemands.Demand memory made = demands.demandOf(id);
+            if (made.status == IDemands.Status.Open) sum += made.deposit;
+        }
+    }
+
+    /// @dev No batch is held up for longer than six windows.
+    function heldUp() external view returns (bool) {
+        for (uint64 b = 1; b <= settlement.batchCount(); ++b) {
+            ISettlement.Batch memory batch = settlement.batch(b);
+            (uint256 untilBlock, uint256 untilTime) = settlement.windowOf(b);
+            if (untilBlock > batch.settledBlock + 6 * WINDOW_BLOCKS) return true;
+            if (untilTime > batch.settledAt + 6 * WINDOW_SECONDS) return true;
+        }
+        return false;
+    }
+
     function held() external view returns (uint256) {
         return address(settlement).balance;
     }
 
     /// @dev Everything ever given is with somebody, held, or burnt.
     function accounted() external view returns (uint256 sum) {
-        sum = address(settlement).balance + burnt;
+        sum = address(settlement).balance + address(demands).balance + burnt;
         for (uint256 i; i < people.length; ++i) {
             sum += people[i].balance;
         }
@@ -302,7 +433,7 @@ contract InvariantTest is Test {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](16);
+        bytes4[] memory selectors = new bytes4[](21);
         selectors[0] = Handler.deposit.selector;
         selectors[1] = Handler.requestWithdrawal.selector;
         selectors[2] = Handler.withdraw.selector;
@@ -319,6 +450,11 @@ contract InvariantTest is Test {
         selectors[13] = Handler.claim.selector;
         selectors[14] = Handler.openRefuser.selector;
         selectors[15] = Handler.pass.selector;
+        selectors[16] = Handler.challengeRow.selector;
+        selectors[17] = Handler.challengeShares.selector;
+        selectors[18] = Handler.demand.selector;
+        selectors[19] = Handler.show.selector;
+        selectors[20] = Handler.judge.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
@@ -339,6 +475,19 @@ contract InvariantTest is Test {
         }
     }
 
+    function invariant_creditsOfABatchAreItsFees() public view {
+        vm.assertEq(handler.unbalanced(), 0);
+    }
+
+    function invariant_demandsHoldTheirDeposits() public view {
+        (uint256 has, uint256 sum) = handler.deposits();
+        vm.assertEq(has, sum);
+    }
+
+    function invariant_noBatchIsHeldUp() public view {
+        vm.assertFalse(handler.heldUp());
+    }
+
     /// @dev The handler's steps do work: without this the invariants could hold because nothing happens.
     function testTheStepsHappen() public {
         for (uint256 i; i < 12; ++i) {
@@ -352,17 +501,42 @@ contract InvariantTest is Test {
             try handler.challengeDouble(i) {
                 ++doubles;
             } catch (bytes memory reason) {
-                vm.assertEq(keccak256(reason), keccak256(abi.encodeWithSignature("Error(string)", "no double settlement")));
+                vm.assertEq(
+                    keccak256(reason), keccak256(abi.encodeWithSignature("Error(string)", "no double settlement"))
+                );
             }
         }
         vm.assertGe(doubles, 2);
+        invariant_creditsOfABatchAreItsFees();
+        for (uint256 i; i < 4; ++i) {
+            handler.bond(i, 39 ether);
+            handler.settleSome(i << 30, i, uint128(1 ether - i));
+        }
+        handler.demand(2, 0);
+        handler.demand(2, 1);
+        handler.demand(3, 1);
+        handler.show(1);
+        handler.show(3);
+        handler.pass(4, 80);
+        handler.judge(2);
+        vm.assertEq(handler.done("withheld"), 1);
+        for (uint256 i; i < 4; ++i) {
+            handler.bond(i, 39 ether);
+            handler.settleSome(i << 20, i, uint128(1 ether - i));
+        }
+        handler.challengeShares(0, 0);
+        handler.challengeRow(1, 1);
+        handler.challengeRow(2, 1);
+        invariant_creditsOfABatchAreItsFees();
+        invariant_demandsHoldTheirDeposits();
+        invariant_noBatchIsHeldUp();
         handler.setPayee(0, 1);
         handler.setTerms(1, 1);
         for (uint256 i; i < 5; ++i) {
             handler.pass(3, 40);
         }
         for (uint256 i; i < 40; ++i) {
-            handler.push(i % 12, i * 6);
+            handler.push(i % 20, i * 6);
         }
         handler.openRefuser();
         invariant_solvent();

@@ -70,6 +70,11 @@ contract SettlementTest is World {
         settlement.settle(shared, tabs);
     }
 
+    /// @dev What the curator leaves of a credit.
+    function rest(uint256 credit) private pure returns (uint256) {
+        return credit - credit * CUT / 1e6;
+    }
+
     function push(uint64 batch, address payee) private {
         settlement.push(batch, only(payee));
     }
@@ -184,8 +189,7 @@ contract SettlementTest is World {
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
         tabs[0].signature = sign(0xBAD, settlement.voucherDigest(payer, gateway, tabs[0].total, 1));
         settleReverts(
-            tabs,
-            abi.encodeWithSelector(ISettlement.VoucherInvalid.selector, payer, vm.addr(0xBAD), tabs[0].total, 0)
+            tabs, abi.encodeWithSelector(ISettlement.VoucherInvalid.selector, payer, vm.addr(0xBAD), tabs[0].total, 0)
         );
         tabs[0].signature = "";
         settleReverts(
@@ -202,7 +206,16 @@ contract SettlementTest is World {
 
     function testVoucherOfAnotherNetworkIsRefused() public {
         Settlement other = new Settlement(
-            keccak256("another network"), datanets, models, address(challenges), address(demands), treasury, 3, 60, 60, K
+            keccak256("another network"),
+            datanets,
+            models,
+            address(challenges),
+            address(demands),
+            treasury,
+            3,
+            60,
+            60,
+            K
         );
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
         tabs[0].signature = sign(PAYER_KEY, other.voucherDigest(payer, gateway, tabs[0].total, 1));
@@ -223,18 +236,14 @@ contract SettlementTest is World {
         send(tabs);
         settleReverts(tabs, abi.encodeWithSelector(ISettlement.DebitMismatch.selector, payer, 0, 1 ether));
         settle(row(1 ether, 0, 0));
-        settleReverts(
-            tabs, abi.encodeWithSelector(ISettlement.VoucherBehind.selector, payer, 1 ether, 2 ether)
-        );
+        settleReverts(tabs, abi.encodeWithSelector(ISettlement.VoucherBehind.selector, payer, 1 ether, 2 ether));
     }
 
     function testDebitMustBeTheFees() public {
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
         tabs[0].total += 1;
         tabs[0].signature = sign(PAYER_KEY, settlement.voucherDigest(payer, gateway, tabs[0].total, 1));
-        settleReverts(
-            tabs, abi.encodeWithSelector(ISettlement.DebitMismatch.selector, payer, 1 ether + 1, 1 ether)
-        );
+        settleReverts(tabs, abi.encodeWithSelector(ISettlement.DebitMismatch.selector, payer, 1 ether + 1, 1 ether));
     }
 
     function keyed(uint256 key, uint128 fee) private view returns (ISettlement.Tab[] memory tabs) {
@@ -291,9 +300,8 @@ contract SettlementTest is World {
         vm.deal(address(this), 1 ether);
         settlement.depositFor{value: 1 ether}(address(wallet));
         ISettlement.Tab[] memory tabs = new ISettlement.Tab[](1);
-        tabs[0] = ISettlement.Tab(
-            address(wallet), 1 ether, 7, 1, "", Batches.pack(tablesOf(), rowsOf(row(1 ether, 0, 0)))
-        );
+        tabs[0] =
+            ISettlement.Tab(address(wallet), 1 ether, 7, 1, "", Batches.pack(tablesOf(), rowsOf(row(1 ether, 0, 0))));
         tabs[0].signature = sign(0xC0DE, settlement.voucherDigest(address(wallet), gateway, 1 ether, 7));
         send(tabs);
         vm.assertEq(settlement.depositOf(address(wallet)), 0);
@@ -311,8 +319,9 @@ contract SettlementTest is World {
         // splits: protocol 10 %, worker 20 %, developer 10 %, data 60 %
         vm.assertEq(settlement.pendingOf(batch, worker), 2 ether);
         vm.assertEq(settlement.pendingOf(batch, developer), 1 ether);
-        vm.assertEq(settlement.pendingOf(batch, ana), 3 ether);
-        vm.assertEq(settlement.pendingOf(batch, bia), 1.5 ether);
+        vm.assertEq(settlement.pendingOf(batch, ana), rest(3 ether));
+        vm.assertEq(settlement.pendingOf(batch, bia), rest(1.5 ether));
+        vm.assertEq(settlement.pendingOf(batch, curator), 0.225 ether);
         vm.assertEq(settlement.pendingOf(batch, treasury), 2.5 ether);
         vm.assertEq(settlement.depositOf(payer), 90 ether);
         vm.assertEq(settlement.spent(payer, gateway), 10 ether);
@@ -337,11 +346,11 @@ contract SettlementTest is World {
         uint256 pool = uint256(fee) * data / 1e6;
         vm.assertEq(settlement.pendingOf(batch, worker), uint256(fee) * work / 1e6);
         vm.assertEq(settlement.pendingOf(batch, developer), uint256(fee) * develop / 1e6);
-        vm.assertEq(settlement.pendingOf(batch, ana), pool * a / 1e6);
-        vm.assertEq(settlement.pendingOf(batch, bia), pool * b / 1e6);
+        vm.assertEq(settlement.pendingOf(batch, ana), rest(pool * a / 1e6));
+        vm.assertEq(settlement.pendingOf(batch, bia), rest(pool * b / 1e6));
         uint256 sum = settlement.pendingOf(batch, treasury) + settlement.pendingOf(batch, worker)
             + settlement.pendingOf(batch, developer) + settlement.pendingOf(batch, ana)
-            + settlement.pendingOf(batch, bia);
+            + settlement.pendingOf(batch, bia) + settlement.pendingOf(batch, curator);
         vm.assertEq(sum, fee);
     }
 
@@ -360,8 +369,8 @@ contract SettlementTest is World {
         vm.prank(gateway);
         uint64 batch = settlement.settle(shared, tabs);
         vm.assertEq(settlement.batch(batch).rows, 4);
-        vm.assertEq(settlement.pendingOf(batch, ana), 0.6 ether);
-        vm.assertEq(settlement.pendingOf(batch, bia), 3 ether);
+        vm.assertEq(settlement.pendingOf(batch, ana), rest(0.6 ether));
+        vm.assertEq(settlement.pendingOf(batch, bia), rest(3 ether));
         vm.assertEq(settlement.pendingOf(batch, worker), 0.2 ether + 0.6 ether + 1 ether);
         vm.assertEq(settlement.depositOf(vm.addr(otherKey)), 0);
     }
@@ -385,16 +394,16 @@ contract SettlementTest is World {
         ISettlement.Row memory before = row(1 ether, 1e6, 0);
         vm.prank(ana);
         datanets.withdraw(first);
-        settleReverts(rowsOf(row(1 ether, 1e6, 0)), abi.encodeWithSelector(ISettlement.NotMember.selector, 0, first)
-        );
+        settleReverts(rowsOf(row(1 ether, 1e6, 0)), abi.encodeWithSelector(ISettlement.NotMember.selector, 0, first));
         uint64 batch = settle(before);
-        vm.assertEq(settlement.pendingOf(batch, ana), 0.6 ether);
+        vm.assertEq(settlement.pendingOf(batch, ana), rest(0.6 ether));
     }
 
     function testVersionsMustExist() public {
         ISettlement.Row memory bad = row(1 ether, 1, 1);
         bad.versions[0] += 1;
-        settleReverts(rowsOf(bad), abi.encodeWithSelector(ISettlement.UnknownVersion.selector, net, uint32(3), uint32(2))
+        settleReverts(
+            rowsOf(bad), abi.encodeWithSelector(ISettlement.UnknownVersion.selector, net, uint32(3), uint32(2))
         );
     }
 
@@ -470,7 +479,7 @@ contract SettlementTest is World {
         vm.prank(developer);
         models.setTerms(model, termsOf(0, 0, 1e6, 0));
         uint64 batch = settle(one);
-        vm.assertEq(settlement.pendingOf(batch, ana), 0.6 ether);
+        vm.assertEq(settlement.pendingOf(batch, ana), rest(0.6 ether));
         skip(1, NOTICE);
         batch = settle(one);
         vm.assertEq(settlement.pendingOf(batch, ana), 0);
@@ -493,20 +502,20 @@ contract SettlementTest is World {
         batch = settle(row(5 ether, 1e6, 0));
         vm.assertEq(settlement.depositOf(payer), 0);
         vm.assertEq(settlement.bondOf(gateway), 96 ether);
-        vm.assertEq(settlement.pendingOf(batch, ana), 3 ether);
+        vm.assertEq(settlement.pendingOf(batch, ana), rest(3 ether));
         closeWindow();
         push(batch, ana);
-        vm.assertEq(ana.balance, 3 ether);
+        vm.assertEq(ana.balance, rest(3 ether));
     }
 
     function testBondMustCoverPenaltyAndShortfall() public {
         // 100 ether of bond cover (1 + K) * 33.3.. ether of fees.
-        settleReverts(rowsOf(row(34 ether, 0, 0)),
-            abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
+        settleReverts(
+            rowsOf(row(34 ether, 0, 0)), abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
         );
         settle(row(33 ether, 0, 0));
-        settleReverts(rowsOf(row(1 ether, 0, 0)),
-            abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
+        settleReverts(
+            rowsOf(row(1 ether, 0, 0)), abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
         );
     }
 
@@ -542,8 +551,7 @@ contract SettlementTest is World {
         uint64 batch = settle(row(10 ether, 1e6, 0));
         uint256 untilBlock = block.number + WINDOW_BLOCKS;
         uint256 untilTime = block.timestamp + WINDOW_SECONDS;
-        bytes memory open =
-            abi.encodeWithSelector(ISettlement.WindowOpen.selector, batch, untilBlock, untilTime);
+        bytes memory open = abi.encodeWithSelector(ISettlement.WindowOpen.selector, batch, untilBlock, untilTime);
         vm.roll(untilBlock + 1);
         vm.warp(untilTime - 1);
         vm.expectRevert(open);
@@ -556,7 +564,7 @@ contract SettlementTest is World {
         vm.roll(untilBlock + 1);
         vm.assertTrue(settlement.windowOver(batch));
         push(batch, ana);
-        vm.assertEq(ana.balance, 6 ether);
+        vm.assertEq(ana.balance, rest(6 ether));
     }
 
     function testNobodyIsPaidTwice() public {
@@ -566,7 +574,7 @@ contract SettlementTest is World {
         (twice[0], twice[1]) = (ana, ana);
         settlement.push(batch, twice);
         push(batch, ana);
-        vm.assertEq(ana.balance, 6 ether);
+        vm.assertEq(ana.balance, rest(6 ether));
         vm.prank(ana);
         vm.expectRevert(ISettlement.NothingToDo.selector);
         settlement.claim();
@@ -598,18 +606,16 @@ contract SettlementTest is World {
         uint256 before = gasleft();
         settlement.push(batch, payees);
         vm.assertLe(before - gasleft(), 450_000);
-        vm.assertEq(bia.balance, 3 ether);
-        vm.assertEq(settlement.claimable(address(refuser)), 3.6 ether);
+        vm.assertEq(bia.balance, rest(3 ether));
+        vm.assertEq(settlement.claimable(address(refuser)), rest(3.6 ether));
         vm.assertEq(settlement.claimable(address(burner)), 0.2 ether);
         vm.assertEq(settlement.claimable(address(bomb)), 0.2 ether);
 
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlement.TransferRefused.selector, address(refuser), 3.6 ether)
-        );
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.TransferRefused.selector, address(refuser), rest(3.6 ether)));
         settlement.claimFor(address(refuser));
         refuser.accept();
         settlement.claimFor(address(refuser));
-        vm.assertEq(address(refuser).balance, 3.6 ether);
+        vm.assertEq(address(refuser).balance, rest(3.6 ether));
         vm.expectRevert(ISettlement.NothingToDo.selector);
         settlement.claimFor(address(refuser));
     }
@@ -636,7 +642,7 @@ contract SettlementTest is World {
         for (uint256 gas_ = 30_000; gas_ < 150_000; gas_ += 1_000) {
             try settlement.push{gas: gas_}(batch, only(ana)) {
                 vm.assertEq(settlement.claimable(ana), 0);
-                vm.assertEq(ana.balance, 6 ether);
+                vm.assertEq(ana.balance, rest(6 ether));
                 return;
             } catch {}
         }
@@ -649,7 +655,7 @@ contract SettlementTest is World {
         datanets.setPayee(first, bia);
         closeWindow();
         push(batch, ana);
-        vm.assertEq(ana.balance, 6 ether);
+        vm.assertEq(ana.balance, rest(6 ether));
         vm.assertEq(settlement.pendingOf(batch, bia), 0);
     }
 

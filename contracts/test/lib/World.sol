@@ -250,7 +250,7 @@ abstract contract World is Test {
         return Openings.Text(4, story.answer, 0, keccak256(abi.encode("answer", story.nonce)));
     }
 
-    function receiptOf(Story memory story) internal view returns (IChallenges.AnswerReceipt memory r) {
+    function receiptOf(Story memory story) internal view virtual returns (IChallenges.AnswerReceipt memory r) {
         r.requestId = keccak256(abi.encode(payer, gateway, story.nonce));
         (r.payer, r.gateway, r.nonce, r.worker, r.model) = (payer, gateway, story.nonce, worker, model);
         r.versions = new IChallenges.DatanetVersion[](story.versions.length);

@@ -337,9 +337,9 @@ mod tests {
         assert_eq!(revert_reason(&[1, 2, 3, 4, 5]), "reverted with 0x0102030405");
         assert_eq!(revert_reason(&[]), "reverted with 0x");
 
-        let call = Datanets::acceptBatchCall { contributions: vec![3, 4] }.abi_encode();
+        let call = Datanets::acceptBatchCall { ids: vec![3, 4] }.abi_encode();
         let decoded = decode_call(&addresses, addresses.datanets, &call).unwrap();
-        assert_eq!(decoded.to_string(), "acceptBatch(contributions: [3, 4])");
+        assert_eq!(decoded.to_string(), "acceptBatch(ids: [3, 4])");
         assert_eq!(decode_call(&addresses, addresses.settlement, &call), None);
         let count = Datanets::datanetCountCall {}.abi_encode();
         let returned = decode_return(&addresses, addresses.datanets, &count, &U256::from(5).to_be_bytes::<32>());
@@ -354,7 +354,7 @@ mod tests {
     fn calls_are_read_as_people_write_them() {
         let (name, data) = parse_call("Datanets.acceptBatch([3, 4])").unwrap();
         assert_eq!(name, "Datanets");
-        assert_eq!(data, Bytes::from(Datanets::acceptBatchCall { contributions: vec![3, 4] }.abi_encode()));
+        assert_eq!(data, Bytes::from(Datanets::acceptBatchCall { ids: vec![3, 4] }.abi_encode()));
         let (_, data) = parse_call(" Settlement.withdraw() ").unwrap();
         assert_eq!(data, Bytes::from(Settlement::withdrawCall {}.abi_encode()));
         for (wrong, needle) in [

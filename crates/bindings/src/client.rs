@@ -375,6 +375,14 @@ pub struct Client {
 /// How often inclusion is looked for: a local chain finalizes within tens of milliseconds.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Gas on top of the estimate.
+const GAS_MARGIN_PERCENT: u64 = 30;
+/// And a little more for short transactions.
+const GAS_MARGIN: u64 = 50_000;
+
+/// Most gas of a transaction since Osaka (EIP-7825).
+const MAX_TRANSACTION_GAS: u64 = 1 << 24;
+
 /// Blocks that events are read from at once; nodes bound the range.
 const LOG_BLOCKS: u64 = 5_000;
 
@@ -639,6 +647,12 @@ impl Client {
         what: &'static str,
         request: TransactionRequest,
     ) -> Result<TransactionReceipt, ClientError> {
+        let gas = self.estimate(what, request.clone()).await?;
+        let request = TransactionRequest {
+            // State may change until the transaction is included, and a first write of a block costs more than a second.
+            gas: Some((gas + gas / 100 * GAS_MARGIN_PERCENT + GAS_MARGIN).min(MAX_TRANSACTION_GAS.max(gas))),
+            ..request
+        };
         let pending = match self.provider.send_transaction(request.clone()).await {
             Ok(pending) => pending,
             Err(error) => return Err(self.refusal(what, &request, error)),

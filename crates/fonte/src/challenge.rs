@@ -2,7 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, keccak256};
+use alloy_sol_types::SolValue;
 use eyre::{Result, WrapErr, bail, eyre};
 use fonte_attribution::{
     Document, IndexConfig, SuffixIndex,
@@ -16,6 +17,7 @@ use fonte_types::{
     evidence::{Evidence, Source},
     merkle::CommittedText,
     settlement::Row,
+    shares::Shares,
 };
 use serde::Serialize;
 
@@ -28,12 +30,41 @@ pub(crate) struct Auditor {
     members: Vec<ContributionRecord>,
 }
 
+/// What an auditor found, and can prove on chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// The evidence is not what the texts say.
+    Text(Fault),
+    /// The share of this contribution does not follow from the evidence.
+    Shares(ContributionId),
+    /// The fee does not follow from the token counts and the model's prices.
+    Fee,
+}
+
+/// What in a receipt does not follow from its own evidence, in the order in which it is challenged.
+fn bad_arithmetic(bundle: &ReceiptBundle) -> Option<Finding> {
+    let receipt = &bundle.receipt;
+    let due = match Evidence::new(bundle.runs.clone(), receipt.answer_bytes) {
+        Ok(evidence) => Shares::from_evidence(&evidence),
+        // Runs that do not partition the answer give nobody a share.
+        Err(_) => Shares::default(),
+    };
+    let named = due.as_slice().iter().chain(receipt.shares.as_slice()).map(|share| share.contribution);
+    let wrong = named.into_iter().find(|id| due.of(*id) != receipt.shares.of(*id));
+    if let Some(contribution) = wrong {
+        return Some(Finding::Shares(contribution));
+    }
+    let fee = bundle.terms.prices.fee(receipt.input_tokens, receipt.output_tokens);
+    (fee != Some(receipt.fee)).then_some(Finding::Fee)
+}
+
 /// What became of a challenge.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Challenged {
     pub(crate) caught: bool,
     pub(crate) kind: &'static str,
-    pub(crate) run: u32,
+    /// The run in question; none where the row as a whole is.
+    pub(crate) run: Option<u32>,
     pub(crate) answer_start: u32,
     pub(crate) answer_end: u32,
     /// Who was credited, and who should have been.
@@ -92,56 +123,73 @@ impl Auditor {
         Ok(self.store.bundle(member.root)?)
     }
 
-    /// Every provable fault of the receipt; none for an honest one.
-    pub(crate) fn faults(&self, bundle: &ReceiptBundle) -> Result<Vec<Fault>> {
+    /// Everything provable against the receipt; nothing for an honest one.
+    pub(crate) fn findings(&self, bundle: &ReceiptBundle) -> Result<Vec<Finding>> {
         let texts =
             |contribution, document| self.bundle(contribution).ok()?.text(document).ok().map(String::into_bytes);
         let members = |contribution, datanet| self.is_member(contribution, datanet);
-        faults(bundle, &self.index, &texts, &members).wrap_err("recomputing the attribution")
+        let faults = faults(bundle, &self.index, &texts, &members).wrap_err("recomputing the attribution")?;
+        Ok(faults.into_iter().map(Finding::Text).chain(bad_arithmetic(bundle)).collect())
     }
 
-    /// Sends the challenge that a fault calls for, and waits until it is final.
+    /// Sends the challenge that a finding calls for, and waits until it is final. It is announced first, by a seal that
+    /// tells nothing: who copies it out of the mempool gets no reward.
     pub(crate) async fn challenge(
         &self,
         client: &Client,
         bundle: &ReceiptBundle,
         standing: &SettlementState,
-        fault: Fault,
+        finding: Finding,
     ) -> Result<Challenged> {
         let row = row_opening(bundle, standing)?;
-        let (kind, number) = match fault {
-            Fault::NotThere { run, .. } => ("not_there", run),
-            Fault::Earlier { run, .. } => ("earlier", run),
-        };
-        let run = run_opening(bundle, number)?;
-        let challenged = &bundle.runs[number as usize];
         let contract = client.challenges_contract();
-        let (receipt, rightful) = match fault {
-            Fault::NotThere { position, .. } => {
+        let (kind, number, rightful, call) = match finding {
+            Finding::Text(Fault::NotThere { run: number, position }) => {
+                let run = bundle.runs.get(number as usize).ok_or_else(|| eyre!("there is no run {number}"))?;
                 let answer = open_answer(bundle, position, position + 1)?;
-                let offset = challenged.offset + u64::from(position - challenged.match_start);
-                let source = self.open_source(bundle, challenged.source, challenged.document, offset, offset + 1)?;
-                let call = contract.challengeNotThere(row, run, position, answer, source);
-                (client.send("the challenge (not there)", call).await?, Source::Nobody)
+                let offset = run.offset + u64::from(position - run.match_start);
+                let source = self.open_source(bundle, run.source, run.document, offset, offset + 1)?;
+                let opened = run_opening(bundle, number)?;
+                let call = contract.challengeNotThere(row, opened, position, answer, source);
+                ("not_there", Some(number), Source::Nobody, call.into_transaction_request())
             }
-            Fault::Earlier { position, source, document, offset, .. } => {
+            Finding::Text(Fault::Earlier { run: number, position, source, document, offset }) => {
                 let window = WINDOW as u32;
                 let answer = open_answer(bundle, position, position + window)?;
                 let opened = self.open_source(bundle, source, document, offset, offset + u64::from(window))?;
+                let run = run_opening(bundle, number)?;
                 let call = contract.challengeEarlier(row, run, position, offset, answer, opened);
-                (client.send("the challenge (earlier)", call).await?, source)
+                ("earlier", Some(number), source, call.into_transaction_request())
+            }
+            Finding::Shares(contribution) => {
+                let receipt = convert::challenges::receipt(&bundle.receipt);
+                let evidence = convert::challenges::evidence(&bundle.runs, &bundle.other_channels);
+                let call = contract.challengeShares(row, receipt, evidence, contribution.0);
+                ("shares", None, Source::Contribution(contribution), call.into_transaction_request())
+            }
+            Finding::Fee => {
+                let receipt = convert::challenges::receipt(&bundle.receipt);
+                let version = terms_version(client, bundle, standing).await?;
+                let call = contract.challengeRow(row, receipt, version);
+                ("row", None, Source::Nobody, call.into_transaction_request())
             }
         };
+        let challenger = client.sender().ok_or_else(|| eyre!("a challenge needs a key"))?;
+        let data = call.input.input().cloned().unwrap_or_default();
+        let seal = keccak256((challenger, keccak256(&data)).abi_encode());
+        client.send("announcing the challenge", contract.announce(seal)).await?;
+        let receipt = client.submit("the challenge", call).await?;
         let event = receipt
             .decoded_log::<fonte_bindings::contracts::challenges::Challenges::Challenged>()
             .ok_or_else(|| eyre!("the challenge was accepted and said nothing"))?;
+        let challenged = number.and_then(|number| bundle.runs.get(number as usize));
         Ok(Challenged {
             caught: true,
             kind,
             run: number,
-            answer_start: challenged.start,
-            answer_end: challenged.end,
-            credited: describe(challenged.source),
+            answer_start: challenged.map_or(0, |run| run.start),
+            answer_end: challenged.map_or(bundle.receipt.answer_bytes, |run| run.end),
+            credited: challenged.map_or_else(|| "as the receipt says".into(), |run| describe(run.source)),
             rightful: describe(rightful),
             harmed: event.harmed,
             harm_wei: event.harm.saturating_to(),
@@ -212,6 +260,22 @@ fn documents(store: &Store, members: &[ContributionRecord]) -> Result<Vec<Docume
 fn open_answer(bundle: &ReceiptBundle, start: u32, end: u32) -> Result<IChallenges::TextOpening> {
     let answer = CommittedText::answer(bundle.answer.text.as_bytes(), bundle.answer.salt)?;
     Ok(convert::challenges::text(&answer.open_range(start.into(), end.into())?))
+}
+
+/// The version of the model's terms that was in force when the grace after the receipt's time, or the batch, came.
+async fn terms_version(client: &Client, bundle: &ReceiptBundle, standing: &SettlementState) -> Result<u32> {
+    let batch = standing.batch.ok_or_else(|| eyre!("the receipt is not settled"))?;
+    let settled: u64 = client.settlement_contract().batch(batch).call().await?.settledAt.to();
+    let grace: u64 = client.challenges_contract().PRICE_GRACE().call().await?.saturating_to();
+    let until = bundle.receipt.issued_at.saturating_add(grace).min(settled);
+    let models = client.models_contract();
+    let model = bundle.receipt.model.0;
+    for version in (1..=models.termsCount(model).call().await?).rev() {
+        if models.termsOf(model, version).call().await?._1 <= until {
+            return Ok(version);
+        }
+    }
+    bail!("model {model} had no terms at that time")
 }
 
 fn run_opening(bundle: &ReceiptBundle, number: u32) -> Result<IChallenges::RunOpening> {

@@ -135,11 +135,8 @@ impl Embedded {
             }
             None => {
                 let own = start_chain(&config).await?;
-                let chain = ChainAt {
-                    rpc_url: own.rpc_url(),
-                    ws_url: Some(own.ws_url()),
-                    addresses: Addresses::predeployed(),
-                };
+                let chain =
+                    ChainAt { rpc_url: own.rpc_url(), ws_url: Some(own.ws_url()), addresses: Addresses::predeployed() };
                 (Some(own), chain)
             }
         };

@@ -141,10 +141,10 @@ async fn completeness(context: &Context, bundle: &ReceiptBundle) -> Check {
     let audited = async {
         let folder = context.data_dir.join("audit");
         let auditor = Auditor::prepare(&folder, &context.client, &context.gateway, bundle).await?;
-        auditor.faults(bundle)
+        auditor.findings(bundle)
     };
     let outcome = match audited.await {
-        Ok(faults) => match faults.first() {
+        Ok(findings) => match findings.first() {
             None => Outcome::Passed,
             Some(fault) => {
                 Outcome::Failed { differs: "runs".into(), why: format!("the texts say otherwise: {fault:?}") }
@@ -268,8 +268,8 @@ async fn challenge(common: &Common, receipt: &str, dry_run: bool) -> Result<bool
     let bundle = load(common, receipt).await?;
     let context = if dry_run { Context::read_only(common).await? } else { Context::signing(common).await? };
     let auditor = Auditor::prepare(&context.data_dir.join("audit"), &context.client, &context.gateway, &bundle).await?;
-    let faults = auditor.faults(&bundle)?;
-    let Some(fault) = faults.first().copied() else {
+    let findings = auditor.findings(&bundle)?;
+    let Some(finding) = findings.first().copied() else {
         let nothing = say!(
             "every byte is credited as the texts say: nothing to challenge",
             "cada byte está creditado como dizem os textos: nada a contestar"
@@ -285,15 +285,15 @@ async fn challenge(common: &Common, receipt: &str, dry_run: bool) -> Result<bool
         println!(
             "{}",
             if common.json {
-                json!({"caught": null, "fault": format!("{fault:?}")}).to_string()
+                json!({"caught": null, "fault": format!("{finding:?}")}).to_string()
             } else {
-                format!("{fault:?}")
+                format!("{finding:?}")
             }
         );
         return Ok(true);
     }
     let standing = context.gateway.settlement(bundle.id).await?;
-    let challenged = auditor.challenge(&context.client, &bundle, &standing, fault).await?;
+    let challenged = auditor.challenge(&context.client, &bundle, &standing, finding).await?;
     if common.json {
         println!("{}", serde_json::to_string_pretty(&challenged)?);
     } else {

@@ -33,7 +33,8 @@ impl Anvil {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let listening = lines.by_ref().map(|line| line.unwrap()).find(|line| line.starts_with("Listening on "));
-        let url = format!("http://{}", listening.expect("anvil says where it listens").trim_start_matches("Listening on "));
+        let url =
+            format!("http://{}", listening.expect("anvil says where it listens").trim_start_matches("Listening on "));
         // Whatever else it says must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, url }
@@ -84,11 +85,8 @@ fn the_scenario_runs_on_an_unmodified_anvil() {
     assert_eq!(deployed["chain_id"], 31007);
 
     // Publish, ask, settle, verify, challenge.
-    let output = fonte(home)
-        .args(["demo", "--json", "--rpc-url", &anvil.url, "--network"])
-        .arg(&network)
-        .output()
-        .unwrap();
+    let output =
+        fonte(home).args(["demo", "--json", "--rpc-url", &anvil.url, "--network"]).arg(&network).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = json(&output);
     assert!(!report["settlement"].as_array().unwrap().is_empty());

@@ -159,7 +159,9 @@ impl Gateway {
             None => Arc::new(fonte_corpus::Store::open(&folder("texts")?)?),
         };
         let hosted = Hosted::open(texts, config.data_dir.join("incoming"), &store)?;
-        let chain = Chain::connect(&config.rpc_url, config.addresses, config.key.clone(), config.settlement.inclusion_timeout).await?;
+        let chain =
+            Chain::connect(&config.rpc_url, config.addresses, config.key.clone(), config.settlement.inclusion_timeout)
+                .await?;
         let keys = Keys::load(&store, config.limits.keys, config.limits.keys_per_payer)?;
         let tabs = Tabs::default();
         for row in store.pending(usize::MAX)? {

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Most runs that an answer's evidence may have.
-pub const MAX_RUNS: usize = 65_536;
+pub const MAX_RUNS: usize = 8_192;
 
 /// Whom a byte of an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

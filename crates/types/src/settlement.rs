@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, U256, keccak256};
-use alloy_sol_types::SolValue;
 
 use crate::{merkle::Tree, receipt::AnswerReceipt};
 
@@ -39,10 +38,24 @@ impl Row {
         }
     }
 
-    /// `H(07 ‖ abi.encode(payer, row))`.
+    /// `H(07 ‖ payer ‖ receipt ‖ u32 model ‖ worker ‖ u128 fee ‖ u8 versions ‖ u8 shares ‖ (u32 datanet ‖ u32 version)* ‖
+    /// (u64 contribution ‖ u32 ppm)*)`, big-endian.
     pub fn leaf(&self, payer: Address) -> B256 {
+        let count = |length: usize| u8::try_from(length).unwrap_or(u8::MAX);
         let mut bytes = vec![7];
-        bytes.extend_from_slice(&(payer, self.clone()).abi_encode_params());
+        bytes.extend_from_slice(payer.as_slice());
+        bytes.extend_from_slice(self.receipt.as_slice());
+        bytes.extend_from_slice(&self.model.to_be_bytes());
+        bytes.extend_from_slice(self.worker.as_slice());
+        bytes.extend_from_slice(&self.fee.to_be_bytes());
+        bytes.extend_from_slice(&[count(self.versions.len()), count(self.shares.len())]);
+        for version in &self.versions {
+            bytes.extend_from_slice(&version.to_be_bytes());
+        }
+        for share in &self.shares {
+            // 64 bits of contribution and 32 of ppm are the low 96 bits of the word.
+            bytes.extend_from_slice(&share.to_be_bytes::<32>()[20..]);
+        }
         keccak256(bytes)
     }
 }

@@ -141,8 +141,8 @@ async fn lie(
     let auditor_client = net.chain.client(Some(keys::development("author"))).await?;
     let published = api.receipt(forged.id, None).await?;
     let auditor = Auditor::prepare(&home.join("audit"), &auditor_client, honest_gateway, &published).await?;
-    let faults = auditor.faults(&published)?;
-    let fault = faults.first().copied().ok_or_else(|| eyre!("the lie was not found"))?;
+    let findings = auditor.findings(&published)?;
+    let finding = findings.first().copied().ok_or_else(|| eyre!("the lie was not found"))?;
     liar.flush_settlement().await?;
     let standing = api.settlement(forged.id).await?;
     let harmed = victim
@@ -153,7 +153,7 @@ async fn lie(
         .ok_or_else(|| eyre!("the author is not cited"))?;
     let harmed_before_wei = net.operator.balance(harmed).await?;
     let bond_before_wei = net.operator.settlement_contract().bondOf(liar.gateway()).call().await?;
-    let challenged = auditor.challenge(&auditor_client, &published, &standing, fault).await?;
+    let challenged = auditor.challenge(&auditor_client, &published, &standing, finding).await?;
     let bond_after_wei = net.operator.settlement_contract().bondOf(liar.gateway()).call().await?;
     collect(&net.operator, harmed).await?;
     let harmed_after_wei = net.operator.balance(harmed).await?;

@@ -721,8 +721,8 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     told(
         "NotCanonical",
-        "the address is not in canonical form; the fault is at byte {position}: write it as https://host/path, in lower case, without query or fragment",
-        "o endereço não está na forma canônica; a falha está no byte {position}: escreva https://host/caminho, em minúsculas, sem consulta nem fragmento",
+        "the address is not in canonical form; the fault is at byte {position}: write it as https://host/path/, without query or fragment",
+        "o endereço não está na forma canônica; a falha está no byte {position}: escreva https://host/caminho/, sem consulta nem fragmento",
     ),
     told(
         "NotCommitted",
@@ -1104,6 +1104,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     told("TooSoon", "this may be done after {deadline:time}", "isto pode ser feito depois de {deadline:time}"),
     told("Allowance.TransferRefused", "the treasury refused {amount:fnt}", "o tesouro recusou {amount:fnt}"),
+    told(
+        "Splitter.TransferRefused",
+        "{payee} refused {amount:fnt}: use an account that takes coins",
+        "{payee} recusou {amount:fnt}: use uma conta que aceite moedas",
+    ),
     told(
         "TransferRefused",
         "{account} refused {amount:fnt}: use an account that takes coins",

@@ -1,5 +1,5 @@
 //! The program as a process, and a running network.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 use std::{
     io::{BufRead, BufReader},

@@ -80,12 +80,7 @@ impl Net {
             alloc: vec![account(&admin), account(&payer), account(&gateway_key)],
             predeploys: predeploys(&parameters)
                 .into_iter()
-                .map(|p| Predeploy {
-                    name: p.name.into(),
-                    address: p.address,
-                    init_code: p.init_code,
-                    value: U256::ZERO,
-                })
+                .map(|p| Predeploy { name: p.name.into(), address: p.address, init_code: p.init_code, value: p.value })
                 .collect(),
             calls: commons_calls(&[])
                 .into_iter()
@@ -132,7 +127,13 @@ impl Net {
                 spanPpm: 1_000_000,
                 contextPpm: 0,
                 influencePpm: 0,
+                minRoyaltyPpm: 0,
+                parents: Vec::new(),
+                acceptableUse: B256::ZERO,
+                acceptableUseUri: String::new(),
             },
+            base: 0,
+            trained: Vec::new(),
         };
         self.client
             .send("register", self.client.models_contract().register(input).with_cloned_provider())

@@ -84,7 +84,7 @@ async fn fees_reach_everyone_to_the_wei() {
     assert_eq!(asked.net.client.balance(asked.draft.terms.payee).await.unwrap(), 3 * credits.contributions[0].1);
     let developer = asked.net.client.models().await.unwrap()[0].developer;
     assert_eq!(asked.net.client.balance(developer).await.unwrap(), 3 * credits.developer);
-    assert_eq!(asked.net.client.balance(asked.net.parameters.treasury).await.unwrap(), 3 * credits.treasury);
+    assert_eq!(asked.net.client.balance(asked.net.client.addresses().timelock).await.unwrap(), 3 * credits.treasury);
     assert_eq!(asked.standing(&gateway, &answers[1]).await["state"], "paid");
     assert_eq!(contract.lockedOf(gateway.gateway()).call().await.unwrap(), 0, "the bond is free again");
     assert_eq!(gateway.push_due().await.unwrap(), []);
