@@ -1,5 +1,5 @@
 // What the page says, in English and in Brazilian Portuguese.
-import type { Text } from "../verify/verify.ts";
+import type { Text } from "../verify/bytes.ts";
 
 export type Language = keyof Text;
 
