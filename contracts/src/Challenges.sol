@@ -166,10 +166,7 @@ contract Challenges is IChallenges, Seals {
     function challengeRow(RowOpening calldata row, AnswerReceipt calldata receipt, uint32 termsVersion) external {
         Case memory facts = _openRow(row, true);
         _checkReceipt(facts, row, receipt);
-        require(
-            !_rowFollows(facts, row, receipt) || !_feeFollows(facts, receipt, termsVersion),
-            RowFollows()
-        );
+        require(!_rowFollows(facts, row, receipt) || !_feeFollows(facts, receipt, termsVersion), RowFollows());
         _reverse(facts, row, ChallengeKind.Row, msg.sender, _wasAnnounced());
     }
 
@@ -298,20 +295,17 @@ contract Challenges is IChallenges, Seals {
         uint256 left,
         uint256 amount
     ) private pure {
-        uint256 cut = Shares.part(left, earners.curatorPpm) - Shares.part(left - amount, earners.curatorPpm);
+        uint256 cut =
+            Shares.part(left, earners.curatorPpm) - Shares.part(left - amount, earners.curatorPpm);
         moves[pos] = ISettlement.Move(earners.payee, amount - cut);
         moves[pos + 1] = ISettlement.Move(earners.curator, cut);
     }
 
     /// @dev Takes all credits of a row back into the payer's deposit: worker's, developers', what challenges have left of
     /// every share, and the treasury's, which holds what they have moved. Together these are the fee.
-    function _reverse(
-        Case memory facts,
-        RowOpening calldata row,
-        ChallengeKind kind,
-        address challenger,
-        bool rewarded
-    ) private {
+    function _reverse(Case memory facts, RowOpening calldata row, ChallengeKind kind, address challenger, bool rewarded)
+        private
+    {
         _rows[row.batch][row.index].reversed = true;
         ISettlement.Judgement memory judgement;
         judgement.batch = row.batch;
@@ -330,8 +324,8 @@ contract Challenges is IChallenges, Seals {
         uint256 pos;
         for (uint256 i; i < shares; ++i) {
             uint64 contribution = uint64(row.row.shares[i] >> 32);
-            uint256 left = Shares.part(facts.dataPool, uint32(row.row.shares[i]))
-                - _moved[row.batch][row.index][contribution];
+            uint256 left =
+                Shares.part(facts.dataPool, uint32(row.row.shares[i])) - _moved[row.batch][row.index][contribution];
             _takeBack(moves, pos, _earnersOf(facts, contribution), left, left);
             pos += 2;
             rest -= left;

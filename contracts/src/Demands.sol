@@ -80,16 +80,14 @@ contract Demands is IDemands, Seals {
     }
 
     /// @inheritdoc IDemands
-    function demandSource(
-        IChallenges.RowOpening calldata row,
-        IChallenges.RunOpening calldata opened,
-        uint32 chunk
-    ) external payable returns (uint64) {
+    function demandSource(IChallenges.RowOpening calldata row, IChallenges.RunOpening calldata opened, uint32 chunk)
+        external
+        payable
+        returns (uint64)
+    {
         _checkReceipt(row, opened.receipt);
         bytes32 hash = Commitments.evidence(opened);
-        require(
-            hash == opened.receipt.evidenceHash, IChallenges.EvidenceMismatch(opened.receipt.evidenceHash, hash)
-        );
+        require(hash == opened.receipt.evidenceHash, IChallenges.EvidenceMismatch(opened.receipt.evidenceHash, hash));
         IChallenges.Run calldata run = opened.run;
         // The prompt is demanded as such; a run that quotes nothing, or no document, is challenged as it stands.
         require(run.contribution != 0 && run.contribution != PROMPT, WrongKind(Wanted.Prompt));
@@ -217,8 +215,7 @@ contract Demands is IDemands, Seals {
         require(_overdue(open), ResponseTime(id, open.dueBlock, open.dueTime));
         require(row.batch == open.batch && row.index == open.row, IChallenges.RowMismatch(row.batch, row.index));
         _demands[id].status = Status.Judged;
-        bool stands =
-            !settlement.windowOver(open.batch) && !challenges.rowState(open.batch, open.row).reversed;
+        bool stands = !settlement.windowOver(open.batch) && !challenges.rowState(open.batch, open.row).reversed;
         emit Withheld(id, open.batch, open.row, stands);
         if (stands) challenges.reverseWithheld(row, open.demander, open.rewarded);
         _give(open.demander, open.deposit);

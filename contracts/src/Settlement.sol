@@ -346,11 +346,7 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
     }
 
     /// @dev Reads `count` packed rows, which must end where their bytes end.
-    function _settleRows(Ledger memory ledger, Tab calldata tab)
-        private
-        pure
-        returns (uint256 fees)
-    {
+    function _settleRows(Ledger memory ledger, Tab calldata tab) private pure returns (uint256 fees) {
         bytes calldata rows = tab.rows;
         uint256 pos;
         assembly ("memory-safe") {

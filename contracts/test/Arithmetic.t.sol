@@ -15,9 +15,7 @@ contract ArithmeticTest is Stories {
     function challengeRow(IChallenges.RowOpening memory opening, IChallenges.AnswerReceipt memory r, uint32 version)
         private
     {
-        announced(
-            address(challenges), challenger, abi.encodeCall(IChallenges.challengeRow, (opening, r, version))
-        );
+        announced(address(challenges), challenger, abi.encodeCall(IChallenges.challengeRow, (opening, r, version)));
     }
 
     function challengeShares(
@@ -26,8 +24,9 @@ contract ArithmeticTest is Stories {
         IChallenges.Run[] memory runs,
         uint64 contribution
     ) private {
-        bytes memory data =
-            abi.encodeCall(IChallenges.challengeShares, (opening, r, Openings.evidence(runs), contribution));
+        bytes memory data = abi.encodeCall(
+            IChallenges.challengeShares, (opening, r, Openings.evidence(runs), contribution)
+        );
         announced(address(challenges), challenger, data);
     }
 
@@ -157,9 +156,8 @@ contract ArithmeticTest is Stories {
         }
         IChallenges.AnswerReceipt memory r = priced(honest());
         IChallenges.RowOpening memory opening = settled(honest(), r);
-        uint32 latest = double.termsCount(1); // more than were set: the storage is that of Models
         vm.expectRevert(IChallenges.TermsUndecided.selector);
-        challenges.challengeRow(opening, r, latest);
+        challenges.challengeRow(opening, r, 40);
     }
 
     // ---------------------------------------------------------------- shares
@@ -197,9 +195,7 @@ contract ArithmeticTest is Stories {
         challenges.challengeShares(opening, r, evidence, first);
         evidence.contextHash = 0;
         evidence.runs = bytes.concat(evidence.runs, hex"00");
-        vm.expectRevert(
-            abi.encodeWithSelector(IChallenges.EvidenceMismatch.selector, r.evidenceHash, bytes32(0))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.EvidenceMismatch.selector, r.evidenceHash, bytes32(0)));
         challenges.challengeShares(opening, r, evidence, first);
     }
 
@@ -309,8 +305,7 @@ contract ArithmeticTest is Stories {
             path[i] = keccak256(abi.encode(i));
             node = keccak256(bytes.concat(hex"01", node, path[i]));
         }
-        r.evidenceHash =
-            keccak256(bytes.concat(hex"06", bytes4(opened.runs), node, bytes32(0), bytes32(0)));
+        r.evidenceHash = keccak256(bytes.concat(hex"06", bytes4(opened.runs), node, bytes32(0), bytes32(0)));
         (opened.receipt, opened.path) = (r, path);
         IChallenges.RowOpening memory opening = settled(story, r);
         IChallenges.TextOpening memory nothing;
@@ -348,6 +343,7 @@ contract ArithmeticTest is Stories {
     function doubled(IModels.Payouts memory payouts) private returns (ModelsDouble double) {
         vm.etch(address(models), type(ModelsDouble).runtimeCode);
         double = ModelsDouble(address(models));
+        double.clear();
         double.setPayouts(payouts);
     }
 

@@ -250,9 +250,8 @@ contract ChallengesTest is Stories {
     function testHoardedCommitIsNotEarlier() public {
         // Committed before everyone's answer, revealed after: a smaller id does not help, the version does not hold it.
         bytes[] memory documents = one(bytes.concat(SENTENCE, OTHER));
-        uint64 hoard = datanets.commit(
-            datanets.commitmentHash(openingOf(net, address(0x40A), address(0x40A), documents))
-        );
+        uint64 hoard =
+            datanets.commit(datanets.commitmentHash(openingOf(net, address(0x40A), address(0x40A), documents)));
         uint64 third = contribute(address(0xC1A), bytes.concat("x", OTHER));
         Story memory story = honest();
         story.versions = named(net);
@@ -543,8 +542,7 @@ contract ChallengesTest is Stories {
         IChallenges.RunOpening memory opened = run(story, 0);
         IChallenges.TextOpening memory answer = answerText(story).open(10, 32);
         IChallenges.SourceOpening memory from = source(first, 1, 1010, 32);
-        bytes memory data =
-            abi.encodeCall(IChallenges.challengeEarlier, (opening, opened, 10, 1010, answer, from));
+        bytes memory data = abi.encodeCall(IChallenges.challengeEarlier, (opening, opened, 10, 1010, answer, from));
         announced(address(challenges), gateway, data);
         closeWindow();
         settlement.push(batch, only(gateway));

@@ -22,7 +22,10 @@ contract DemandsTest is Stories {
         vm.deal(challenger, 1 ether);
     }
 
-    function opened(Story memory story) private returns (IChallenges.RowOpening memory, IChallenges.AnswerReceipt memory) {
+    function opened(Story memory story)
+        private
+        returns (IChallenges.RowOpening memory, IChallenges.AnswerReceipt memory)
+    {
         IChallenges.AnswerReceipt memory r = priced(story);
         return (settled(story, r), r);
     }

@@ -78,7 +78,9 @@ contract HonestTest is World {
             bytes memory text = sources[f.owner];
             (uint256 low, uint256 high, uint256 place) = (start, start + 1, f.place);
             while (low > 0 && place > 0 && answer[low - 1] == text[place - 1]) (--low, --place);
-            while (high < answer.length && place + high - low < text.length && answer[high] == text[place + high - low]) {
+            while (
+                high < answer.length && place + high - low < text.length && answer[high] == text[place + high - low]
+            ) {
                 ++high;
             }
             r.contribution = f.owner == 0 ? PROMPT : ids[f.owner];
@@ -129,8 +131,7 @@ contract HonestTest is World {
     {
         from.contribution = s == 0 ? PROMPT : ids[s];
         if (position + size > sources[s].length) position = 0;
-        from.text =
-            s == 0 ? promptText(story).open(position, size) : documentText(sources[s], 0).open(position, size);
+        from.text = s == 0 ? promptText(story).open(position, size) : documentText(sources[s], 0).open(position, size);
     }
 
     function attackNotThere(uint64 batch, Story memory story, uint32 index, uint32 position)

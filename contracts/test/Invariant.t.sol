@@ -44,6 +44,7 @@ contract Handler is World {
         people.push(developer);
         people.push(worker);
         people.push(challenger);
+        give(challenger, 1000 ether); // for deposits of demands
         people.push(curator);
         for (uint256 i; i < 3; ++i) {
             people.push(vm.addr(payerKeys[i]));
@@ -224,7 +225,6 @@ contract Handler is World {
 
     function demand(uint256 which, uint256 wanted) external counted("demand") {
         (IChallenges.RowOpening memory row, IChallenges.AnswerReceipt memory receipt) = recent(which);
-        give(challenger, 0.1 ether);
         bool first = which >> 8 & 1 == 1;
         if (wanted % 3 == 0) {
             vm.prank(challenger);
@@ -246,10 +246,11 @@ contract Handler is World {
         id = uint64(bound(id, 1, demands.demandCount()));
         (, IChallenges.AnswerReceipt memory receipt) = ofDemand(id);
         IDemands.Wanted kind = demands.demandOf(id).wanted;
-        vm.startPrank(worker);
+        IChallenges.Evidence memory evidence = Openings.evidence(lies(uint256(receipt.seed) << 8));
+        // Not startPrank: it would outlive a revert.
+        vm.prank(worker);
         if (kind == IDemands.Wanted.Receipt) demands.showReceipt(id, receipt);
-        else demands.showEvidence(id, Openings.evidence(lies(uint256(receipt.seed) << 8)));
-        vm.stopPrank();
+        else demands.showEvidence(id, evidence);
     }
 
     function judge(uint64 id) external counted("judge") {
@@ -500,11 +501,17 @@ contract InvariantTest is Test {
             try handler.challengeDouble(i) {
                 ++doubles;
             } catch (bytes memory reason) {
-                vm.assertEq(keccak256(reason), keccak256(abi.encodeWithSignature("Error(string)", "no double settlement")));
+                vm.assertEq(
+                    keccak256(reason), keccak256(abi.encodeWithSignature("Error(string)", "no double settlement"))
+                );
             }
         }
         vm.assertGe(doubles, 2);
         invariant_creditsOfABatchAreItsFees();
+        for (uint256 i; i < 4; ++i) {
+            handler.bond(i, 39 ether);
+            handler.settleSome(i << 30, i, uint128(1 ether - i));
+        }
         handler.demand(2, 0);
         handler.demand(2, 1);
         handler.demand(3, 1);
@@ -514,6 +521,7 @@ contract InvariantTest is Test {
         handler.judge(2);
         vm.assertEq(handler.done("withheld"), 1);
         for (uint256 i; i < 4; ++i) {
+            handler.bond(i, 39 ether);
             handler.settleSome(i << 20, i, uint128(1 ether - i));
         }
         handler.challengeShares(0, 0);
@@ -528,7 +536,7 @@ contract InvariantTest is Test {
             handler.pass(3, 40);
         }
         for (uint256 i; i < 40; ++i) {
-            handler.push(i % 16, i * 6);
+            handler.push(i % 20, i * 6);
         }
         handler.openRefuser();
         invariant_solvent();

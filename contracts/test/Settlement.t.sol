@@ -189,8 +189,7 @@ contract SettlementTest is World {
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
         tabs[0].signature = sign(0xBAD, settlement.voucherDigest(payer, gateway, tabs[0].total, 1));
         settleReverts(
-            tabs,
-            abi.encodeWithSelector(ISettlement.VoucherInvalid.selector, payer, vm.addr(0xBAD), tabs[0].total, 0)
+            tabs, abi.encodeWithSelector(ISettlement.VoucherInvalid.selector, payer, vm.addr(0xBAD), tabs[0].total, 0)
         );
         tabs[0].signature = "";
         settleReverts(
@@ -207,7 +206,16 @@ contract SettlementTest is World {
 
     function testVoucherOfAnotherNetworkIsRefused() public {
         Settlement other = new Settlement(
-            keccak256("another network"), datanets, models, address(challenges), address(demands), treasury, 3, 60, 60, K
+            keccak256("another network"),
+            datanets,
+            models,
+            address(challenges),
+            address(demands),
+            treasury,
+            3,
+            60,
+            60,
+            K
         );
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
         tabs[0].signature = sign(PAYER_KEY, other.voucherDigest(payer, gateway, tabs[0].total, 1));
@@ -228,18 +236,14 @@ contract SettlementTest is World {
         send(tabs);
         settleReverts(tabs, abi.encodeWithSelector(ISettlement.DebitMismatch.selector, payer, 0, 1 ether));
         settle(row(1 ether, 0, 0));
-        settleReverts(
-            tabs, abi.encodeWithSelector(ISettlement.VoucherBehind.selector, payer, 1 ether, 2 ether)
-        );
+        settleReverts(tabs, abi.encodeWithSelector(ISettlement.VoucherBehind.selector, payer, 1 ether, 2 ether));
     }
 
     function testDebitMustBeTheFees() public {
         ISettlement.Tab[] memory tabs = tabsOf(rowsOf(row(1 ether, 0, 0)));
         tabs[0].total += 1;
         tabs[0].signature = sign(PAYER_KEY, settlement.voucherDigest(payer, gateway, tabs[0].total, 1));
-        settleReverts(
-            tabs, abi.encodeWithSelector(ISettlement.DebitMismatch.selector, payer, 1 ether + 1, 1 ether)
-        );
+        settleReverts(tabs, abi.encodeWithSelector(ISettlement.DebitMismatch.selector, payer, 1 ether + 1, 1 ether));
     }
 
     function keyed(uint256 key, uint128 fee) private view returns (ISettlement.Tab[] memory tabs) {
@@ -296,9 +300,8 @@ contract SettlementTest is World {
         vm.deal(address(this), 1 ether);
         settlement.depositFor{value: 1 ether}(address(wallet));
         ISettlement.Tab[] memory tabs = new ISettlement.Tab[](1);
-        tabs[0] = ISettlement.Tab(
-            address(wallet), 1 ether, 7, 1, "", Batches.pack(tablesOf(), rowsOf(row(1 ether, 0, 0)))
-        );
+        tabs[0] =
+            ISettlement.Tab(address(wallet), 1 ether, 7, 1, "", Batches.pack(tablesOf(), rowsOf(row(1 ether, 0, 0))));
         tabs[0].signature = sign(0xC0DE, settlement.voucherDigest(address(wallet), gateway, 1 ether, 7));
         send(tabs);
         vm.assertEq(settlement.depositOf(address(wallet)), 0);
@@ -391,8 +394,7 @@ contract SettlementTest is World {
         ISettlement.Row memory before = row(1 ether, 1e6, 0);
         vm.prank(ana);
         datanets.withdraw(first);
-        settleReverts(rowsOf(row(1 ether, 1e6, 0)), abi.encodeWithSelector(ISettlement.NotMember.selector, 0, first)
-        );
+        settleReverts(rowsOf(row(1 ether, 1e6, 0)), abi.encodeWithSelector(ISettlement.NotMember.selector, 0, first));
         uint64 batch = settle(before);
         vm.assertEq(settlement.pendingOf(batch, ana), rest(0.6 ether));
     }
@@ -400,7 +402,8 @@ contract SettlementTest is World {
     function testVersionsMustExist() public {
         ISettlement.Row memory bad = row(1 ether, 1, 1);
         bad.versions[0] += 1;
-        settleReverts(rowsOf(bad), abi.encodeWithSelector(ISettlement.UnknownVersion.selector, net, uint32(3), uint32(2))
+        settleReverts(
+            rowsOf(bad), abi.encodeWithSelector(ISettlement.UnknownVersion.selector, net, uint32(3), uint32(2))
         );
     }
 
@@ -507,12 +510,12 @@ contract SettlementTest is World {
 
     function testBondMustCoverPenaltyAndShortfall() public {
         // 100 ether of bond cover (1 + K) * 33.3.. ether of fees.
-        settleReverts(rowsOf(row(34 ether, 0, 0)),
-            abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
+        settleReverts(
+            rowsOf(row(34 ether, 0, 0)), abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
         );
         settle(row(33 ether, 0, 0));
-        settleReverts(rowsOf(row(1 ether, 0, 0)),
-            abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
+        settleReverts(
+            rowsOf(row(1 ether, 0, 0)), abi.encodeWithSelector(ISettlement.BondShort.selector, 100 ether, 102 ether)
         );
     }
 
@@ -548,8 +551,7 @@ contract SettlementTest is World {
         uint64 batch = settle(row(10 ether, 1e6, 0));
         uint256 untilBlock = block.number + WINDOW_BLOCKS;
         uint256 untilTime = block.timestamp + WINDOW_SECONDS;
-        bytes memory open =
-            abi.encodeWithSelector(ISettlement.WindowOpen.selector, batch, untilBlock, untilTime);
+        bytes memory open = abi.encodeWithSelector(ISettlement.WindowOpen.selector, batch, untilBlock, untilTime);
         vm.roll(untilBlock + 1);
         vm.warp(untilTime - 1);
         vm.expectRevert(open);
@@ -609,9 +611,7 @@ contract SettlementTest is World {
         vm.assertEq(settlement.claimable(address(burner)), 0.2 ether);
         vm.assertEq(settlement.claimable(address(bomb)), 0.2 ether);
 
-        vm.expectRevert(
-            abi.encodeWithSelector(ISettlement.TransferRefused.selector, address(refuser), rest(3.6 ether))
-        );
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.TransferRefused.selector, address(refuser), rest(3.6 ether)));
         settlement.claimFor(address(refuser));
         refuser.accept();
         settlement.claimFor(address(refuser));

@@ -271,8 +271,7 @@ contract SharesTest is Test {
         tabs[0].total = settlement.spent(tabs[0].payer, address(this)) + uint128(r.fee);
         tabs[0].count = 1;
         tabs[0].rows = Batches.pack(tables, rows);
-        tabs[0].signature =
-            sign(PAYER_KEY, settlement.voucherDigest(tabs[0].payer, address(this), tabs[0].total, 0));
+        tabs[0].signature = sign(PAYER_KEY, settlement.voucherDigest(tabs[0].payer, address(this), tabs[0].total, 0));
         return settlement.settle(tables, tabs);
     }
 

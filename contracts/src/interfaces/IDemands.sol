@@ -95,11 +95,10 @@ interface IDemands is ISeals {
     ) external payable returns (uint64 id);
 
     /// @notice Demands chunk `chunk` of the document that a run quotes; the chunk must hold bytes of the run's match.
-    function demandSource(
-        IChallenges.RowOpening calldata row,
-        IChallenges.RunOpening calldata run,
-        uint32 chunk
-    ) external payable returns (uint64 demand);
+    function demandSource(IChallenges.RowOpening calldata row, IChallenges.RunOpening calldata run, uint32 chunk)
+        external
+        payable
+        returns (uint64 demand);
 
     /// @notice Shows a demanded receipt.
     function showReceipt(uint64 demand, IChallenges.AnswerReceipt calldata receipt) external;

@@ -157,9 +157,8 @@ library Commitments {
             )
         );
         bytes32 spanRoot = root(leaf, opening.index, opening.runs, opening.path);
-        return keccak256(
-            abi.encodePacked(uint8(0x06), opening.runs, spanRoot, opening.contextHash, opening.influenceHash)
-        );
+        return
+            keccak256(abi.encodePacked(uint8(0x06), opening.runs, spanRoot, opening.contextHash, opening.influenceHash));
     }
 
     /// @notice The evidence hash (tag 06) of packed runs; 0 if they are no whole number of runs, none, or too many.
@@ -177,9 +176,7 @@ library Commitments {
             }
         }
         return keccak256(
-            abi.encodePacked(
-                uint8(0x06), uint32(count), rootOf(leaves), evidence_.contextHash, evidence_.influenceHash
-            )
+            abi.encodePacked(uint8(0x06), uint32(count), rootOf(leaves), evidence_.contextHash, evidence_.influenceHash)
         );
     }
 
@@ -209,7 +206,8 @@ library Commitments {
         // An empty text has one leaf with an empty chunk.
         uint256 leaves = leavesOf(length);
         uint256 start = uint256(chunk.index) * CHUNK;
-        uint256 expected = uint256(chunk.index) + 1 < leaves ? CHUNK : uint256(length) - (start < length ? start : length);
+        uint256 expected =
+            uint256(chunk.index) + 1 < leaves ? CHUNK : uint256(length) - (start < length ? start : length);
         require(chunk.data.length == expected, ChunkLength(chunk.index, chunk.data.length));
         return root(_leaf(chunk.salt, chunk.data), chunk.index, leaves, chunk.path);
     }

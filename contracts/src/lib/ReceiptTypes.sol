@@ -24,11 +24,9 @@ library ReceiptTypes {
     function hash(IChallenges.AnswerReceipt calldata r) internal pure returns (bytes32) {
         // In four parts, because the compiler cannot encode 23 values at once; all are static words.
         bytes memory who = abi.encode(RECEIPT_TYPEHASH, r.requestId, r.payer, r.gateway, r.nonce, r.worker);
-        bytes memory how = abi.encode(
-            r.model, r.modelHash, r.adapterHash, r.engineClass, r.visibility, _hashVersions(r.versions)
-        );
-        bytes memory what =
-            abi.encode(r.promptRoot, r.answerRoot, r.answerBytes, r.inputTokens, r.outputTokens, r.seed);
+        bytes memory how =
+            abi.encode(r.model, r.modelHash, r.adapterHash, r.engineClass, r.visibility, _hashVersions(r.versions));
+        bytes memory what = abi.encode(r.promptRoot, r.answerRoot, r.answerBytes, r.inputTokens, r.outputTokens, r.seed);
         bytes memory pay = abi.encode(r.fee, r.methodVersion, _hashShares(r.shares), r.evidenceHash, r.issuedAt);
         return keccak256(bytes.concat(who, how, what, pay));
     }

@@ -70,12 +70,7 @@ library Batches {
         uint256 worker;
         while (t.workers[worker] != row.worker) ++worker;
         packed = abi.encodePacked(
-            row.receipt,
-            row.fee,
-            uint16(model),
-            uint16(worker),
-            uint8(row.versions.length),
-            uint8(row.shares.length)
+            row.receipt, row.fee, uint16(model), uint16(worker), uint8(row.versions.length), uint8(row.shares.length)
         );
         for (uint256 i; i < row.versions.length; ++i) {
             uint256 v;

@@ -89,9 +89,17 @@ contract Reenterer {
 
 /// @notice Terms and payouts as a test sets them, in place of Models: many developers, many versions.
 contract ModelsDouble {
+    /// @dev Where it is etched over Models, the storage of Models stays.
+    uint256[50] private _gap;
     uint64[] private _since;
     uint128[] private _priceOut;
     IModels.Payouts private _payouts;
+
+    /// @dev It stands in the place, and on the storage, of Models.
+    function clear() external {
+        delete _since;
+        delete _priceOut;
+    }
 
     function set(uint64 since, uint128 priceOut) external {
         _since.push(since);

@@ -66,9 +66,7 @@ library Openings {
 
     function commitment(Text memory text) internal pure returns (bytes32) {
         return keccak256(
-            bytes.concat(
-                bytes1(text.tag), bytes8(uint64(text.data.length)), text.metadataHash, root(leavesOf(text))
-            )
+            bytes.concat(bytes1(text.tag), bytes8(uint64(text.data.length)), text.metadataHash, root(leavesOf(text)))
         );
     }
 
@@ -119,9 +117,8 @@ library Openings {
     }
 
     function evidenceHash(IChallenges.Run[] memory runs) internal pure returns (bytes32) {
-        return keccak256(
-            bytes.concat(hex"06", bytes4(uint32(runs.length)), root(runLeaves(runs)), bytes32(0), bytes32(0))
-        );
+        return
+            keccak256(bytes.concat(hex"06", bytes4(uint32(runs.length)), root(runLeaves(runs)), bytes32(0), bytes32(0)));
     }
 
     function evidence(IChallenges.Run[] memory runs) internal pure returns (IChallenges.Evidence memory all) {

@@ -84,7 +84,8 @@ abstract contract Stories is World {
     /// @dev The sentence is said to echo the prompt.
     function echoed(bool inPrompt) internal view returns (Story memory story) {
         story = hidden();
-        story.prompt = inPrompt ? bytes.concat("Repeat: ", SENTENCE) : bytes("Say something about rivers and their seasons.");
+        story.prompt =
+            inPrompt ? bytes.concat("Repeat: ", SENTENCE) : bytes("Say something about rivers and their seasons.");
         story.runs[0] = IChallenges.Run(0, 66, PROMPT, 0, 0, 66, 8);
     }
 
@@ -122,9 +123,8 @@ abstract contract Stories is World {
     function notThere(uint64 batch, Story memory story, uint32 index, uint32 position) internal {
         IChallenges.Run memory r = story.runs[index];
         uint256 place = r.offset + position - r.matchStart;
-        IChallenges.SourceOpening memory from = r.contribution == PROMPT
-            ? promptSource(story, place, 1)
-            : source(r.contribution, r.document, place, 1);
+        IChallenges.SourceOpening memory from =
+            r.contribution == PROMPT ? promptSource(story, place, 1) : source(r.contribution, r.document, place, 1);
         IChallenges.RowOpening memory opening = row(batch, story);
         IChallenges.RunOpening memory opened = run(story, index);
         IChallenges.TextOpening memory answer = answerText(story).open(position, 1);
@@ -135,9 +135,14 @@ abstract contract Stories is World {
         );
     }
 
-    function earlier(uint64 batch, Story memory story, uint32 index, uint32 position, IChallenges.SourceOpening memory from, uint64 offset)
-        internal
-    {
+    function earlier(
+        uint64 batch,
+        Story memory story,
+        uint32 index,
+        uint32 position,
+        IChallenges.SourceOpening memory from,
+        uint64 offset
+    ) internal {
         IChallenges.RowOpening memory opening = row(batch, story);
         IChallenges.RunOpening memory opened = run(story, index);
         IChallenges.TextOpening memory answer = answerText(story).open(position, 32);

@@ -271,7 +271,7 @@ async fn terms_version(client: &Client, bundle: &ReceiptBundle, standing: &Settl
     let models = client.models_contract();
     let model = bundle.receipt.model.0;
     for version in (1..=models.termsCount(model).call().await?).rev() {
-        if models.termsOf(model, version).call().await?.since <= until {
+        if models.termsOf(model, version).call().await?._1 <= until {
             return Ok(version);
         }
     }

@@ -54,7 +54,7 @@ pub(crate) async fn show(common: &Common) -> Result<()> {
         )
     );
     let third: u128 = costs.thirdCost.saturating_to();
-    let two_thirds: u128 = costs.twoThirdsCost.saturating_to();
+    let decide: u128 = costs.twoThirdsCost.saturating_to();
     println!(
         "  {}",
         say!(
@@ -70,18 +70,19 @@ pub(crate) async fn show(common: &Common) -> Result<()> {
             "to decide alone     {} seats, {} FNT",
             "para decidir só     {} cadeiras, {} FNT",
             costs.twoThirdsSeats,
-            fnt(two_thirds)
+            fnt(decide)
         )
     );
-    line(&say!("stake", "apostas"), &figures(&stake));
+    let two_thirds = say!("more than two thirds", "mais de dois terços");
+    line(&say!("stake", "apostas"), &figures(&stake), &two_thirds);
     let votes_line = json!({
         "holders": number(votes.listed.holders), "herfindahl_ppm": number(votes.herfindahlHigh),
         "nakamoto_third": number(votes.nakamotoThird), "nakamoto_two_thirds": number(votes.nakamotoHalf),
         "sum_wei": votes.supply.to_string(),
     });
-    line(&say!("votes", "votos"), &votes_line);
-    line(&say!("data payouts", "pagos a dados"), &data);
-    line(&say!("compute payouts", "pagos a máquinas"), &compute);
+    line(&say!("votes", "votos"), &votes_line, &say!("more than half", "mais da metade"));
+    line(&say!("data payouts", "pagos a dados"), &data, &two_thirds);
+    line(&say!("compute payouts", "pagos a máquinas"), &compute, &two_thirds);
     println!(
         "{}",
         say!(
@@ -93,13 +94,13 @@ pub(crate) async fn show(common: &Common) -> Result<()> {
 }
 
 /// One quantity in a line. Of votes the last figure is for more than half, and the index is the upper bound.
-fn line(name: &str, figures: &Value) {
+fn line(name: &str, figures: &Value, most: &str) {
     let index = figures["herfindahl_ppm"].as_u64().and_then(|ppm| u32::try_from(ppm).ok()).unwrap_or_default();
     println!(
         "  {name:<17} {}",
         say!(
-            "{} holders; more than a third: {}; majority: {}; Herfindahl {}",
-            "{} titulares; mais de um terço: {}; maioria: {}; Herfindahl {}",
+            "{} holders; more than a third: {}; {most}: {}; Herfindahl {}",
+            "{} titulares; mais de um terço: {}; {most}: {}; Herfindahl {}",
             figures["holders"],
             figures["nakamoto_third"],
             figures["nakamoto_two_thirds"],

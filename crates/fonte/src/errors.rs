@@ -37,7 +37,8 @@ pub(crate) fn sentence(called: Option<&str>, data: &[u8]) -> Option<String> {
 pub(crate) fn refusal_in(report: &eyre::Report) -> Option<String> {
     report.chain().find_map(|error| {
         if let Some(fonte_bindings::ClientError::Refused { what, contract, data, .. }) = error.downcast_ref() {
-            return sentence(*contract, data).map(|sentence| format!("{what}: {sentence}"));
+            return sentence(*contract, data)
+                .map(|sentence| crate::say::say!("{what} would fail: {sentence}", "a rede recusaria: {sentence}"));
         }
         let error = error.downcast_ref::<alloy_contract::Error>()?;
         sentence(None, &error.as_revert_data()?)

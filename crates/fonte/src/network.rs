@@ -49,10 +49,11 @@ pub(crate) fn addresses(common: &Common) -> Result<Addresses> {
 /// A connection to the chain of `--rpc-url`, which must be the one that the network file is for.
 pub(crate) async fn connect(common: &Common, signer: Option<PrivateKeySigner>) -> Result<Client> {
     let Some(path) = &common.network else {
-        return Ok(Client::connect(&common.rpc_url, signer).await?);
+        return Client::connect(&common.rpc_url, signer).await.wrap_err_with(|| no_chain(common));
     };
     let file = NetworkFile::read(path)?;
-    let client = Client::connect_with(&common.rpc_url, signer, file.addresses).await?;
+    let client = Client::connect_with(&common.rpc_url, signer, file.addresses).await;
+    let client = client.wrap_err_with(|| no_chain(common))?;
     let network = client.network();
     if (network.chain_id, network.network_id) != (file.chain_id, file.network_id) {
         bail!(say!(
@@ -65,4 +66,12 @@ pub(crate) async fn connect(common: &Common, signer: Option<PrivateKeySigner>) -
         ));
     }
     Ok(client)
+}
+
+fn no_chain(common: &Common) -> String {
+    say!(
+        "no Fonte network at {}: start one with `fonte up`, or give --rpc-url URL (and --network FILE elsewhere)",
+        "nenhuma rede Fonte em {}: inicie uma com `fonte up` ou informe --rpc-url URL (e --network ARQUIVO em outra cadeia)",
+        common.rpc_url
+    )
 }

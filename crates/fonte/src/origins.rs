@@ -16,19 +16,32 @@ use crate::{
 /// The vault of a web address: payee of texts from it that are not their uploader's. Where it will be, if it is not there
 /// yet: it can be paid all the same.
 pub(crate) async fn vault(common: &Common, context: &Context, url: &str) -> Result<Address> {
+    let url = &canonical(url);
     let contract = context.client.origins_contract();
-    let vault = contract.vaultOf(url.to_owned()).call().await?;
+    let vault = contract.vaultOf(url.clone()).call().await?;
     if !contract.isVault(vault).call().await? && !common.dry_run {
         // Coins that are pushed to an address without code would arrive, but its claim names a registered origin.
         let signing = Context::signing(common).await?;
         let contract = signing.client.origins_contract();
-        transact(common, &signing.client, "registering the origin", contract.register(url.to_owned())).await?;
+        transact(common, &signing.client, "registering the origin", contract.register(url.clone())).await?;
     }
     Ok(vault)
 }
 
+/// An address as the contract takes it, as far as it can be made without guessing: scheme and host in lower case, no
+/// default port, a slash at the end. The contract says what else is wrong.
+fn canonical(url: &str) -> String {
+    let Some((scheme, rest)) = url.trim().split_once("://") else { return url.to_owned() };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.to_lowercase();
+    let host = host.strip_suffix(":443").unwrap_or(&host);
+    let slash = if path.is_empty() || path.ends_with('/') { "" } else { "/" };
+    format!("{}://{host}/{path}{slash}", scheme.to_lowercase())
+}
+
 /// Where a claim stands, and the next step of it.
 pub(crate) async fn claim(common: &Common, url: &str, author: Option<Address>, ask: bool) -> Result<()> {
+    let url = &canonical(url);
     let context = Context::read_only(common).await?;
     let author = match author {
         Some(author) => author,
@@ -169,5 +182,22 @@ fn print_released(common: &Common, url: &str, amount: U256, tx: Value) {
                 fnt(amount.saturating_to())
             )
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn addresses_are_brought_into_the_contracts_form() {
+        for (written, canonical_form) in [
+            ("https://mill.example/story", "https://mill.example/story/"),
+            ("HTTPS://Mill.Example:443", "https://mill.example/"),
+            ("https://mill.example/Story/", "https://mill.example/Story/"),
+            ("mill.example", "mill.example"),
+        ] {
+            assert_eq!(canonical(written), canonical_form);
+        }
     }
 }

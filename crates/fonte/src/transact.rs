@@ -72,7 +72,7 @@ pub(crate) async fn show_relayed<P: Provider, D: CallDecoder + Send + Sync>(
 pub(crate) fn refusal(error: ClientError) -> eyre::Report {
     match &error {
         ClientError::Refused { what, contract, data, .. } => match errors::sentence(*contract, data) {
-            Some(sentence) => eyre!(say!("{what} would fail: {sentence}", "{what} falharia: {sentence}")),
+            Some(sentence) => eyre!(say!("{what} would fail: {sentence}", "a rede recusaria: {sentence}")),
             None => error.into(),
         },
         _ => error.into(),

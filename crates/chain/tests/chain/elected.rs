@@ -194,5 +194,5 @@ async fn a_missing_contract_is_named() {
         ..config(dir.path(), fresh_chain_id())
     };
     let error = fonte_chain::Chain::start(config).await.err().expect("there is no such contract").to_string();
-    assert!(error.contains("networkId()"), "{error}");
+    assert!(error.contains("the genesis must hold the contract Validators there"), "{error}");
 }

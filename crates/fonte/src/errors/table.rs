@@ -716,8 +716,8 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     told(
         "NotCanonical",
-        "the address is not in canonical form; the fault is at byte {position}: write it as https://host/path, in lower case, without query or fragment",
-        "o endereço não está na forma canônica; a falha está no byte {position}: escreva https://host/caminho, em minúsculas, sem consulta nem fragmento",
+        "the address is not in canonical form; the fault is at byte {position}: write it as https://host/path/, without query or fragment",
+        "o endereço não está na forma canônica; a falha está no byte {position}: escreva https://host/caminho/, sem consulta nem fragmento",
     ),
     told(
         "NotCommitted",
