@@ -76,6 +76,7 @@ contract Models is IModels {
     /// @dev The version of a parent's terms at which its own lineage was taken, once for good.
     mapping(uint32 model => mapping(uint32 parent => uint32 version)) private _resolved;
     mapping(uint32 datanet => uint32[] models) private _trainedOn;
+    mapping(bytes32 evaluationCommitment => bool) private _used;
 
     constructor(
         IDatanets datanets_,
@@ -148,7 +149,9 @@ contract Models is IModels {
     /// @inheritdoc IModels
     function approve(uint32 id, bytes32 evaluationCommitment) external onlyTimelock {
         Record storage record = _at(id, State.Proposed);
-        require(evaluationCommitment != 0, CommitmentMismatch(0, 0));
+        // A set that another model has opened, or will open, hides nothing from who trains this one.
+        require(evaluationCommitment != 0 && !_used[evaluationCommitment], CommitmentUsed(evaluationCommitment));
+        _used[evaluationCommitment] = true;
         record.life.evaluationCommitment = evaluationCommitment;
         emit EvaluationCommitted(id, evaluationCommitment);
         _enter(id, State.Approved, stepSeconds);
@@ -246,16 +249,16 @@ contract Models is IModels {
 
     /// @inheritdoc IModels
     function markWithdrawn(uint32 id, uint64 contribution) external {
-        Record storage record = _record(id);
-        require(record.life.stopsAt == 0, AlreadyMarked(id, record.life.stopsAt));
+        Life storage held = _record(id).life;
         IDatanets.Membership memory member = datanets.membership(contribution);
-        require(member.withdrawn != FOREVER && _held(record.life.trained, member), NotAffected(id, contribution));
+        require(member.withdrawn != FOREVER && _held(held.trained, member), NotAffected(id, contribution));
         (uint8 flags,) = datanets.licenceOf(member.datanet);
         require(flags & FLAG_KEEP == 0, LicenceKeeps(member.datanet));
+        uint64 stopsAt = datanets.withdrawnAt(contribution) + graceSeconds;
+        require(held.stopsAt == 0 || stopsAt < held.stopsAt, AlreadyMarked(id, held.stopsAt));
 
-        uint64 stopsAt = uint64(block.timestamp) + graceSeconds;
-        record.life.stopsAt = stopsAt;
-        record.life.stoppedBy = member.datanet;
+        held.stopsAt = stopsAt;
+        held.stoppedBy = member.datanet;
         emit WithdrawalMarked(id, contribution, member.datanet, stopsAt);
     }
 

@@ -18,7 +18,9 @@ abstract contract AllowanceWorld is GovernedWorld {
     function setUp() public virtual override {
         super.setUp();
         fund(1 ether, 500 ether);
-        vm.deal(address(allowance), 100 ether);
+        // Given, not dealt: forge takes back what was dealt when a step of an invariant reverts.
+        vm.deal(address(this), 100 ether);
+        give(address(allowance), 100 ether);
         vm.prank(address(timelock));
         allowance.setBudget(gateway, session, BUDGET, BUDGET_PERIOD);
         ISettlement.Row[] memory rows = new ISettlement.Row[](1);

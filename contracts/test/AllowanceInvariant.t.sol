@@ -80,15 +80,14 @@ contract Commons is AllowanceWorld {
         allowance.collect();
     }
 
-    function give(uint256 amount, bool toTheDeposit) external counted("give") {
+    function donate(uint256 amount, bool toTheDeposit) external counted("give") {
         amount = bound(amount, 1, 1 ether);
         vm.deal(address(this), amount);
         given += amount;
         if (toTheDeposit) {
             settlement.depositFor{value: amount}(address(allowance));
         } else {
-            (bool ok,) = address(allowance).call{value: amount}("");
-            require(ok, "refused");
+            give(address(allowance), amount);
         }
     }
 
@@ -165,7 +164,7 @@ contract AllowanceInvariantTest is Test {
         selectors[8] = Commons.forget.selector;
         selectors[9] = Commons.reclaim.selector;
         selectors[10] = Commons.collect.selector;
-        selectors[11] = Commons.give.selector;
+        selectors[11] = Commons.donate.selector;
         selectors[12] = Commons.pass.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(commons), selectors);
@@ -202,7 +201,7 @@ contract AllowanceInvariantTest is Test {
             try commons.rotate(draw >> 24, draw >> 32) {} catch {}
             if (draw % 3 == 0) try commons.revoke(draw >> 40) {} catch {}
             if (draw % 5 == 0) commons.budget(draw, draw >> 8, draw >> 16, uint64(draw >> 24));
-            if (draw % 2 == 0) commons.give(draw, draw % 4 == 0);
+            if (draw % 2 == 0) commons.donate(draw, draw % 4 == 0);
             commons.pass(draw >> 48);
             try commons.reclaim() {} catch {}
             try commons.forget(draw >> 56) {} catch {}

@@ -299,10 +299,10 @@ contract Intruder is Authority {
         setUp();
         load();
         actors = [guardian, address(this), voter, gateway, curator, developer, worker, address(0x57A), address(settlement)];
-        vm.deal(address(timelock), 1000 ether);
-        vm.deal(address(this), 1000 ether);
+        vm.deal(address(this), 1600 ether);
+        give(address(timelock), 1000 ether);
         token.depositTo{value: 500 ether}(address(timelock));
-        vm.deal(address(allowance), 100 ether);
+        give(address(allowance), 100 ether);
         vm.prank(address(timelock));
         allowance.setBudget(gateway, worker, 5 ether, 1000);
         fingerprintAtStart = fingerprint();

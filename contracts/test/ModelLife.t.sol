@@ -23,9 +23,9 @@ contract ModelLifeTest is ModelWorld {
         checkServable(id, IModels.Reason.NotDeployed, 0);
 
         vm.expectEmit(true, true, true, true, address(models));
-        emit IModels.EvaluationCommitted(id, commitment());
+        emit IModels.EvaluationCommitted(id, commitment(id));
         vm.prank(governance);
-        models.approve(id, commitment());
+        models.approve(id, commitment(id));
         check(id, IModels.State.Approved);
         checkServable(id, IModels.Reason.NotDeployed, 0);
 
@@ -41,8 +41,8 @@ contract ModelLifeTest is ModelWorld {
         checkServable(id, IModels.Reason.NotDeployed, 0);
 
         vm.expectEmit(true, true, true, true, address(models));
-        emit IModels.EvaluationRevealed(id, SET, "ipfs://set");
-        models.revealEvaluation(id, SET, SALT, "ipfs://set");
+        emit IModels.EvaluationRevealed(id, setOf(id), "ipfs://set");
+        models.revealEvaluation(id, setOf(id), SALT, "ipfs://set");
         vm.assertEq(models.life(id).deadline, block.timestamp + 4 * STEP);
 
         vm.expectEmit(true, true, true, true, address(models));
@@ -62,8 +62,8 @@ contract ModelLifeTest is ModelWorld {
         vm.assertEq(life.recipe, RECIPE);
         vm.assertEq(abi.encode(life.trained), abi.encode(input.trained));
         vm.assertEq(abi.encode(life.criteria), abi.encode(criteria()));
-        vm.assertEq(life.evaluationCommitment, commitment());
-        vm.assertEq(life.evaluationSet, SET);
+        vm.assertEq(life.evaluationCommitment, commitment(id));
+        vm.assertEq(life.evaluationSet, setOf(id));
         vm.assertEq(life.evaluation, REPORT);
         vm.assertTrue(life.score == 700_000);
         vm.assertEq(models.model(id).artifact, BASE);
@@ -96,10 +96,10 @@ contract ModelLifeTest is ModelWorld {
     function act(Step step, uint32 id) private returns (bool ok, bytes memory result) {
         bytes memory data;
         address sender = developer;
-        if (step == Step.Approve) (sender, data) = (governance, abi.encodeCall(models.approve, (id, commitment())));
+        if (step == Step.Approve) (sender, data) = (governance, abi.encodeCall(models.approve, (id, commitment(id))));
         if (step == Step.Train) data = abi.encodeCall(models.train, (id));
         if (step == Step.Submit) data = abi.encodeCall(models.submitArtifact, (id, BASE, ADAPTER));
-        if (step == Step.Reveal) data = abi.encodeCall(models.revealEvaluation, (id, SET, SALT, ""));
+        if (step == Step.Reveal) data = abi.encodeCall(models.revealEvaluation, (id, setOf(id), SALT, ""));
         if (step == Step.Record) {
             (sender, data) = (modelReviews, abi.encodeCall(models.recordEvaluation, (id, 1, REPORT)));
         }
@@ -189,7 +189,7 @@ contract ModelLifeTest is ModelWorld {
         uint64 deadline = models.life(id).deadline;
         vm.warp(deadline + 1);
         vm.expectRevert(abi.encodeWithSelector(IModels.DeadlinePassed.selector, id, deadline));
-        models.revealEvaluation(id, SET, SALT, "");
+        models.revealEvaluation(id, setOf(id), SALT, "");
         models.expire(id);
         check(id, IModels.State.Expired);
     }
@@ -201,7 +201,7 @@ contract ModelLifeTest is ModelWorld {
         bytes memory notAllowed = abi.encodeWithSelector(IModels.NotAllowed.selector, developer);
         vm.startPrank(developer);
         vm.expectRevert(notAllowed);
-        models.approve(id, commitment());
+        models.approve(id, commitment(id));
         vm.expectRevert(notAllowed);
         models.recordEvaluation(id, 1e6, REPORT);
         vm.expectRevert(notAllowed);
@@ -275,20 +275,20 @@ contract ModelLifeTest is ModelWorld {
     function testTheSetIsOpenedAfterTheArtifact() public {
         uint32 id = approved();
         vm.expectRevert(wrongState(id, IModels.State.Approved));
-        models.revealEvaluation(id, SET, SALT, "");
+        models.revealEvaluation(id, setOf(id), SALT, "");
         vm.prank(developer);
         models.train(id);
         vm.expectRevert(wrongState(id, IModels.State.Training));
-        models.revealEvaluation(id, SET, SALT, "");
+        models.revealEvaluation(id, setOf(id), SALT, "");
         vm.prank(developer);
         models.submitArtifact(id, BASE, ADAPTER);
 
-        bytes32[3] memory sets = [keccak256("easier"), SET, bytes32(0)];
+        bytes32[3] memory sets = [keccak256("easier"), setOf(id), bytes32(0)];
         bytes32[3] memory salts = [SALT, keccak256("guess"), SALT];
         for (uint256 i; i < 3; ++i) {
             vm.expectRevert(
                 abi.encodeWithSelector(
-                    IModels.CommitmentMismatch.selector, commitment(), keccak256(abi.encode(sets[i], salts[i]))
+                    IModels.CommitmentMismatch.selector, commitment(id), keccak256(abi.encode(sets[i], salts[i]))
                 )
             );
             models.revealEvaluation(id, sets[i], salts[i], "");
@@ -299,19 +299,27 @@ contract ModelLifeTest is ModelWorld {
         vm.expectRevert(wrongState(id, IModels.State.Evaluating));
         models.recordEvaluation(id, 1e6, REPORT);
         vm.prank(challenger);
-        models.revealEvaluation(id, SET, SALT, "");
-        vm.assertEq(models.life(id).evaluationSet, SET);
+        models.revealEvaluation(id, setOf(id), SALT, "");
+        vm.assertEq(models.life(id).evaluationSet, setOf(id));
         // The weights are fixed by now.
         vm.prank(developer);
         vm.expectRevert(wrongState(id, IModels.State.Evaluating));
         models.submitArtifact(id, BASE, keccak256("another adapter"));
     }
 
-    function testApprovalNeedsACommitment() public {
+    function testApprovalNeedsACommitmentOfItsOwn() public {
+        uint32 other = approved();
         uint32 id = proposed();
         vm.prank(governance);
-        vm.expectRevert(abi.encodeWithSelector(IModels.CommitmentMismatch.selector, 0, 0));
+        vm.expectRevert(abi.encodeWithSelector(IModels.CommitmentUsed.selector, 0));
         models.approve(id, 0);
+        // One that another model opens first would hide nothing.
+        bytes32 used = commitment(other);
+        vm.prank(governance);
+        vm.expectRevert(abi.encodeWithSelector(IModels.CommitmentUsed.selector, used));
+        models.approve(id, used);
+        vm.prank(governance);
+        models.approve(id, commitment(id));
     }
 
     function testTheArtifactFitsItsKindAndBase() public {
@@ -330,7 +338,7 @@ contract ModelLifeTest is ModelWorld {
         vm.prank(developer);
         id = models.propose(input, RECIPE, criteria());
         vm.prank(governance);
-        models.approve(id, commitment());
+        models.approve(id, commitment(id));
         vm.startPrank(developer);
         models.train(id);
         vm.expectRevert(abi.encodeWithSelector(IModels.BaseMismatch.selector, base));
@@ -359,15 +367,7 @@ contract ModelLifeTest is ModelWorld {
         IModels.Criteria memory c = criteria();
         c.threshold = threshold;
         c.direction = most ? IModels.Direction.AtMost : IModels.Direction.AtLeast;
-        vm.prank(developer);
-        uint32 id = models.propose(inputOf(IModels.Kind.Adapter, 0, 0), RECIPE, c);
-        vm.prank(governance);
-        models.approve(id, commitment());
-        vm.startPrank(developer);
-        models.train(id);
-        models.submitArtifact(id, BASE, ADAPTER);
-        vm.stopPrank();
-        models.revealEvaluation(id, SET, SALT, "");
+        uint32 id = evaluatingOf(developer, c);
         bool met = most ? score <= threshold : score >= threshold;
         vm.expectEmit(true, true, true, true, address(models));
         emit IModels.EvaluationRecorded(id, score, REPORT, met);

@@ -348,7 +348,9 @@ contract ModelsTest is ModelWorld {
         }
         checkServable(id, IModels.Reason.None, 0);
 
+        // The grace runs from the withdrawal, not from its mark.
         uint64 stopsAt = uint64(block.timestamp) + GRACE;
+        skip(1, 5);
         vm.expectEmit(true, true, true, true, address(models));
         emit IModels.WithdrawalMarked(id, taken, trainNet, stopsAt);
         vm.prank(challenger); // anyone
@@ -366,6 +368,24 @@ contract ModelsTest is ModelWorld {
         checkServable(after_, IModels.Reason.None, 0);
         // What was answered before is paid: the splits never depend on the state.
         vm.assertEq(models.payouts(id).dataPpm, 6e5);
+    }
+
+    function testTheEarliestWithdrawalCounts() public {
+        uint64 first = contribute(trainNet, curator, one("a"));
+        uint64 second = contribute(trainNet, curator, one("b"));
+        uint32 id = trainOn(pair(trainNet, 2));
+        uint64 start = uint64(block.timestamp);
+        vm.prank(curator);
+        datanets.withdraw(first);
+        skip(1, 10);
+        vm.prank(curator);
+        datanets.withdraw(second);
+        models.markWithdrawn(id, second);
+        vm.assertEq(models.life(id).stopsAt, start + 10 + GRACE);
+        models.markWithdrawn(id, first);
+        vm.assertEq(models.life(id).stopsAt, start + GRACE);
+        vm.expectRevert(abi.encodeWithSelector(IModels.AlreadyMarked.selector, id, start + GRACE));
+        models.markWithdrawn(id, second);
     }
 
     function testALicenceThatKeepsArtifacts() public {

@@ -202,6 +202,8 @@ contract OriginsTest is Panels {
         vm.assertEq(uint256(held.reviewers), 3);
         vm.assertEq(uint256(held.approvals), 2);
         vm.assertEq(uint256(held.fees), 3 * 0.05 ether);
+        vm.assertEq(origins.claimOf(id).origin, ORIGIN);
+        vm.assertEq(origins.claimOf(id).author, ana);
         vm.expectRevert(abi.encodeWithSelector(IOrigins.NotGranted.selector, id, false, false));
         origins.conclude(id);
         seat(id);

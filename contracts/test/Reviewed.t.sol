@@ -321,6 +321,21 @@ contract ReviewedDatanetsTest is Panels {
         vm.snapshotGasLastCall("memberships", "membershipsOf, 128 warm ids");
     }
 
+    function testMemberOfAny() public {
+        uint64 id = contribute(ana, "one");
+        uint64[] memory versions = new uint64[](3);
+        versions[0] = uint64(reviewed) << 32 | 1;
+        versions[1] = uint64(net) << 32;
+        versions[2] = uint64(net) << 32 | 1;
+        vm.assertTrue(datanets.isMemberOfAny(id, versions));
+        versions[2] = uint64(net + 7) << 32 | 1;
+        vm.assertFalse(datanets.isMemberOfAny(id, versions));
+        vm.assertFalse(datanets.isMemberOfAny(id, new uint64[](0)));
+        (uint8 flags, uint128 priceFloor) = datanets.licenceOf(net);
+        vm.assertEq(uint256(flags), 13);
+        vm.assertEq(uint256(priceFloor), 7);
+    }
+
     // ---------------------------------------------------------------- commons by vote
 
     function testCommonsThroughATimelock() public {

@@ -44,6 +44,8 @@ contract ReviewsTest is Panels {
         vm.assertEq(reviews.reviewerCount(), 1);
         vm.assertEq(reviews.reviewers(0, 10)[0], eva);
         vm.assertEq(reviews.reviewers(2, 10).length, 0);
+        vm.assertEq(reviews.reviewers(1, 1000).length, 1);
+        vm.assertEq(uint256(reviews.reversalPenalty()), STAKE / 5);
         vm.assertEq(reviews.reviewers(1, 0).length, 0);
     }
 

@@ -256,7 +256,9 @@ interface IModels {
     error RoyaltiesExceed(uint256 royaltyPpm, uint256 limitPpm);
     /// @notice More generations than 4, or more ancestors to pay than 7.
     error LineageTooLarge(uint256 generations, uint256 ancestors);
-    /// @notice The commitment is empty, or set and salt do not open it.
+    /// @notice The commitment is empty, or another model was approved with it.
+    error CommitmentUsed(bytes32 commitment);
+    /// @notice Set and salt do not open the commitment.
     error CommitmentMismatch(bytes32 commitment, bytes32 opened);
     /// @notice The evaluation set is open already.
     error AlreadyRevealed(uint32 model);
@@ -266,7 +268,7 @@ interface IModels {
     error NotAffected(uint32 model, uint64 contribution);
     /// @notice The datanet's licence keeps trained artifacts lawful.
     error LicenceKeeps(uint32 datanet);
-    /// @notice A withdrawal has been marked; the model stops at `stopsAt`.
+    /// @notice A withdrawal as early has been marked; the model stops at `stopsAt`.
     error AlreadyMarked(uint32 model, uint64 stopsAt);
 
     // ---------------------------------------------------------------- register, terms
@@ -320,8 +322,9 @@ interface IModels {
     /// @notice Governance lifts a suspension.
     function reinstate(uint32 model) external;
 
-    /// @notice Anyone shows that `contribution` was in a version that the model was trained on and is withdrawn. After
-    /// `graceSeconds` new requests are refused, for good. Reverts if the datanet's licence keeps trained artifacts.
+    /// @notice Anyone shows that `contribution` was in a version that the model was trained on and is withdrawn. From
+    /// `graceSeconds` after the withdrawal on new requests are refused, for good. The earliest withdrawal counts. Reverts if
+    /// the datanet's licence keeps trained artifacts.
     function markWithdrawn(uint32 model, uint64 contribution) external;
 
     // ---------------------------------------------------------------- views
@@ -367,7 +370,7 @@ interface IModels {
     /// @notice Seconds between announcing terms and their coming into force.
     function noticeSeconds() external view returns (uint64);
 
-    /// @notice Seconds between marking a withdrawal and the end of new requests.
+    /// @notice Seconds between a withdrawal and the end of new requests.
     function graceSeconds() external view returns (uint64);
 
     /// @notice Seconds of the states Proposed, Approved, Evaluating (until the reveal) and Evaluated; after the reveal the

@@ -8,8 +8,9 @@ import {ReceiptTypes} from "./ReceiptTypes.sol";
 /// @notice The EIP-712 domain of Fonte (docs/spec/receipt.md, section 3). OpenZeppelin's EIP712 leaves out the salt, and
 /// the salt is what keeps two networks with one chain id and one predeployed address apart.
 abstract contract NetworkDomain is IERC5267 {
-    bytes32 internal constant DOMAIN_TYPEHASH =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)");
+    bytes32 internal constant DOMAIN_TYPEHASH = keccak256(
+        "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)"
+    );
     bytes32 private constant NAME_HASH = keccak256("Fonte");
     bytes32 private constant VERSION_HASH = keccak256("1");
 

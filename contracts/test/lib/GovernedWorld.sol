@@ -63,6 +63,12 @@ abstract contract GovernedWorld is World {
         skip(1, 1);
     }
 
+    /// @dev Sends coins of this contract.
+    function give(address to, uint256 amount) internal {
+        (bool ok,) = to.call{value: amount}("");
+        require(ok, "refused");
+    }
+
     function call(address target, bytes memory data) internal pure returns (Proposal memory) {
         return call(target, 0, data, "because");
     }

@@ -167,8 +167,13 @@ abstract contract ModelWorld is World {
         input.trained = list(pair(trainNet, datanets.version(trainNet)));
     }
 
-    function commitment() internal pure returns (bytes32) {
-        return keccak256(abi.encode(SET, SALT));
+    /// @notice Each model has a set of its own.
+    function setOf(uint32 id) internal pure returns (bytes32) {
+        return keccak256(abi.encode(SET, id));
+    }
+
+    function commitment(uint32 id) internal pure returns (bytes32) {
+        return keccak256(abi.encode(setOf(id), SALT));
     }
 
     // ---------------------------------------------------------------- to every state
@@ -183,13 +188,27 @@ abstract contract ModelWorld is World {
     function approved() internal returns (uint32 id) {
         id = proposed();
         vm.prank(governance);
-        models.approve(id, commitment());
+        models.approve(id, commitment(id));
     }
 
     function training() internal returns (uint32 id) {
         id = approved();
         vm.prank(developer);
         models.train(id);
+    }
+
+    /// @notice A proposal of `who` whose weights are made and whose evaluation set is open.
+    function evaluatingOf(address who, IModels.Criteria memory voted) internal returns (uint32 id) {
+        IModels.ModelInput memory input = inputOf(IModels.Kind.Adapter, 0, 0);
+        vm.prank(who);
+        id = models.propose(input, RECIPE, voted);
+        vm.prank(governance);
+        models.approve(id, commitment(id));
+        vm.startPrank(who);
+        models.train(id);
+        models.submitArtifact(id, BASE, ADAPTER);
+        vm.stopPrank();
+        models.revealEvaluation(id, setOf(id), SALT, "");
     }
 
     function submitted() internal returns (uint32 id) {
@@ -200,7 +219,7 @@ abstract contract ModelWorld is World {
 
     function evaluating() internal returns (uint32 id) {
         id = submitted();
-        models.revealEvaluation(id, SET, SALT, "ipfs://set");
+        models.revealEvaluation(id, setOf(id), SALT, "ipfs://set");
     }
 
     function evaluated(int128 score) internal returns (uint32 id) {

@@ -128,7 +128,7 @@ pub fn refusal(reason: u8, datanet: u32) -> ModelRefusal {
 /// A worker as read; `None` where it is not registered.
 pub fn worker(worker: &IWorkers::Worker) -> Option<WorkerRecord> {
     let status = worker.status;
-    (status != 0).then(|| WorkerRecord {
+    (status != 0).then_some(WorkerRecord {
         active: status == ACTIVE,
         slots: worker.info.slots,
         jurisdiction: worker.info.jurisdiction.0,

@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Account(Account),
     /// Models: list, propose, train, evaluate, retire, report.
     #[command(subcommand)]
-    Model(model::Model),
+    Model(Box<model::Model>),
     /// Votes: propose, vote, queue, execute, delegate.
     #[command(subcommand)]
     Gov(gov::Gov),

@@ -84,7 +84,7 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Ask(ask) => account::ask(&common, ask).await?,
         Command::Receipt(receipt) => return receipt::run(&common, receipt).await,
         Command::Account(account) => account::run(&common, account).await?,
-        Command::Model(model) => model::run(&common, model).await?,
+        Command::Model(model) => model::run(&common, *model).await?,
         Command::Gov(gov) => gov::run(&common, gov).await?,
         Command::Worker(worker) => worker::run(&common, worker).await?,
         Command::Review(review) => review::run(&common, review).await?,

@@ -285,6 +285,11 @@ pub(super) const SENTENCES: &[Sentence] = &[
         "o revelado não abre o compromisso {commitment}: revele da máquina e do diretório de dados que o registraram",
     ),
     told(
+        "CommitmentUsed",
+        "the commitment {commitment} is empty or another model's: seal the evaluation set anew, with a salt of its own",
+        "o compromisso {commitment} está vazio ou é de outro modelo: sele o conjunto de avaliação de novo, com um sal próprio",
+    ),
+    told(
         "CommittedAs",
         "the commitment is held by contribution {contribution}, which came earlier: reveal that one",
         "o compromisso pertence à contribuição {contribution}, que veio antes: revele aquela",

@@ -4,6 +4,7 @@
 
 mod answers;
 mod crash;
+mod dishonest;
 mod net;
 mod peer;
 mod relay;

@@ -62,11 +62,16 @@ pub fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
 
 impl Net {
     pub async fn start() -> Self {
+        Self::start_with_window(2).await
+    }
+
+    /// With a challenge window of so many blocks.
+    pub async fn start_with_window(window_blocks: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let admin = PrivateKeySigner::random();
         let (payer, gateway_key) = (PrivateKeySigner::random(), PrivateKeySigner::random());
         let chain_id = u64::from_be_bytes(B256::random()[..8].try_into().unwrap()) >> 16;
-        let parameters = Parameters { window_blocks: 2, ..Parameters::development(chain_id) };
+        let parameters = Parameters { window_blocks, ..Parameters::development(chain_id) };
         let account = |key: &PrivateKeySigner| GenesisAccount {
             address: key.address(),
             balance: U256::from(coins(1_000)),
@@ -164,6 +169,16 @@ impl Net {
         let call = contract.register(info).value(U256::from(stake)).with_cloned_provider();
         worker.send("the worker's registration", call).await.unwrap();
         worker
+    }
+
+    /// Makes blocks until the chain has gone this many further.
+    pub async fn advance(&self, blocks: u64) {
+        let until = self.client.block_number().await.unwrap() + blocks;
+        while self.client.block_number().await.unwrap() < until {
+            let nothing = TransactionRequest::default().to(self.payer.address()).value(U256::ZERO);
+            let sent = self.client.provider().send_transaction(nothing).await.unwrap();
+            assert!(sent.get_receipt().await.unwrap().status());
+        }
     }
 
     /// A gateway that settles and pays only when told to.

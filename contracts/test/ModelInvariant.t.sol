@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity 0.8.37;
+
+import {IModelReviews} from "../src/interfaces/IModelReviews.sol";
+import {IModels} from "../src/interfaces/IModels.sol";
+import {Test} from "./lib/Vm.sol";
+import {ModelWorld} from "./lib/ModelWorld.sol";
+
+/// @notice Owners, voters, evaluators, reporters and strangers, one step at a time. Notes every change of a state that is
+/// not an edge of the record, and every evaluation set that opens before its artifact.
+contract ModelHandler is ModelWorld {
+    uint32 public constant MOST = 6;
+    address[4] private people = [address(0xDE70), address(0x5A11), address(0x60FF), address(0xBAD)];
+    uint64[3] private taken;
+    mapping(uint32 model => IModels.State) private last;
+    mapping(bytes32 step => uint256) public done;
+    uint256 public wrongEdges;
+    uint256 public earlySets;
+    uint256 public wrongDeployments;
+    uint64 public cases;
+
+    function start() external {
+        ModelWorld.setUp();
+        for (uint256 i; i < 4; ++i) {
+            vm.deal(people[i], 1000 ether);
+        }
+        for (uint256 i; i < 3; ++i) {
+            taken[i] = contribute(trainNet, people[i], one(bytes(vm.toString(i))));
+        }
+        look();
+    }
+
+    modifier counted(bytes32 step) {
+        _;
+        ++done[step];
+        look();
+    }
+
+    function some(uint256 which) private view returns (uint32) {
+        return uint32(bound(which, 1, models.modelCount()));
+    }
+
+    function first() public pure returns (uint32) {
+        return 1;
+    }
+
+    // ---------------------------------------------------------------- what is seen
+
+    function edge(IModels.State from, IModels.State to) private pure returns (bool) {
+        if (from == to) return true;
+        if (from == IModels.State.None) {
+            return to == IModels.State.Registered || to == IModels.State.Independent || to == IModels.State.Proposed;
+        }
+        bool voting = from >= IModels.State.Proposed && from <= IModels.State.Evaluated;
+        if (to == IModels.State.Expired) return voting;
+        if (to == IModels.State.Retired) return from != IModels.State.Expired;
+        bool used =
+            from == IModels.State.Registered || from == IModels.State.Independent || from == IModels.State.Deployed;
+        if (to == IModels.State.Suspended) return used;
+        if (from == IModels.State.Suspended) {
+            return to == IModels.State.Registered || to == IModels.State.Independent || to == IModels.State.Deployed;
+        }
+        return voting && uint8(to) == uint8(from) + 1 && from != IModels.State.Evaluated
+            || from == IModels.State.Evaluated && to == IModels.State.Deployed;
+    }
+
+    function look() private {
+        for (uint32 id = 1; id <= models.modelCount(); ++id) {
+            IModels.Life memory life = models.life(id);
+            if (!edge(last[id], life.state)) ++wrongEdges;
+            if (life.evaluationSet != 0 && (models.model(id).artifact == 0 || life.state < IModels.State.Evaluating)) {
+                ++earlySets;
+            }
+            if (life.state == IModels.State.Deployed && (life.evaluation == 0 || life.score < life.criteria.threshold))
+            {
+                ++wrongDeployments;
+            }
+            last[id] = life.state;
+        }
+    }
+
+    // ---------------------------------------------------------------- steps
+
+    function make(uint256 seed, bool vote, uint256 who) external counted("make") {
+        require(models.modelCount() < MOST);
+        IModels.ModelInput memory input = inputOf(IModels.Kind.Base, vote ? bytes32(0) : BASE, 0);
+        input.trained = list(pair(trainNet, uint32(bound(seed, 1, 3))));
+        uint32 parent = some(seed >> 8);
+        input.terms.parents = list(pair(parent, uint32(bound(seed >> 16, 0, 5e4))));
+        input.terms.splits.developer = people[who % 4];
+        vm.prank(people[who % 4]);
+        if (vote) models.propose(input, RECIPE, criteria());
+        else models.register(input);
+    }
+
+    function setTerms(uint256 which, uint32 develop, uint256 to) external counted("terms") {
+        uint32 id = some(which);
+        IModels.Terms memory terms = models.model(id).terms;
+        terms.splits.developerPpm = uint32(bound(develop, 0, 1e6));
+        terms.splits.dataPpm = 1e6 - terms.splits.developerPpm;
+        (terms.splits.protocolPpm, terms.splits.workerPpm) = (0, 0);
+        terms.splits.developer = people[to % 4];
+        vm.prank(models.model(id).owner);
+        models.setTerms(id, terms);
+    }
+
+    /// @dev The next step of the record by whom it is due, whatever the state allows.
+    function proceed(uint256 which, int128 score) external counted("proceed") {
+        uint32 id = some(which);
+        IModels.State state = models.stateOf(id);
+        address owner = models.model(id).owner;
+        if (state == IModels.State.Proposed) {
+            vm.prank(governance);
+            models.approve(id, commitment(id));
+        } else if (state == IModels.State.Approved) {
+            vm.prank(owner);
+            models.train(id);
+        } else if (state == IModels.State.Training) {
+            vm.prank(owner);
+            models.submitArtifact(id, BASE, 0);
+        } else if (state == IModels.State.Evaluating && models.life(id).evaluationSet == 0) {
+            models.revealEvaluation(id, setOf(id), SALT, "");
+        } else if (state == IModels.State.Evaluating) {
+            evaluate(id, int128(int256(bound(uint256(int256(score)), 650_000, 720_000))));
+        } else if (state == IModels.State.Evaluated) {
+            vm.prank(governance);
+            models.deploy(id);
+            ++done["deploy"];
+        } else {
+            revert("nothing is due");
+        }
+    }
+
+    /// @dev One phase of a round; every third evaluator lies or keeps silent.
+    function evaluate(uint32 id, int128 score) private {
+        uint32 number = judges.roundCount(id);
+        IModelReviews.Round memory r = judges.round(id, number);
+        if (r.phase == IModelReviews.Phase.None || r.phase == IModelReviews.Phase.Failed) {
+            vm.prank(people[number]);
+            judges.open{value: 5 * FEE}(id);
+        } else if (r.phase == IModelReviews.Phase.Opened) {
+            vm.roll(vm.getBlockNumber() + 2);
+            judges.draw(id);
+        } else if (r.phase == IModelReviews.Phase.Committing) {
+            for (uint256 i; i < r.seats.length; ++i) {
+                if (judges.voteOf(id, number, r.seats[i]).commitment != 0) continue;
+                int128 said = scoreOf(id, number, i, score);
+                if (said == 0) continue;
+                vm.prank(r.seats[i]);
+                judges.commitScore(id, keccak256(abi.encode(id, number, r.seats[i], said, REPORT, SALT)));
+                claims[id][number][r.seats[i]] = said;
+            }
+            vm.warp(r.commitUntil + 1);
+        } else if (r.phase == IModelReviews.Phase.Revealing) {
+            for (uint256 i; i < r.seats.length; ++i) {
+                int128 said = claims[id][number][r.seats[i]];
+                if (said == 0 || judges.voteOf(id, number, r.seats[i]).revealed || uint256(int256(said)) % 5 == 0) {
+                    continue;
+                }
+                vm.prank(r.seats[i]);
+                judges.revealScore(id, said, REPORT, SALT);
+            }
+            vm.warp(r.revealUntil + 1);
+        } else {
+            judges.close(id);
+            ++done["close"];
+            if (models.stateOf(id) == IModels.State.Evaluated) ++done["stands"];
+        }
+    }
+
+    mapping(uint32 model => mapping(uint32 round => mapping(address evaluator => int128))) private claims;
+
+    function scoreOf(uint32 id, uint32 number, uint256 seat, int128 score) private pure returns (int128) {
+        uint256 draw = uint256(keccak256(abi.encode(id, number, seat))) % 8;
+        return draw == 0 ? int128(0) : draw == 1 ? score / 2 : score + int128(int256(draw));
+    }
+
+    /// @dev Any verb, by anybody, at any time: almost all of it must be refused.
+    function meddle(uint256 which, uint256 verb, uint256 who, bytes32 a, bytes32 b) external counted("meddle") {
+        uint32 id = some(which);
+        bytes[14] memory calls = [
+            abi.encodeCall(models.approve, (id, a)),
+            abi.encodeCall(models.train, (id)),
+            abi.encodeCall(models.submitArtifact, (id, a, b)),
+            abi.encodeCall(models.revealEvaluation, (id, setOf(id), SALT, "")),
+            abi.encodeCall(models.recordEvaluation, (id, 1e6, a)),
+            abi.encodeCall(models.deploy, (id)),
+            abi.encodeCall(models.expire, (id)),
+            abi.encodeCall(models.setSuspended, (id, true)),
+            abi.encodeCall(models.setSuspended, (id, false)),
+            abi.encodeCall(models.reinstate, (id)),
+            abi.encodeCall(judges.draw, (id)),
+            abi.encodeCall(judges.close, (id)),
+            abi.encodeCall(judges.commitScore, (id, a)),
+            abi.encodeCall(judges.penalize, (id, 1, evaluators[who % 7]))
+        ];
+        address[4] memory senders = [people[who % 4], governance, modelReviews, evaluators[who % 7]];
+        address sender = senders[(who >> 8) % 4];
+        verb %= 14;
+        // The contract of the reviews never records what was not evaluated: that it is obeyed is meant.
+        if (sender == modelReviews && verb == 4) sender = people[0];
+        vm.prank(sender);
+        (bool ok,) = (verb < 10 ? address(models) : modelReviews).call(calls[verb]);
+        if (ok) ++done["meddled"];
+    }
+
+    function retire(uint256 which, uint256 rare) external counted("retire") {
+        uint32 id = some(which);
+        require(rare % 8 == 0);
+        vm.prank(models.model(id).owner);
+        models.retire(id);
+    }
+
+    function report(uint256 which) external counted("report") {
+        uint32 id = some(which);
+        vm.prank(people[3]);
+        judges.report{value: DEPOSIT + REPORT_FEE}(id, REPORT);
+        ++cases;
+    }
+
+    function decide(uint256 which, bool approved, bool last_) external counted("decide") {
+        require(cases != 0);
+        uint64 id = uint64(bound(which, 1, cases));
+        (bool isFinal,) = pool.outcome(id);
+        if (!isFinal) {
+            pool.decide(id, approved);
+            if (last_) pool.finish(id, approved);
+        } else {
+            judges.finishReport(id);
+        }
+    }
+
+    function reinstate(uint256 which) external counted("reinstate") {
+        vm.prank(governance);
+        models.reinstate(some(which));
+    }
+
+    function withdraw(uint256 which, uint256 model_) external counted("withdraw") {
+        uint64 id = taken[which % 3];
+        if (datanets.withdrawnAt(id) == 0) {
+            vm.prank(people[which % 3]);
+            datanets.withdraw(id);
+        } else {
+            models.markWithdrawn(some(model_), id);
+        }
+    }
+
+    function claim(uint256 who) external counted("claim") {
+        judges.claimFor(who % 2 == 0 ? people[(who >> 8) % 4] : evaluators[(who >> 8) % 7]);
+    }
+
+    function pass(uint256 time) external counted("pass") {
+        skip(bound(time, 1, 300), bound(time, 1, 3 days));
+    }
+
+    // ---------------------------------------------------------------- sums
+
+    /// @dev What the reviews owe: credits, fees of open rounds, deposits of open reports.
+    function owed() external view returns (uint256 sum) {
+        for (uint256 i; i < 4; ++i) {
+            sum += judges.claimable(people[i]);
+        }
+        for (uint256 i; i < 7; ++i) {
+            sum += judges.claimable(evaluators[i]);
+        }
+        sum += judges.claimable(governance);
+        for (uint32 id = 1; id <= models.modelCount(); ++id) {
+            IModelReviews.Phase phase = judges.round(id, judges.roundCount(id)).phase;
+            if (
+                phase != IModelReviews.Phase.None && phase != IModelReviews.Phase.Failed
+                    && phase != IModelReviews.Phase.Stood
+            ) sum += 5 * FEE;
+        }
+        for (uint64 i = 1; i <= cases; ++i) {
+            if (!judges.reportOf(i).finished) sum += DEPOSIT;
+        }
+    }
+
+    function held() external view returns (uint256) {
+        return modelReviews.balance;
+    }
+
+    function count() external view returns (uint32) {
+        return models.modelCount();
+    }
+
+    function lifeOf(uint32 id) external view returns (IModels.Life memory) {
+        return models.life(id);
+    }
+
+    function servableOf(uint32 id) external view returns (bool ok) {
+        (ok,,) = models.servable(id);
+    }
+
+    /// @dev The payouts at any time sum to the developer's part of the terms of that time.
+    function checkPayouts(uint32 id) external view {
+        for (uint32 v = 1; v <= models.termsCount(id); ++v) {
+            (IModels.Terms memory terms, uint64 since) = models.termsOf(id, v);
+            IModels.Payouts memory p = models.payoutsAt(id, since);
+            vm.assertEq(p.workerPpm, terms.splits.workerPpm);
+            vm.assertEq(p.dataPpm, terms.splits.dataPpm);
+            vm.assertLe(p.developers.length, 8);
+            uint256 sum;
+            for (uint256 i; i < p.developers.length; ++i) {
+                vm.assertTrue(p.developers[i].payee != address(0) && p.developers[i].ppm != 0, "an empty payout");
+                sum += p.developers[i].ppm;
+            }
+            vm.assertEq(sum, terms.splits.developerPpm, "payouts sum to the developer's part");
+            uint64[] memory flat = models.ancestorsOf(id, v);
+            for (uint256 i; i < flat.length; ++i) {
+                vm.assertLt(flat[i] >> 32, id);
+            }
+        }
+    }
+}
+
+/// forge-config: default.invariant.runs = 32
+/// forge-config: default.invariant.depth = 256
+contract ModelInvariantTest is Test {
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    ModelHandler private handler;
+
+    function setUp() public {
+        handler = new ModelHandler();
+        handler.start();
+        // A fair start: two proposals under way, one model of its own.
+        handler.make(1, true, 0);
+        handler.make(2, true, 1);
+        handler.make(3, false, 2);
+        for (uint256 i; i < 4; ++i) {
+            handler.proceed(1, 0); // bound() makes it model 2
+        }
+    }
+
+    function targetContracts() public view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(handler);
+    }
+
+    function targetSelectors() public view returns (FuzzSelector[] memory targets) {
+        bytes4[] memory selectors = new bytes4[](16);
+        selectors[0] = ModelHandler.make.selector;
+        selectors[1] = ModelHandler.setTerms.selector;
+        selectors[2] = ModelHandler.proceed.selector;
+        selectors[3] = ModelHandler.proceed.selector;
+        selectors[4] = ModelHandler.proceed.selector;
+        selectors[5] = ModelHandler.proceed.selector;
+        selectors[6] = ModelHandler.proceed.selector;
+        selectors[7] = ModelHandler.meddle.selector;
+        selectors[8] = ModelHandler.meddle.selector;
+        selectors[9] = ModelHandler.retire.selector;
+        selectors[10] = ModelHandler.report.selector;
+        selectors[11] = ModelHandler.decide.selector;
+        selectors[12] = ModelHandler.reinstate.selector;
+        selectors[13] = ModelHandler.withdraw.selector;
+        selectors[14] = ModelHandler.claim.selector;
+        selectors[15] = ModelHandler.pass.selector;
+        targets = new FuzzSelector[](1);
+        targets[0] = FuzzSelector(address(handler), selectors);
+    }
+
+    function invariant_statesMoveAlongTheRecord() public view {
+        vm.assertEq(handler.wrongEdges(), 0);
+    }
+
+    function invariant_noSetOpensBeforeItsArtifact() public view {
+        vm.assertEq(handler.earlySets(), 0);
+    }
+
+    function invariant_whatIsDeployedMetItsCriteria() public view {
+        vm.assertEq(handler.wrongDeployments(), 0);
+    }
+
+    function invariant_feesAndDepositsAreAllThere() public view {
+        vm.assertEq(handler.held(), handler.owed());
+    }
+
+    function invariant_payoutsAreExact() public view {
+        for (uint32 id = 1; id <= handler.count(); ++id) {
+            handler.checkPayouts(id);
+        }
+    }
+
+    function invariant_onlyWhatWaitsHasADeadline() public view {
+        for (uint32 id = 1; id <= handler.count(); ++id) {
+            IModels.Life memory life = handler.lifeOf(id);
+            bool voting = life.state >= IModels.State.Proposed && life.state <= IModels.State.Evaluated;
+            vm.assertEq(life.deadline != 0, voting);
+        }
+    }
+
+    function invariant_onlyWhatIsUsableIsServed() public view {
+        for (uint32 id = 1; id <= handler.count(); ++id) {
+            if (!handler.servableOf(id)) continue;
+            IModels.Life memory life = handler.lifeOf(id);
+            vm.assertTrue(
+                life.state == IModels.State.Registered || life.state == IModels.State.Independent
+                    || life.state == IModels.State.Deployed
+            );
+            vm.assertTrue(life.stopsAt == 0 || block.timestamp < life.stopsAt);
+        }
+    }
+
+    /// @dev The handler's steps do work: without this the invariants could hold because nothing happens.
+    function testTheStepsHappen() public {
+        for (uint256 i; i < 600; ++i) {
+            uint256 draw = uint256(keccak256(abi.encode(i)));
+            bytes memory data;
+            if (draw % 16 < 8) {
+                data = abi.encodeCall(handler.proceed, (draw >> 8, 0));
+            } else if (draw % 16 == 8) {
+                data = abi.encodeCall(handler.report, (draw >> 8));
+            } else if (draw % 16 == 9) {
+                data = abi.encodeCall(handler.decide, (draw >> 8, draw >> 9 & 1 == 0, true));
+            } else if (draw % 16 == 10) {
+                data = abi.encodeCall(handler.meddle, (draw >> 8, draw >> 16, draw >> 32, 0, 0));
+            } else if (draw % 16 == 11) {
+                data = abi.encodeCall(handler.setTerms, (draw >> 8, uint32(draw >> 16), draw >> 48));
+            } else if (draw % 16 == 12) {
+                data = abi.encodeCall(handler.claim, (draw >> 8));
+            } else if (draw % 16 == 13) {
+                data = abi.encodeCall(handler.make, (draw >> 8, true, draw >> 16));
+            } else if (draw % 16 == 14) {
+                data = abi.encodeCall(handler.reinstate, (draw >> 8));
+            } else {
+                data = abi.encodeCall(handler.pass, (draw >> 8 & 0xffff));
+            }
+            (bool ok,) = address(handler).call(data);
+            ok;
+        }
+        bytes32[10] memory steps =
+            [bytes32("make"), "terms", "proceed", "close", "stands", "deploy", "report", "decide", "claim", "meddled"];
+        for (uint256 i; i < steps.length; ++i) {
+            vm.assertTrue(handler.done(steps[i]) != 0, string(abi.encodePacked(steps[i])));
+        }
+    }
+}
