@@ -89,7 +89,7 @@ test("an honest receipt: all green, every source named, nothing asked for", asyn
       assert.equal(await page.locator(".card a", { hasText: metadata.title }).getAttribute("href"), metadata.url);
     }
   }
-  assert.equal(await page.locator("#paid tbody tr").count(), receipt.cited.length * (receipt.cited[0].curator_ppm > 0 ? 2 : 1) + 3);
+  assert.equal(await page.locator("#paid tbody tr").count(), receipt.cited.length + 3);
   // A word of the answer leads to its source.
   await page.hover(".stretch.c1 >> nth=0");
   const panel = (await page.textContent("#panel")) ?? "";
@@ -103,6 +103,21 @@ test("an honest receipt: all green, every source named, nothing asked for", asyn
   await picture(page, "honest");
   assert.deepEqual(complaints, []);
   assert.deepEqual(asked, [page.url()]);
+  await page.context().close();
+});
+
+test("a curator's cut has a line of its own, and all lines add up to the fee", async () => {
+  const curated: Data = JSON.parse(read("test/data/curated.json"));
+  const { page } = await open(curated.receipt, curated.settlement);
+  assert.equal(await page.textContent("h1"), "This receipt holds");
+  assert.match((await page.textContent("#paid")) ?? "", /curator.*curates datanet \d+: 10\.0.% of what its texts earn/);
+  const amounts = await page.$$eval("#paid td.amount", (cells) => cells.map((cell) => cell.firstChild?.textContent ?? ""));
+  const wei = amounts.map((text) => BigInt(`${text.split(".")[0]}${(text.split(".")[1] ?? "").padEnd(18, "0")}`));
+  const fee = wei.pop() ?? 0n;
+  assert.equal(fee, BigInt(curated.receipt.receipt.fee));
+  // Shown amounts are cut off behind six digits.
+  const missing = fee - wei.reduce((sum, one) => sum + one, 0n);
+  assert.ok(missing >= 0n && missing < fee / 100_000n, `${missing} wei are not shown`);
   await page.context().close();
 });
 

@@ -1,10 +1,10 @@
 // The checks that need the chain, made through any node's JSON-RPC: the names are those of `fonte receipt verify --chain`.
 import { Field, ReadError, type ReceiptBundle } from "../verify/bundle.ts";
-import { addressWord, bigEndian, concat, equal, keccak, toHex, word, type Hex } from "../verify/bytes.ts";
+import { addressWord, bigEndian, concat, equal, keccak, toHex, word, type Hex, type Text } from "../verify/bytes.ts";
 import { parseJson } from "../verify/json.ts";
 import { OpeningError, rootFromPath } from "../verify/merkle.ts";
 import { credits } from "../verify/money.ts";
-import { isMember, type Check, type Outcome, type Text } from "../verify/verify.ts";
+import { isMember, type Check, type Outcome } from "../verify/verify.ts";
 import { decodeEvent, topicOf, type Value } from "./abi.ts";
 import { Chain, abiOf, bytes, field, integer } from "./rpc.ts";
 
@@ -169,7 +169,7 @@ async function checkSettled(chain: Chain, bundle: ReceiptBundle, standing: Stand
     }
   } catch (error) {
     if (!(error instanceof OpeningError)) throw error;
-    return failed("row", error.message, `a abertura não confere: ${error.message}`);
+    return failed("row", error.text.en, error.text.pt);
   }
   const [block, seconds] = [integer(field(batch, "settledBlock")), Number(integer(field(batch, "settledAt")))];
   const day = new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");

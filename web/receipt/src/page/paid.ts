@@ -20,17 +20,7 @@ export function paidSection(view: View, ok: boolean, say: Say): HTMLElement {
     class: colour(source),
     source: source.number,
   }));
-  for (const { cited, curatorAmount: amount, number } of view.sources) {
-    if (cited === undefined || amount === 0n) continue;
-    rows.push({
-      who: [h("span", { class: "badge curator" }), address(cited.curator)],
-      to: undefined,
-      role: say.word("roleCurator"),
-      why: `${say.word("curatorWhy")} ${cited.membership.datanet}: ${percent(cited.curatorPpm, language)} ${say.word("ofWhatEarns")} ${number}`,
-      amount,
-      class: "curator",
-    });
-  }
+  rows.push(...curators(view, say));
   rows.push(
     {
       who: [h("span", { class: "badge worker" }), address(receipt.worker)],
@@ -103,4 +93,26 @@ export function paidSection(view: View, ok: boolean, say: Say): HTMLElement {
       ),
     ),
   );
+}
+
+/** The curators' cuts, one row per datanet. */
+function curators(view: View, say: Say): Row[] {
+  const rows = new Map<number, Row>();
+  for (const { cited, curatorAmount } of view.sources) {
+    if (cited === undefined || curatorAmount === 0n) continue;
+    const { datanet } = cited.membership;
+    const row = rows.get(datanet);
+    if (row !== undefined) row.amount += curatorAmount;
+    else {
+      rows.set(datanet, {
+        who: [h("span", { class: "badge curator" }), address(cited.curator)],
+        to: undefined,
+        role: say.word("roleCurator"),
+        why: `${say.word("curatorWhy")} ${datanet}: ${percent(cited.curatorPpm, say.language)} ${say.word("ofWhatEarns")}`,
+        amount: curatorAmount,
+        class: "curator",
+      });
+    }
+  }
+  return [...rows.values()];
 }

@@ -1,7 +1,6 @@
 // Pieces that several sections share.
 import type { CitedDocument, Run } from "../verify/bundle.ts";
-import { toHex } from "../verify/bytes.ts";
-import type { Text } from "../verify/verify.ts";
+import { toHex, type Text } from "../verify/bytes.ts";
 import { h, link, svg } from "./dom.ts";
 import { day, short } from "./format.ts";
 import { quoteOf, type Source } from "./view.ts";

@@ -1,5 +1,5 @@
 // What the page says, in English and in Brazilian Portuguese.
-import type { Text } from "../verify/verify.ts";
+import type { Text } from "../verify/bytes.ts";
 
 export type Language = keyof Text;
 
@@ -85,7 +85,7 @@ export const WORDS = {
   roleSource: t("source", "fonte"),
   roleCurator: t("curator", "curadoria"),
   curatorWhy: t("curates datanet", "cuida do datanet"),
-  ofWhatEarns: t("of what source earns:", "do que recebe a fonte:"),
+  ofWhatEarns: t("of what its texts earn", "do que recebem os seus textos"),
   roleWorker: t("machine", "máquina"),
   roleDeveloper: t("model", "modelo"),
   roleTreasury: t("commons", "fundo comum"),

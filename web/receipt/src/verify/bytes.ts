@@ -1,6 +1,22 @@
 // Bytes, hexadecimal and big-endian integers: everything that is hashed is put together here.
 import { keccak_256 } from "@noble/hashes/sha3.js";
 
+/** A sentence in both languages of the page. */
+export interface Text {
+  en: string;
+  pt: string;
+}
+
+/** A check's reason, thrown: the message is its English text. */
+export class Refusal extends Error {
+  readonly text: Text;
+
+  constructor(en: string, pt: string) {
+    super(en);
+    this.text = { en, pt };
+  }
+}
+
 export type Hex = `0x${string}`;
 
 const encoder = new TextEncoder();

@@ -1,6 +1,6 @@
 // Salted Merkle commitments to texts, and trees over ready-made leaves (docs/spec/receipt.md, section 1).
 import type { DocumentOpening, Metadata, TextOpening } from "./bundle.ts";
-import { bigEndian, concat, equal, keccak, toHex, utf8 } from "./bytes.ts";
+import { Refusal, bigEndian, concat, equal, keccak, toHex, utf8 } from "./bytes.ts";
 
 const CHUNK = 1024;
 const MAX_TEXT = 1n << 30n;
@@ -11,7 +11,7 @@ export const PROMPT_TEXT = 5;
 const DOCUMENT = 2;
 
 /** An opening was refused. */
-export class OpeningError extends Error {}
+export class OpeningError extends Refusal {}
 
 const tagged = (tag: number, ...parts: Uint8Array[]): Uint8Array => keccak(concat(Uint8Array.of(tag), ...parts));
 
@@ -29,14 +29,19 @@ export function rootOf(leaves: Uint8Array[]): Uint8Array {
     level = above;
   }
   const root = level[0];
-  if (root === undefined) throw new OpeningError("a tree has at least one leaf");
+  if (root === undefined) throw new OpeningError("a tree has at least one leaf", "uma árvore tem ao menos uma folha");
   return root;
 }
 
 /** The root that a leaf, its index, the number of leaves and the siblings lead to. */
 export function rootFromPath(leaf: Uint8Array, index: number, leaves: number, path: Uint8Array[]): Uint8Array {
-  if (index >= leaves) throw new OpeningError(`index ${index} is outside a tree of ${leaves} leaves`);
-  const wrongLength = () => new OpeningError(`a path of ${path.length} siblings does not fit leaf ${index} of ${leaves}`);
+  checkIndex(index, leaves);
+  const count = path.length;
+  const wrongLength = () =>
+    new OpeningError(
+      `a path of ${count} siblings does not fit leaf ${index} of ${leaves}`,
+      `um caminho de ${count} irmãos não serve à folha ${index} de ${leaves}`,
+    );
   let [hash, at, width, used] = [leaf, index, leaves, 0];
   while (width > 1) {
     // Arithmetic, not bit operators: those would read an index from 2^31 on as negative.
@@ -53,13 +58,25 @@ export function rootFromPath(leaf: Uint8Array, index: number, leaves: number, pa
   return hash;
 }
 
+function checkIndex(index: number, leaves: number): void {
+  if (index < leaves) return;
+  throw new OpeningError(
+    `index ${index} is outside a tree of ${leaves} leaves`,
+    `o índice ${index} está fora de uma árvore de ${leaves} folhas`,
+  );
+}
+
 /** `tag ‖ u64 length ‖ extra ‖ root`. */
 function textCommitment(kind: number, length: bigint, extra: Uint8Array, root: Uint8Array): Uint8Array {
   return tagged(kind, bigEndian(length, 8), extra, root);
 }
 
 function checkLength(length: bigint): void {
-  if (length > MAX_TEXT) throw new OpeningError(`a text of ${length} bytes is over the limit of ${MAX_TEXT}`);
+  if (length <= MAX_TEXT) return;
+  throw new OpeningError(
+    `a text of ${length} bytes is over the limit of ${MAX_TEXT}`,
+    `um texto de ${length} bytes passa do limite de ${MAX_TEXT}`,
+  );
 }
 
 /** The commitment to a whole text under its salt. */
@@ -77,11 +94,14 @@ export function openedCommitment(opening: TextOpening): Uint8Array {
   checkLength(opening.length);
   const length = Number(opening.length);
   const leaves = Math.max(1, Math.ceil(length / CHUNK));
-  if (opening.index >= leaves) throw new OpeningError(`index ${opening.index} is outside a tree of ${leaves} leaves`);
+  checkIndex(opening.index, leaves);
   const expected = Math.min(length - opening.index * CHUNK, CHUNK);
   if (opening.chunk.length !== expected) {
     const { index, chunk } = opening;
-    throw new OpeningError(`chunk ${index} holds ${chunk.length} bytes where the text's length demands ${expected}`);
+    throw new OpeningError(
+      `chunk ${index} holds ${chunk.length} bytes where the text's length demands ${expected}`,
+      `o bloco ${index} tem ${chunk.length} bytes onde o tamanho do texto exige ${expected}`,
+    );
   }
   const root = rootFromPath(tagged(0, opening.leafSalt, opening.chunk), opening.index, leaves, opening.path);
   return textCommitment(opening.kind, opening.length, opening.extra, root);
@@ -93,7 +113,8 @@ export function checkDocument(opening: DocumentOpening, contributionRoot: Uint8A
     const root = rootFromPath(openedCommitment(chunk), opening.index, opening.documents, opening.path);
     const got = tagged(3, bigEndian(opening.documents, 4), root);
     if (!equal(got, contributionRoot) || chunk.kind !== DOCUMENT) {
-      throw new OpeningError(`the opening leads to ${toHex(got)}, the commitment is ${toHex(contributionRoot)}`);
+      const [found, due] = [toHex(got), toHex(contributionRoot)];
+      throw new OpeningError(`the opening leads to ${found}, the commitment is ${due}`, `a abertura leva a ${found}, o compromisso é ${due}`);
     }
   }
 }

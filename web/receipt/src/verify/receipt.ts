@@ -2,7 +2,7 @@
 import { secp256k1 } from "@noble/curves/secp256k1.js";
 
 import type { AnswerReceipt, Countersignature, Network } from "./bundle.ts";
-import { addressWord, concat, keccak, toInteger, utf8, word } from "./bytes.ts";
+import { Refusal, addressWord, concat, keccak, toInteger, utf8, word } from "./bytes.ts";
 
 const DOMAIN = "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract,bytes32 salt)";
 const VERSION = "DatanetVersion(uint32 datanet,uint32 version)";
@@ -73,20 +73,22 @@ export function requestId(payer: Uint8Array, gateway: Uint8Array, nonce: bigint)
 }
 
 /** Why no signer is known. */
-export class SignatureError extends Error {}
+export class SignatureError extends Refusal {}
 
 /** The address whose key signed `hash`: 65 bytes `r ‖ s ‖ v`, low `s`, `v` 27 or 28. Throws `SignatureError`. */
 export function recover(signature: Uint8Array, hash: Uint8Array): Uint8Array {
   const v = signature[64];
   if (signature.length !== 65 || (v !== 27 && v !== 28)) {
-    throw new SignatureError("a signature is 65 bytes r, s, v with v 27 or 28");
+    throw new SignatureError("a signature is 65 bytes r, s, v with v 27 or 28", "uma assinatura tem 65 bytes r, s, v, com v 27 ou 28");
   }
   const [r, s] = [toInteger(signature.subarray(0, 32)), toInteger(signature.subarray(32, 64))];
-  if (s > secp256k1.Point.Fn.ORDER / 2n) throw new SignatureError("the signature's s is in the upper half");
+  if (s > secp256k1.Point.Fn.ORDER / 2n) {
+    throw new SignatureError("the signature's s is in the upper half", "o s da assinatura está na metade superior");
+  }
   try {
     const point = new secp256k1.Signature(r, s, v - 27).recoverPublicKey(hash);
     return keccak(point.toBytes(false).subarray(1)).subarray(12);
   } catch {
-    throw new SignatureError("no key recovers from the signature");
+    throw new SignatureError("no key recovers from the signature", "nenhuma chave resulta da assinatura");
   }
 }

@@ -11,19 +11,13 @@ import {
   type ReceiptBundle,
   type Run,
 } from "./bundle.ts";
-import { bigEndian, concat, equal, keccak, toHex, utf8 } from "./bytes.ts";
+import { bigEndian, concat, equal, keccak, toHex, utf8, type Text } from "./bytes.ts";
 import { ANSWER, PROMPT_TEXT, OpeningError, checkDocument, commit, evidenceHash, metadataHash, openedByte } from "./merkle.ts";
 import { feeOf, isWhole, sharesOf } from "./money.ts";
 import { SignatureError, countersignatureDigest, idOfWords, receiptWords, recover, requestId } from "./receipt.ts";
 
 const FORMAT = 1;
 const MAX_RUNS = 8_192;
-
-/** A sentence in both languages. */
-export interface Text {
-  en: string;
-  pt: string;
-}
 
 export type Outcome =
   | { outcome: "passed"; note?: Text }
@@ -129,7 +123,7 @@ function signerOf(place: string, signature: Uint8Array, digest: Uint8Array): Uin
     return recover(signature, digest);
   } catch (error) {
     if (!(error instanceof SignatureError)) throw error;
-    fail(place, error.message, `a assinatura não vale: ${error.message}`);
+    throw new Differs(place, error.text);
   }
 }
 
@@ -171,7 +165,7 @@ function opened<T>(place: string, open: () => T): T {
     return open();
   } catch (error) {
     if (!(error instanceof OpeningError)) throw error;
-    fail(place, error.message, `a abertura não confere: ${error.message}`);
+    throw new Differs(place, error.text);
   }
 }
 
