@@ -314,8 +314,8 @@ contract ModelHandler is ModelWorld {
     }
 }
 
-/// forge-config: default.invariant.runs = 32
-/// forge-config: default.invariant.depth = 256
+/// forge-config: default.invariant.runs = 16
+/// forge-config: default.invariant.depth = 160
 contract ModelInvariantTest is Test {
     struct FuzzSelector {
         address addr;
@@ -411,7 +411,7 @@ contract ModelInvariantTest is Test {
             uint256 draw = uint256(keccak256(abi.encode(i)));
             bytes memory data;
             if (draw % 16 < 8) {
-                data = abi.encodeCall(handler.proceed, (draw >> 8, int128(int256(draw >> 136))));
+                data = abi.encodeCall(handler.proceed, (draw >> 8, int128(int256(draw >> 160))));
             } else if (draw % 16 == 8) {
                 data = abi.encodeCall(handler.report, (draw >> 8));
             } else if (draw % 16 == 9) {
