@@ -167,7 +167,7 @@ pub(crate) enum Datanet {
     /// Claim the earnings of texts at a web address that others uploaded: prints the token to publish there, then asks
     /// the reviewers, then pays.
     Claim {
-        /// The address in canonical form, such as https://ana.example/post.
+        /// The address in canonical form, such as `https://ana.example/post`.
         url: String,
         /// Whose earnings they are; the key's otherwise.
         #[arg(long, value_name = "ADDRESS")]

@@ -193,6 +193,7 @@ async fn a_missing_contract_is_named() {
         set_contract: Some(SetContract { address: Address::repeat_byte(1), epoch_blocks: 8 }),
         ..config(dir.path(), fresh_chain_id())
     };
-    let error = fonte_chain::Chain::start(config).await.err().expect("there is no such contract").to_string();
+    let Err(error) = fonte_chain::Chain::start(config).await else { panic!("there is no such contract") };
+    let error = error.to_string();
     assert!(error.contains("the genesis must hold the contract Validators there"), "{error}");
 }
