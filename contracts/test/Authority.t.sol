@@ -386,7 +386,8 @@ contract Intruder is Authority {
             )
         );
         for (uint256 i; i < entries.length; ++i) {
-            print = keccak256(abi.encode(print, entries[i].target.codehash));
+            // Not `codehash`: that of an account without code changes when the account gets its first coin.
+            print = keccak256(abi.encode(print, keccak256(entries[i].target.code)));
         }
     }
 }

@@ -77,7 +77,8 @@ fn test() -> Outcome {
     contracts(true)?;
     run(&root().join("contracts"), "./forge.sh", &["test"])?;
     // The same scenario on a chain that is not Fonte's; anvil came with the contract tools.
-    cargo(&["test", "--package", "fonte", "--test", "anvil", "--", "--ignored"])?;
+    // With the same features as above: nothing is built again.
+    cargo(&["test", "--workspace", "--test", "anvil", "--", "--ignored"])?;
     run(&root().join("web/receipt"), "./test.sh", &[])
 }
 
