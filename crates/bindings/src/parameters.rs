@@ -319,7 +319,7 @@ fn development_operator() -> Address {
         .address()
 }
 
-/// The development validator number 0. A test of the binary compares the keys with those of the chain.
+/// The development validator number 0. Its keys are those that `fonte_chain` derives for it; nothing compares the two yet.
 fn development_seat(operator: Address) -> Seat {
     Seat {
         operator,
