@@ -35,7 +35,7 @@ mod up;
 mod validators;
 mod worker;
 
-use std::process::ExitCode;
+use std::{pin::Pin, process::ExitCode};
 
 use clap::Parser;
 use eyre::Result;
@@ -54,7 +54,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli)) {
+    // Boxed as a trait object: the runtime's schedulers would otherwise each compile every command again.
+    let command: Pin<Box<dyn Future<Output = Result<bool>>>> = Box::pin(run(cli));
+    match runtime.block_on(command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
