@@ -18,6 +18,7 @@ mod evaluate;
 mod export;
 mod gateway_api;
 mod gov;
+mod index;
 mod key_commands;
 mod keys;
 mod model;
@@ -90,6 +91,7 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Gov(gov) => gov::run(&common, gov).await?,
         Command::Worker(worker) => worker::run(&common, worker).await?,
         Command::Review(review) => review::run(&common, review).await?,
+        Command::Index(index) => index::run(&common, index)?,
         Command::Chain(chain) => chain::run(&common, chain).await?,
     }
     Ok(true)
