@@ -249,7 +249,7 @@ impl SuffixIndex {
         Ok(())
     }
 
-    fn snapshot(&self) -> Arc<Vec<Arc<Segment>>> {
+    pub(crate) fn snapshot(&self) -> Arc<Vec<Arc<Segment>>> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

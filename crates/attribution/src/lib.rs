@@ -36,6 +36,7 @@ mod index;
 mod members;
 mod owners;
 mod passage;
+pub mod proof;
 #[cfg(feature = "reference")]
 pub mod reference;
 mod segment;

@@ -17,6 +17,7 @@ pub(crate) use self::{
     build::Builder,
     format::{Entry, MAX_TEXT, u32_at, u64_at},
     minima::{Bounds, MemberScan},
+    search::common_prefix,
 };
 use self::{format::decode_documents, store::Store};
 use crate::{
@@ -123,7 +124,7 @@ impl Segment {
 
     /// The suffix of rank `rank`.
     #[inline]
-    fn suffix(&self, rank: usize) -> Result<u32, TraceError> {
+    pub(crate) fn suffix(&self, rank: usize) -> Result<u32, TraceError> {
         let suffix = u32_at(self.store.slice(self.store.layout.suffixes_at + 4 * rank, 4)?, 0);
         if suffix as usize >= self.store.layout.text_bytes {
             return Err(self.store.damaged(Damage::Inconsistent { what: "suffix", at: rank as u64 }));
@@ -133,7 +134,7 @@ impl Segment {
 
     /// Up to `length` bytes of text from `position` on, fewer at the end.
     #[inline]
-    fn text(&self, position: u32, length: usize) -> Result<&[u8], TraceError> {
+    pub(crate) fn text(&self, position: u32, length: usize) -> Result<&[u8], TraceError> {
         let length = length.min(self.store.layout.text_bytes - position as usize);
         self.store.slice(self.store.layout.text_at + position as usize, length)
     }

@@ -145,7 +145,7 @@ impl Segment {
 }
 
 /// How many bytes two slices share at their beginning.
-pub(super) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let words = a.chunks_exact(8).zip(b.chunks_exact(8));
     let mut shared = 0;
     for (x, y) in words {
