@@ -293,3 +293,8 @@ fn holds(segments: &[Arc<Segment>], contribution: ContributionId, document: u32)
 fn segment_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("segment-{number:016}.fonte"))
 }
+
+#[cfg(feature = "fuzzing")]
+pub(crate) fn manifest_is_sound(bytes: &[u8]) -> bool {
+    Manifest::decode(bytes).is_ok()
+}

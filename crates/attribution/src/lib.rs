@@ -31,6 +31,9 @@
 
 pub mod audit;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gradient;
 mod index;
 mod members;

@@ -2,8 +2,8 @@
 
 #![no_std]
 
-#[allow(dead_code, unreachable_pub, reason = "half of it is for the prover")]
-#[path = "../src/proof/verify.rs"]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "half of it is for the prover")]
+#[path = "../src/proof/verify/mod.rs"]
 mod verify;
 
 use alloy_primitives::keccak256;

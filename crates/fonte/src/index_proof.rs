@@ -52,10 +52,7 @@ pub(crate) fn prove(
         return Ok(());
     }
     println!("{}", sentence(question_of(&file), verdict.value, verdict.segments));
-    println!(
-        "{}",
-        say!("{}: {} bytes of proof", "{}: {} bytes de prova", out.display(), bytes)
-    );
+    println!("{}", say!("{}: {} bytes of proof", "{}: {} bytes de prova", out.display(), bytes));
     for root in roots {
         println!("{}", say!("root of a segment: {root}", "raiz de um segmento: {root}"));
     }
@@ -70,7 +67,10 @@ pub(crate) fn verify(common: &Common, path: &Path, roots: &[B256]) -> Result<boo
     let checked = ProofFile::from_json(&json).and_then(|file| Ok((file.verify(roots)?, file)));
     match checked {
         Ok((verdict, file)) if common.json => {
-            println!("{}", json!({"ok": true, "claim": file.claim, "value": verdict.value, "segments": verdict.segments}));
+            println!(
+                "{}",
+                json!({"ok": true, "claim": file.claim, "value": verdict.value, "segments": verdict.segments})
+            );
             Ok(true)
         }
         Ok((verdict, file)) => {

@@ -74,7 +74,7 @@ impl Manifest {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, Damage> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Damage> {
         let length = |expected: usize| Damage::Length { found: bytes.len() as u64, expected: expected as u64 };
         if bytes.len() < HEADER + 4 {
             return Err(length(HEADER + 4));

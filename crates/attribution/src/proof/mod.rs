@@ -7,7 +7,7 @@
 //!
 //! Above all: a claim is about *one segment*, whole, including what was withdrawn. An index of S segments has S roots,
 //! and *nowhere in the index* takes S proofs. And a root is worth what is known of it: who holds the texts can compute
-//! it ([`SegmentProver::of_documents`]).
+//! it ([`SegmentProver::of_documents`]), and a wrong one can be refuted by a row and two bytes ([`verify::refute`]).
 //!
 //! ```
 //! use fonte_attribution::{Document, IndexConfig, SuffixIndex, proof::{Claim, ProofError}};
@@ -33,8 +33,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod adversary;
 pub mod file;
 mod prover;
+#[cfg(test)]
+mod reference;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Making proofs: find the ranks, copy what the verifier cannot work out for itself.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::B256;
 use fonte_types::ContributionId;
@@ -9,7 +9,7 @@ use super::{
     ProveError,
     source::Source,
     trees::{Trees, Which, hash},
-    verify::{self, Claim, MAX_PATTERN, MAX_TEXT, Parts, Places, ProofError, SEPARATOR, Statement, TEXT_LEAF, Table},
+    verify::{self, Claim, LEAF_ROWS, MAX_PATTERN, MAX_TEXT, Parts, ProofError, SEPARATOR, Statement, TEXT_LEAF},
 };
 use crate::{
     error::{IndexError, TraceError},
@@ -151,7 +151,7 @@ impl SegmentProver {
             return Ok(None);
         }
         let length = pattern.len() as u16;
-        Ok(Some(self.assemble(&Statement::Place { index, entry, offset, length })?))
+        Ok(Some(self.assemble(&Statement::Place { index, offset, length })?))
     }
 
     /// Proves [`Claim::Earlier`]: the earliest place, if its contribution precedes `before`.
@@ -178,7 +178,7 @@ impl SegmentProver {
             document: entry.document,
             offset: offset.into(),
         };
-        Ok(Some((place, self.assemble(&Statement::Place { index, entry, offset, length })?)))
+        Ok(Some((place, self.assemble(&Statement::Place { index, offset, length })?)))
     }
 
     /// The length of the longest prefix of `pattern` in any document, and the proof of [`Claim::Longest`].
@@ -193,7 +193,7 @@ impl SegmentProver {
             let index = self.source.index_at(position);
             let entry = self.source.entry(index);
             let (offset, length) = (position - entry.start, pattern.len() as u16);
-            let proof = self.assemble(&Statement::Place { index, entry, offset, length })?;
+            let proof = self.assemble(&Statement::Place { index, offset, length })?;
             return Ok((length.into(), proof));
         }
         self.prove_boundary(pattern, lo)
@@ -242,44 +242,23 @@ impl SegmentProver {
     pub(super) fn assemble(&self, statement: &Statement) -> Result<Proof, ProveError> {
         let (text_bytes, documents) = (self.source.text_bytes(), self.source.documents());
         let mut out = Vec::with_capacity(2_048);
-        out.push(statement.kind());
-        out.extend_from_slice(&text_bytes.to_be_bytes());
-        out.extend_from_slice(&documents.to_be_bytes());
-        let places = match *statement {
-            Statement::Place { index, entry, offset, length } => {
-                out.extend_from_slice(&index.to_be_bytes());
-                out.extend_from_slice(&entry.encode());
-                out.extend_from_slice(&offset.to_be_bytes());
-                out.extend_from_slice(&length.to_be_bytes());
-                Places::new([entry.start + offset; 2], length.into(), length.into())
-            }
-            Statement::Boundary { rank, upper, length } => {
-                out.extend_from_slice(&rank.to_be_bytes());
-                out.push(upper.into());
-                out.extend_from_slice(&length.to_be_bytes());
-                let position = self.source.suffix(if upper { rank } else { rank - 1 })?;
-                Places::new([position; 2], length.into(), u32::from(length) + 1)
-            }
-            Statement::Interval { lo, hi, length } => {
-                out.extend_from_slice(&lo.to_be_bytes());
-                out.extend_from_slice(&hi.to_be_bytes());
-                out.extend_from_slice(&length.to_be_bytes());
-                let starts = [self.source.suffix(lo)?, self.source.suffix(hi - 1)?];
-                Places::new(starts, length.into(), length.into())
-            }
-        };
-        let placed = matches!(statement, Statement::Place { .. });
-        let (which, closed) = if placed { (Which::Entries, Which::Rows) } else { (Which::Rows, Which::Entries) };
-        out.extend_from_slice(&self.trees.tree_root(closed));
-        let table = Table::of(statement, text_bytes, documents);
-        if !placed {
-            for leaf in table.opened.stretches().flatten() {
-                let rows = self.trees.rows(&self.source, leaf)?;
-                out.extend(rows.iter().flat_map(verify::Row::encode));
+        let (head, length) = statement.encode(text_bytes, documents);
+        out.extend_from_slice(&head[..length]);
+        let (opened_rows, opened_entries) = (statement.row_leaves(text_bytes), statement.entries(documents));
+        let mut rows = BTreeMap::new();
+        for leaf in opened_rows.leaves() {
+            for (row, rank) in self.trees.leaf_rows(&self.source, leaf)?.into_iter().zip(leaf * LEAF_ROWS as u32..) {
+                out.extend_from_slice(&row.encode());
+                rows.insert(rank, row);
             }
         }
-        self.trees.siblings(&self.source, which, &table.opened, &mut out)?;
-        for leaf in places.opened.stretches().flatten() {
+        for index in opened_entries.leaves() {
+            out.extend_from_slice(&self.source.entry(index).encode());
+        }
+        self.trees.siblings(&self.source, Which::Rows, &opened_rows, &mut out)?;
+        self.trees.siblings(&self.source, Which::Entries, &opened_entries, &mut out)?;
+        let places = statement.places(text_bytes, |rank| rows[&rank], |index| self.source.entry(index))?;
+        for leaf in places.opened.leaves() {
             let from = leaf * TEXT_LEAF as u32;
             let text = self.source.text(from, TEXT_LEAF)?;
             out.extend((from..).zip(text).filter(|(position, _)| !places.holds(*position)).map(|(_, byte)| *byte));

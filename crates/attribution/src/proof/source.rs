@@ -100,10 +100,9 @@ impl Source {
         Ok(shared)
     }
 
-    /// Row `rank`, given that the suffix shares at least `known` bytes with the one before it.
-    pub(super) fn row(&self, rank: u32, position: u32, previous: Option<u32>, known: usize) -> Result<Row, TraceError> {
+    /// The row of the suffix at `position`, given that it shares at least `known` bytes with the one ranked before it.
+    pub(super) fn row(&self, position: u32, previous: Option<u32>, known: usize) -> Result<Row, TraceError> {
         let Some(previous) = previous else { return Ok(Row { position, shared: 0, before: 0 }) };
-        debug_assert!(rank > 0);
         let shared = self.shared(position, previous, known)?;
         let before = if shared == MAX_PATTERN || previous + shared as u32 == self.text_bytes() {
             0

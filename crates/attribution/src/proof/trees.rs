@@ -16,10 +16,7 @@ use memmap2::Mmap;
 
 use super::{
     source::Source,
-    verify::{
-        self, ENTRY, Hash, LEAF_ROWS, MAX_PATTERN, ROW, Row, TAG_ENTRY, TAG_ROWS, TAG_TEXT, TEXT_LEAF, height,
-        row_leaves, rows_in_leaf, text_leaves,
-    },
+    verify::{self, Hash, LEAF_ROWS, MAX_PATTERN, ROW, Row, TEXT_LEAF, height, row_leaves, rows_in_leaf, text_leaves},
 };
 use crate::{
     error::{IndexError, TraceError},
@@ -236,13 +233,8 @@ impl Trees {
     pub(super) fn root(&self) -> B256 {
         let root = |which: Which| self.stored(self.levels(which).root_at());
         let Layout { text_bytes, documents, .. } = self.layout;
-        let (text, rows, entries) = (root(Which::Text), root(Which::Rows), root(Which::Entries));
-        B256::new(verify::segment_root(&hash, text_bytes, documents, &text, &rows, &entries))
-    }
-
-    /// The root of one tree.
-    pub(super) fn tree_root(&self, which: Which) -> Hash {
-        self.stored(self.levels(which).root_at())
+        let roots = [&root(Which::Text), &root(Which::Rows), &root(Which::Entries)];
+        B256::new(verify::segment_root(&hash, text_bytes, documents, roots))
     }
 
     /// Appends the hashes that lead from the opened leaves to the root, left to right.
@@ -288,35 +280,59 @@ impl Trees {
 
     /// The hash of a node, made from the segment.
     fn made(&self, source: &Source, which: Which, level: u32, index: u32) -> Result<Hash, TraceError> {
-        let mut leaves = Vec::with_capacity(1 << level);
-        for leaf in index << level..((index + 1) << level).min(self.levels(which).leaves) {
-            leaves.push(match which {
-                Which::Text => text_leaf(source, leaf)?,
-                Which::Rows => rows_leaf(&self.rows(source, leaf)?),
-                Which::Entries => entry_leaf(source, leaf),
-            });
-        }
+        let leaves = index << level..((index + 1) << level).min(self.levels(which).leaves);
+        let mut leaves: Vec<Hash> = match which {
+            Which::Text => leaves.map(|leaf| text_leaf(source, leaf)).collect::<Result<_, _>>()?,
+            Which::Rows => self.rows(source, self.ranks(level, index))?.chunks(LEAF_ROWS).map(rows_leaf).collect(),
+            Which::Entries => leaves.map(|leaf| entry_leaf(source, leaf)).collect(),
+        };
         Ok(reduce(&mut leaves))
     }
 
     /// The rows of one leaf.
-    pub(super) fn rows(&self, source: &Source, leaf: u32) -> Result<Vec<Row>, TraceError> {
-        let first = leaf * LEAF_ROWS as u32;
-        let count = rows_in_leaf(leaf, self.layout.text_bytes);
-        let mut previous = first.checked_sub(1).map(|rank| source.suffix(rank)).transpose()?;
-        let mut rows = Vec::with_capacity(count);
-        for rank in first..first + count as u32 {
-            let position = source.suffix(rank)?;
-            // Karkkainen, Manzini and Puglisi, "Permuted Longest-Common-Prefix Array" (2009): one position on, at most
-            // one byte less is shared.
-            let sample = self.layout.samples_at + 2 * (position as usize / SAMPLED);
-            let sample =
-                u16::from_le_bytes(self.bytes()[sample..sample + 2].try_into().expect("two bytes were sliced"));
-            let known = usize::from(sample).saturating_sub(position as usize % SAMPLED);
-            rows.push(source.row(rank, position, previous, known)?);
-            previous = Some(position);
+    pub(super) fn leaf_rows(&self, source: &Source, leaf: u32) -> Result<Vec<Row>, TraceError> {
+        self.rows(source, self.ranks(0, leaf))
+    }
+
+    /// The rows of neighbouring ranks.
+    fn rows(&self, source: &Source, ranks: Range<u32>) -> Result<Vec<Row>, TraceError> {
+        // From the suffix before the first on; nothing precedes the very first.
+        let from = ranks.start.saturating_sub(1);
+        let positions: Vec<u32> = (from..ranks.end).map(|rank| source.suffix(rank)).collect::<Result<_, _>>()?;
+        let skipped = (ranks.start - from) as usize;
+        // Karkkainen, Manzini and Puglisi, "Permuted Longest-Common-Prefix Array" (2009): one position on, at most one
+        // byte less is shared. The clamp matters for a file of another segment only.
+        let known: Vec<u32> = positions
+            .iter()
+            .map(|position| {
+                let at = self.layout.samples_at + 2 * (*position as usize / SAMPLED);
+                let sample = u16::from_le_bytes(self.bytes()[at..at + 2].try_into().expect("two bytes were sliced"));
+                let known = u32::from(sample).saturating_sub(position % SAMPLED as u32);
+                known.min(self.layout.text_bytes - 1 - position)
+            })
+            .collect();
+        // Fetched in a loop of their own: these reads are all over the text, and nothing makes one wait for another.
+        let mut fetched = 0;
+        for (at, position) in positions.iter().enumerate() {
+            fetched ^= source.text(position + known[at], 1)?[0];
+            if let Some(shared) = known.get(at + 1).filter(|shared| position + *shared < self.layout.text_bytes) {
+                fetched ^= source.text(position + shared, 1)?[0];
+            }
         }
-        Ok(rows)
+        std::hint::black_box(fetched);
+        (skipped..positions.len())
+            .map(|at| {
+                let previous = at.checked_sub(1).map(|before| positions[before]);
+                source.row(positions[at], previous, known[at] as usize)
+            })
+            .collect()
+    }
+
+    /// The ranks of the rows under a node.
+    fn ranks(&self, level: u32, index: u32) -> Range<u32> {
+        let rows = LEAF_ROWS as u64;
+        let end = (u64::from(index + 1) << level) * rows;
+        (index << level) * LEAF_ROWS as u32..end.min(self.layout.text_bytes.into()) as u32
     }
 
     fn levels(&self, which: Which) -> &Levels {
@@ -381,24 +397,19 @@ fn reduce(nodes: &mut Vec<Hash>) -> Hash {
 }
 
 fn text_leaf(source: &Source, index: u32) -> Result<Hash, TraceError> {
-    let text = source.text(index * TEXT_LEAF as u32, TEXT_LEAF)?;
-    let mut preimage = [TAG_TEXT; 1 + TEXT_LEAF];
-    preimage[1..=text.len()].copy_from_slice(text);
-    Ok(hash(&preimage[..=text.len()]))
+    Ok(verify::text_leaf(&hash, source.text(index * TEXT_LEAF as u32, TEXT_LEAF)?))
 }
 
 fn rows_leaf(rows: &[Row]) -> Hash {
-    let mut preimage = [TAG_ROWS; 1 + LEAF_ROWS * ROW];
-    for (slot, row) in preimage[1..].chunks_exact_mut(ROW).zip(rows) {
+    let mut bytes = [0; LEAF_ROWS * ROW];
+    for (slot, row) in bytes.chunks_exact_mut(ROW).zip(rows) {
         slot.copy_from_slice(&row.encode());
     }
-    hash(&preimage[..=rows.len() * ROW])
+    verify::rows_leaf(&hash, &bytes[..ROW * rows.len()])
 }
 
 fn entry_leaf(source: &Source, index: u32) -> Hash {
-    let mut preimage = [TAG_ENTRY; 1 + ENTRY];
-    preimage[1..].copy_from_slice(&source.entry(index).encode());
-    hash(&preimage)
+    source.entry(index).leaf(&hash)
 }
 
 /// What every suffix shares with the one ranked before it, in text order.

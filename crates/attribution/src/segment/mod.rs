@@ -13,13 +13,16 @@ use std::{ops::Range, path::Path};
 
 use fonte_types::ContributionId;
 
+pub(crate) use self::format::decode_documents;
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::format::decode_header;
+use self::store::Store;
 pub(crate) use self::{
     build::Builder,
     format::{Entry, MAX_TEXT, u32_at, u64_at},
     minima::{Bounds, MemberScan},
     search::common_prefix,
 };
-use self::{format::decode_documents, store::Store};
 use crate::{
     error::{Damage, IndexError, TraceError},
     trace::Occurrence,
