@@ -32,7 +32,7 @@
 pub mod audit;
 mod error;
 mod folder;
-#[cfg(feature = "reference")]
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gradient;
@@ -40,6 +40,7 @@ mod index;
 mod members;
 mod owners;
 mod passage;
+pub mod proof;
 #[cfg(feature = "reference")]
 pub mod reference;
 mod segment;
