@@ -3,4 +3,5 @@
 //! Formats ([`mod@model`] says what they yield) turn files of strangers into checked numbers; the engine turns tokens
 //! into tokens. It opens no socket, and above the tokenizer it knows no text.
 
+pub mod formats;
 pub mod model;
