@@ -92,8 +92,7 @@ pub enum Linear {
 
 impl Linear {
     /// All seven, in the order of a forward pass.
-    pub const ALL: [Self; 7] =
-        [Self::Query, Self::Key, Self::Value, Self::Output, Self::Gate, Self::Up, Self::Down];
+    pub const ALL: [Self; 7] = [Self::Query, Self::Key, Self::Value, Self::Output, Self::Gate, Self::Up, Self::Down];
 
     /// Rows (outputs) and columns (inputs) in a model of these shapes.
     pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
