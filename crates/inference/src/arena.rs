@@ -2,7 +2,7 @@
 
 use crate::kernels::Words;
 use crate::kernels::lora::{PANELS, RANKS};
-use crate::model::{Adapter, ContentHash, Linear, ModelConfig};
+use crate::model::{Adapter, Linear, ModelConfig};
 use crate::pack::panels;
 
 /// Linear layers that read the same activations: their `A` come first, then their `B`.
@@ -11,7 +11,6 @@ pub(crate) const GROUPS: [&[Linear]; 4] =
 
 /// An adapter in memory, ready to be used by any row of any batch.
 pub(crate) struct PackedAdapter {
-    pub(crate) hash: ContentHash,
     arena: Box<[Words]>,
     modules: Box<[[Option<Module>; 7]]>,
     /// The largest rank, rounded up to even.
@@ -39,15 +38,6 @@ pub(crate) struct ModuleView<'a> {
 fn lines(rank: usize, linear: Linear, config: &ModelConfig) -> (usize, usize) {
     let (outputs, inputs) = linear.shape(config);
     (rank.div_ceil(2) * panels(inputs), rank.div_ceil(2) * panels(outputs))
-}
-
-/// Bytes that an adapter takes once packed, for the budget. Its numbers in bfloat16, ranks rounded up to even and widths to
-/// 32, and a table of its modules.
-pub(crate) fn packed_bytes(adapter: &Adapter, config: &ModelConfig) -> usize {
-    let lines = |(a, b): (usize, usize)| (a + b) * size_of::<Words>();
-    let numbers: usize =
-        adapter.modules.iter().map(|module| lines(self::lines(module.rank, module.linear, config))).sum();
-    numbers + config.layers * size_of::<[Option<Module>; 7]>() + size_of::<PackedAdapter>()
 }
 
 impl PackedAdapter {
@@ -101,9 +91,10 @@ impl PackedAdapter {
             }
         }
         let rank = adapter.modules.iter().map(|module| module.rank.next_multiple_of(2)).max().unwrap_or(0);
-        Ok(Self { hash: adapter.hash, arena: arena.into(), modules: modules.into(), rank })
+        Ok(Self { arena: arena.into(), modules: modules.into(), rank })
     }
 
+    /// Its bytes, for the budget: its numbers in bfloat16, ranks rounded up to even and widths to 32, and a table.
     pub(crate) fn bytes(&self) -> usize {
         size_of_val(&self.arena[..]) + size_of_val(&self.modules[..]) + size_of::<Self>()
     }
