@@ -186,7 +186,10 @@ pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
     };
     if let Some(adapters) = &mut adapters {
         for (model, error) in adapters.unload_all().await {
-            eprintln!("{}", say!("adapter {model} stays loaded: {error}", "o adaptador {model} continua carregado: {error}"));
+            eprintln!(
+                "{}",
+                say!("adapter {model} stays loaded: {error}", "o adaptador {model} continua carregado: {error}")
+            );
         }
     }
     result
