@@ -13,6 +13,7 @@ mod datanet;
 mod demo;
 mod deploy;
 mod embedded;
+mod engine;
 mod errors;
 mod evaluate;
 mod export;
@@ -89,7 +90,10 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Account(account) => account::run(&common, account).await?,
         Command::Model(model) => model::run(&common, *model).await?,
         Command::Gov(gov) => gov::run(&common, gov).await?,
-        Command::Worker(worker) => worker::run(&common, worker).await?,
+        Command::Worker(worker) => match worker.command {
+            Some(command) => worker::run(&common, command).await?,
+            None => engine::serve(&common, worker.serve).await?,
+        },
         Command::Review(review) => review::run(&common, review).await?,
         Command::Index(index) => index::run(&common, index)?,
         Command::Chain(chain) => chain::run(&common, chain).await?,
