@@ -197,13 +197,16 @@ fn targets(seeds: &Seeds) -> BTreeMap<&'static str, Target<'_>> {
     targets
 }
 
+/// Claims and the bytes that prove them.
+type Proven = Vec<(Claim<'static>, Vec<u8>)>;
+
 /// Good bytes of each kind.
 struct Seeds {
     segment: Vec<u8>,
     table: (Vec<u8>, usize),
     manifest: Vec<u8>,
     root: [u8; 32],
-    proofs: Vec<(Claim<'static>, Vec<u8>)>,
+    proofs: Proven,
     file: (String, [u8; 32]),
     evidence: String,
     opening: (String, alloy_primitives::B256),
@@ -261,10 +264,7 @@ impl Seeds {
     }
 }
 
-fn proofs(
-    prover: &SegmentProver,
-    documents: &[Document],
-) -> Result<Vec<(Claim<'static>, Vec<u8>)>, Box<dyn std::error::Error>> {
+fn proofs(prover: &SegmentProver, documents: &[Document]) -> Result<Proven, Box<dyn std::error::Error>> {
     let mut all = Vec::new();
     let long = documents.iter().max_by_key(|document| document.text.len()).ok_or("there are documents")?;
     let patterns = [
