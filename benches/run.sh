@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# cargo xtask bench [trace|demo]: measures, prints, and writes a raw run to benches/runs.
+# cargo xtask bench [trace|proofs|demo]: measures, prints, and writes a raw run to benches/runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(trace demo)
+[ ${#names[@]} -gt 0 ] || names=(trace proofs demo)
 
 stamp="$(date -u +%Y-%m-%d)"
 machine() {
@@ -19,11 +19,17 @@ for name in "${names[@]}"; do
   case "$name" in
     trace)
       { machine; echo; cargo run --release --quiet -p fonte-attribution --example trace_bench; } | tee "$out" ;;
+    proofs)
+      # What a Debian machine has; without any of it, generated words.
+      folders=()
+      for folder in /usr/share/doc /usr/share/perl /usr/lib/python3*; do [ -d "$folder" ] && folders+=("$folder"); done
+      { machine; echo; cargo run --release --quiet -p fonte-attribution --example proof_bench -- --mb 100 "${folders[@]}"; } \
+        | tee "$out" ;;
     demo)
       cargo build --release --quiet
       { machine; echo; { time -p "${CARGO_TARGET_DIR:-target}/release/fonte" demo; } 2>&1; } | tee "$out" ;;
     *)
-      echo "unknown bench $name: there are trace and demo" >&2
+      echo "unknown bench $name: there are trace, proofs and demo" >&2
       exit 2 ;;
   esac
 done

@@ -8,12 +8,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const CONTRACTS = [
-  "Allowance", "Challenges", "Concentration", "Datanets", "Demands", "FonteGovernor", "FonteToken", "ModelReviews",
-  "Models", "Origins", "Reviews", "Settlement", "Splitter", "Timelock", "Validators", "Vault", "Workers",
-];
 const MAX_RUNTIME = 24_576; // EIP-170
 const here = dirname(fileURLToPath(import.meta.url));
+/** One contract a file: none can be left out. */
+const CONTRACTS = readdirSync(join(here, "src")).filter((file) => file.endsWith(".sol")).map((file) => file.slice(0, -4)).sort();
 const committed = join(here, "artifacts");
 
 /** Compiles from nothing, so that no cache can hide a difference. */
@@ -47,9 +45,23 @@ function artifact(folder, name) {
   };
 }
 
+/** What an interface declares without a comment of NatSpec above it. */
+function undocumented() {
+  const folder = join(here, "src", "interfaces");
+  return readdirSync(folder).flatMap((file) => {
+    // Remarks for linters may stand between.
+    const lines = readFileSync(join(folder, file), "utf8").split("\n").filter((line) => !/^\s*\/\/ /.test(line));
+    return lines
+      .filter((line, i) => /^\s*(interface|function|event|error|struct|enum) /.test(line) && !/^\s*\/\/\/ /.test(lines[i - 1]))
+      .map((line) => `src/interfaces/${file}: ${line.trim()}`);
+  });
+}
+
 const check = process.argv.includes("--check");
 const folder = mkdtempSync(join(tmpdir(), "fonte-contracts-"));
 try {
+  const bare = undocumented();
+  if (bare.length > 0) throw new Error(`not documented:\n${bare.join("\n")}`);
   compile(folder);
   mkdirSync(committed, { recursive: true });
   const expected = new Set(CONTRACTS.map((name) => `${name}.json`));

@@ -2,6 +2,7 @@
 
 pub(crate) mod chain;
 pub(crate) mod gov;
+pub(crate) mod index;
 pub(crate) mod model;
 pub(crate) mod review;
 pub(crate) mod worker;
@@ -78,6 +79,9 @@ pub(crate) enum Command {
     /// Staked reviewers and their cases.
     #[command(subcommand)]
     Review(review::Review),
+    /// A trace index over your files: build, add, withdraw, stats, count, trace, owners.
+    #[command(subcommand)]
+    Index(index::Index),
     /// The chain: deploy the contracts elsewhere, validators, stake, concentration of power.
     #[command(subcommand)]
     Chain(chain::Chain),

@@ -18,6 +18,7 @@ mod evaluate;
 mod export;
 mod gateway_api;
 mod gov;
+mod index;
 mod key_commands;
 mod keys;
 mod model;
@@ -35,7 +36,7 @@ mod up;
 mod validators;
 mod worker;
 
-use std::process::ExitCode;
+use std::{pin::Pin, process::ExitCode};
 
 use clap::Parser;
 use eyre::Result;
@@ -54,7 +55,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli)) {
+    // Boxed as a trait object: the runtime's schedulers would otherwise each compile every command again.
+    let command: Pin<Box<dyn Future<Output = Result<bool>>>> = Box::pin(run(cli));
+    match runtime.block_on(command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -88,6 +91,7 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Gov(gov) => gov::run(&common, gov).await?,
         Command::Worker(worker) => worker::run(&common, worker).await?,
         Command::Review(review) => review::run(&common, review).await?,
+        Command::Index(index) => index::run(&common, index)?,
         Command::Chain(chain) => chain::run(&common, chain).await?,
     }
     Ok(true)

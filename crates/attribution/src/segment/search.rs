@@ -145,7 +145,7 @@ impl Segment {
 }
 
 /// How many bytes two slices share at their beginning.
-pub(super) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
+pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let words = a.chunks_exact(8).zip(b.chunks_exact(8));
     let mut shared = 0;
     for (x, y) in words {
@@ -156,4 +156,9 @@ pub(super) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
         shared += 8;
     }
     shared + a[shared..].iter().zip(&b[shared..]).take_while(|(x, y)| x == y).count()
+}
+
+/// How many bytes two slices share at their end.
+pub(crate) fn common_suffix(a: &[u8], b: &[u8]) -> usize {
+    a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count()
 }
