@@ -39,7 +39,7 @@ pub const MODEL: ModelId = ModelId(1);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn demo_folder() -> PathBuf {
-    Path::new("../../fixtures/demo").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/demo")
 }
 
 pub fn network() -> Network {
