@@ -14,7 +14,7 @@ use fonte_types::{bundle::ReceiptBundle, wei};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Segment, authenticate, read_json, sse, take};
+use super::{Segment, payer, read_json, sse, take};
 use crate::{
     answer::{self, Live, unix_now},
     app::App,
@@ -64,9 +64,13 @@ fn check(app: &App, body: ChatBody) -> Result<Chat, ApiError> {
 }
 
 /// `POST /v1/chat/completions`
-pub(super) async fn chat(State(app): SharedApp, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let key = authenticate(&app, &headers)?;
-    take(&app.limits.answers, key.hash, 1)?;
+pub(super) async fn chat(
+    State(app): SharedApp,
+    ConnectInfo(caller): ConnectInfo<std::net::SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let key = payer(&app, &headers, caller).await?;
     let body: ChatBody = read_json(&app, body).await?;
     let stream = body.stream.unwrap_or(false);
     let usage = body.stream_options.as_ref().is_some_and(|options| options.include_usage);
@@ -171,6 +175,9 @@ pub(super) async fn create_key(
     let request: KeyRequest = read_json(&app, body).await?;
     if request.payer.is_zero() {
         return Err(ApiError::invalid("payer", "the payer is the address whose deposit pays"));
+    }
+    if request.payer == app.free_key.payer {
+        return Err(ApiError::invalid("payer", "the commons pay for requests without an API key: send none"));
     }
     let task = app.clone();
     let made = tokio::task::spawn_blocking(move || task.keys.create(&task.store, request.payer, unix_now()))

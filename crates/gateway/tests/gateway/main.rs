@@ -3,8 +3,11 @@
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
 mod answers;
+mod anvil;
 mod crash;
 mod dishonest;
+mod duties;
+mod free;
 mod net;
 mod peer;
 mod relay;
