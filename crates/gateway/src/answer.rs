@@ -22,6 +22,7 @@ use crate::{
     chat::Chat,
     checks::{self, Expected, Rejection},
     error::ApiError,
+    free,
     keys::ApiKey,
     select::{Selection, select},
     tabs::{NotReserved, Reservation},
@@ -108,13 +109,25 @@ fn check_options(app: &App, model: &ModelRecord, chat: &Chat) -> Result<(), ApiE
 
 /// Holds the fee, or says what is missing.
 pub(crate) async fn accept(app: &App, key: ApiKey, quoted: Quoted) -> Result<Accepted, ApiError> {
+    let mut share = match key.client {
+        Some(client) => Some(free::admit(app, client, &quoted).await?),
+        None => None,
+    };
+    let mut refilled = false;
     loop {
         let epoch = app.tabs.epoch();
         let funds = app.chain.funds(key.payer, key.session.address()).await?;
         match app.tabs.reserve(key.payer, quoted.max_fee, funds.spendable(), epoch) {
-            Ok(reservation) => return Ok(Accepted { quoted, key, reservation }),
+            Ok(reservation) => {
+                let reservation = reservation.shared(share.take());
+                return Ok(Accepted { quoted, key, reservation });
+            }
             // A batch settled between the two: what was read may count its fees twice or not at all.
             Err(NotReserved::Stale) => continue,
+            Err(NotReserved::Insufficient { available }) if key.client.is_some() => {
+                free::refill_for(app, &quoted, available, refilled).await?;
+                refilled = true;
+            }
             Err(NotReserved::Insufficient { available }) => {
                 let (payer, session) = (key.payer, key.session.address());
                 let missing = if funds.cap == 0 {

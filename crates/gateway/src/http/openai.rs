@@ -14,7 +14,7 @@ use fonte_types::wei;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Segment, authenticate, completion::Completion, read_json, sse, take};
+use super::{Segment, completion::Completion, payer, read_json, sse, take};
 use crate::{
     answer::{self, Live, Quoted, unix_now},
     app::App,
@@ -63,18 +63,26 @@ fn check(app: &App, body: ChatBody) -> Result<Chat, ApiError> {
 }
 
 /// `POST /v1/chat/completions`
-pub(super) async fn chat(State(app): SharedApp, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let key = authenticate(&app, &headers)?;
-    take(&app.limits.answers, key.hash, 1)?;
+pub(super) async fn chat(
+    State(app): SharedApp,
+    ConnectInfo(caller): ConnectInfo<std::net::SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let key = payer(&app, &headers, caller).await?;
     let body: ChatBody = read_json(&app, body).await?;
     let chat = check(&app, body)?;
     complete(app, key, chat).await
 }
 
 /// `POST /v1/completions`
-pub(super) async fn text(State(app): SharedApp, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let key = authenticate(&app, &headers)?;
-    take(&app.limits.answers, key.hash, 1)?;
+pub(super) async fn text(
+    State(app): SharedApp,
+    ConnectInfo(caller): ConnectInfo<std::net::SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let key = payer(&app, &headers, caller).await?;
     let body: TextBody = read_json(&app, body).await?;
     let limits = &app.config.limits;
     let chat = body.check(limits.default_output_tokens, limits.max_output_tokens)?;
@@ -85,7 +93,8 @@ pub(super) async fn text(State(app): SharedApp, headers: HeaderMap, body: Body) 
 async fn complete(app: Arc<App>, key: ApiKey, chat: Chat) -> Result<Response, ApiError> {
     let choices = chat.choices;
     if choices > 1 {
-        take(&app.limits.answers, key.hash, choices - 1)?;
+        let limit = if key.client.is_some() { &app.limits.free } else { &app.limits.answers };
+        take(limit, key.hash, choices - 1)?;
     }
     let slots = app.slots.clone().try_acquire_many_owned(choices).map_err(|_| {
         ApiError::too_many(
@@ -174,6 +183,9 @@ pub(super) async fn create_key(
     let request: KeyRequest = read_json(&app, body).await?;
     if request.payer.is_zero() {
         return Err(ApiError::invalid("payer", "the payer is the address whose deposit pays"));
+    }
+    if request.payer == app.free_key.payer {
+        return Err(ApiError::invalid("payer", "the commons pay for requests without an API key: send none"));
     }
     let task = app.clone();
     let made = tokio::task::spawn_blocking(move || task.keys.create(&task.store, request.payer, unix_now()))
