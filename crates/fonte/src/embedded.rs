@@ -55,6 +55,8 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) settle_every: Option<Duration>,
     /// Where other workers may dial in.
     pub(crate) worker_listen: Option<SocketAddr>,
+    /// An answer may take this long, where that is longer than usual.
+    pub(crate) patience: Duration,
     /// An engine whose model is served beside the quote model.
     pub(crate) engine: Option<EngineOf>,
 }
@@ -90,6 +92,7 @@ impl EmbeddedConfig {
             heartbeat: Duration::from_secs(1),
             settle_every: None,
             worker_listen: None,
+            patience: Duration::ZERO,
             engine: None,
         }
     }
@@ -166,11 +169,9 @@ impl Embedded {
         gateway_config.addresses = chain.addresses();
         gateway_config.listen = config.listen;
         gateway_config.worker_listen = config.worker_listen;
+        gateway_config.limits.answer_timeout = gateway_config.limits.answer_timeout.max(config.patience);
         let engine_model = match &config.engine {
-            Some(engine) => {
-                gateway_config.limits.answer_timeout = gateway_config.limits.answer_timeout.max(engine.patience());
-                Some(engine::development_model(&operator, &engine.name).await?)
-            }
+            Some(engine) => Some(engine::development_model(&operator, &engine.name).await?),
             None => None,
         };
         gateway_config.settlement.interval = config.settle_every;

@@ -41,11 +41,12 @@ impl EngineOf {
     pub(crate) fn model(&self) -> Arc<dyn AnswerModel> {
         Arc::new(EngineModel::new(self.engine.clone(), &self.name))
     }
+}
 
-    /// How long a gateway waits for its answers.
-    pub(crate) fn patience(&self) -> Duration {
-        self.engine.config().deadline + Duration::from_secs(10)
-    }
+/// How long the gateway of `fonte up` waits where engines answer: its own, or those of workers that dial in.
+pub(crate) fn patience(up: &Up) -> Duration {
+    let engines = up.engine.url.is_some() || up.worker_listen.is_some();
+    if engines { Duration::from_secs(up.engine.engine_timeout.saturating_add(10)) } else { Duration::ZERO }
 }
 
 /// The engine that the arguments name, if they name one.

@@ -31,6 +31,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
         heartbeat: std::time::Duration::from_secs(up.heartbeat.max(1)),
         settle_every: Some(std::time::Duration::from_secs(15)),
         worker_listen: up.worker_listen,
+        patience: engine::patience(&up),
         engine: engine::of_up(&up).await?,
     })
     .await?;
