@@ -104,6 +104,18 @@ pub enum IndexError {
         #[source]
         damage: Damage,
     },
+    /// There is none.
+    #[error("there is no index in {}; build one first", path.display())]
+    Missing {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// It was opened for queries alone.
+    #[error("the index in {} was opened for reading", path.display())]
+    ReadOnly {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Another process writes to this index.
     #[error("the index in {} is open in another process; stop that one or choose another folder", path.display())]
     Locked {
@@ -118,6 +130,14 @@ pub enum IndexError {
         /// What the library said.
         reason: String,
     },
+}
+
+impl IndexError {
+    /// Names what was tried with which file.
+    pub(crate) fn io(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
 }
 
 /// Documents could not be added. Those of earlier segments of the same call may already be live; adding the rest, or
@@ -147,10 +167,52 @@ pub enum AddError {
     /// 0 means nobody and 2^64-1 means the prompt.
     #[error("contribution id {0} is reserved")]
     ReservedId(ContributionId),
+    /// It was withdrawn, which is for good.
+    #[error("contribution {0} was withdrawn from this index; erase it first, or add the text under another id")]
+    Withdrawn(ContributionId),
     /// Writing failed.
     #[error("the index could not be extended")]
     Index(#[from] IndexError),
     /// A segment to be merged is damaged.
     #[error("an existing segment could not be read for merging")]
     Trace(#[from] TraceError),
+}
+
+/// An index over files could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The index below it.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// Files could not be added or withdrawn.
+    #[error(transparent)]
+    Add(#[from] AddError),
+    /// A text in the index could not be read.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// Documents without a path.
+    #[error("the index in {} holds documents whose paths are not known; it was made by another program, or its file \
+             `paths` was lost: build it again", folder.display())]
+    Unnamed {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file that is in the index differs from what was added.
+    #[error("{} has changed since it was added; withdraw it from the index, then add it again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nothing to withdraw.
+    #[error("{} is not in the index; give a path as it was added", path.display())]
+    Unknown {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// A name that cannot be shown as text.
+    #[error("the name of {} is not UTF-8; rename the file", path.display())]
+    Name {
+        /// The file.
+        path: PathBuf,
+    },
 }

@@ -1,18 +1,24 @@
-//! Doors to the decoders, for the fuzzer in `examples/fuzz.rs`. Not an interface.
+//! The decoders of everything that is read from disk, for fuzzers: whatever the bytes, each returns, and says whether it
+//! took them.
 
-use crate::{index, segment};
+use crate::{folder, index::manifest::Manifest, segment};
 
-/// Reads the header of a segment file.
-pub fn segment_header(file: &[u8]) -> bool {
-    segment::decode_header(file).is_ok()
+/// Header of a segment file, given the whole file.
+pub fn segment_header(bytes: &[u8]) -> bool {
+    segment::decode_header(bytes).is_ok()
 }
 
-/// Reads a document table over a text of this length.
+/// A segment's document table over a text of this length.
 pub fn document_table(table: &[u8], text_bytes: usize) -> bool {
     segment::decode_documents(table, text_bytes).is_ok()
 }
 
-/// Reads a manifest.
+/// The manifest.
 pub fn manifest(bytes: &[u8]) -> bool {
-    index::manifest_is_sound(bytes)
+    Manifest::decode(bytes).is_ok()
+}
+
+/// The table of paths.
+pub fn paths(bytes: &[u8]) -> bool {
+    folder::decode_paths(bytes).is_ok()
 }

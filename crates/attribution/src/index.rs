@@ -4,12 +4,13 @@
 //! is the moment at which they become live. What a killed process left behind is named in no manifest and is removed
 //! at the next opening. Readers work on a snapshot and never wait for a writer.
 
-mod manifest;
+pub(crate) mod manifest;
 mod merge;
 
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
@@ -19,11 +20,12 @@ use fonte_types::{ContributionId, DatanetId, evidence::Run};
 use self::manifest::Manifest;
 use crate::{
     error::{AddError, IndexError, TraceError},
-    members::Members,
+    members::{Members, Present},
     owners,
-    segment::{Builder, MAX_TEXT, Segment},
+    segment::{Builder, Layout, MAX_TEXT, MemberScan, Segment},
     spans,
     trace::{MAX_PATTERN_BYTES, MaximalSpan, SpanQuery, TraceIndex},
+    view::View,
 };
 
 /// A document to be indexed.
@@ -42,18 +44,85 @@ pub struct Document {
 /// How an index is cut into segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IndexConfig {
-    /// Most text bytes per segment, one more than the length of each document counted. Building takes about 5.3 bytes
-    /// of memory per byte of a segment's text. At most 2 GiB - 1, larger values are cut.
+    /// Most text bytes per segment, one more than the length of each document counted; at most 2 GiB - 1, larger values
+    /// are cut. Every query searches every segment, so larger ones answer faster; building takes 5.3 bytes of memory
+    /// per byte of a segment's text, and more time per byte where sorting outgrows the caches.
     pub max_segment_bytes: usize,
     /// Segments of one size class are merged when there are this many; at least 2.
     pub merge_at: usize,
 }
 
 impl Default for IndexConfig {
-    /// 128 MiB per segment (700 MB of memory while building), merging by eights.
+    /// 128 MiB per segment, merging by eights: 700 MB of memory while building, which any machine that serves has.
     fn default() -> Self {
         Self { max_segment_bytes: 128 << 20, merge_at: 8 }
     }
+}
+
+impl IndexConfig {
+    /// What adding so many documents of so many bytes together will take.
+    pub fn estimate(&self, documents: u64, text_bytes: u64) -> Estimate {
+        let text = text_bytes.saturating_add(documents);
+        let largest = text.min(self.max_segment_bytes.clamp(1, MAX_TEXT) as u64);
+        let segments = text.div_ceil(largest.max(1));
+        let layout = |bytes: u64| Layout::new(usize::try_from(bytes).ok()?, 0);
+        let file = |bytes: u64| layout(bytes).map_or(0, |layout| layout.file_bytes as u64);
+        let whole = text.checked_div(largest).unwrap_or(0);
+        let rest = text - whole * largest;
+        Estimate {
+            segments,
+            // The text, four bytes for each suffix, and what is derived from them until it is written.
+            memory_bytes: largest * 5 + layout(largest).map_or(0, |layout| layout.derived_bytes() as u64),
+            disk_bytes: whole * file(largest) + file(rest) + documents * Layout::DOCUMENT as u64,
+        }
+    }
+}
+
+/// What building takes, before it begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Segments that will be written, before any merging.
+    pub segments: u64,
+    /// Peak memory of this crate, besides the document that is being handed over.
+    pub memory_bytes: u64,
+    /// Size of the new segment files.
+    pub disk_bytes: u64,
+}
+
+/// What a call that writes is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// So much of this call's input has been taken in.
+    Read {
+        /// Documents so far.
+        documents: usize,
+        /// Bytes of their texts so far.
+        bytes: u64,
+    },
+    /// Segments are about to be rebuilt into one.
+    Merge {
+        /// How many.
+        segments: usize,
+        /// Bytes of text together.
+        bytes: usize,
+    },
+    /// Suffixes of a segment are being sorted, which takes nine tenths of the time.
+    Sort {
+        /// Bytes of text.
+        bytes: usize,
+    },
+    /// The segment is being written.
+    Write {
+        /// Bytes of text.
+        bytes: usize,
+    },
+    /// The segment is durable and answers queries.
+    Live {
+        /// Documents in it.
+        documents: usize,
+        /// Bytes of text.
+        bytes: usize,
+    },
 }
 
 /// What an index holds.
@@ -61,22 +130,26 @@ impl Default for IndexConfig {
 pub struct IndexStats {
     /// Live segments.
     pub segments: usize,
-    /// Documents.
+    /// Documents that queries see.
     pub documents: usize,
     /// Bytes of their texts.
     pub text_bytes: u64,
+    /// Withdrawn documents whose bytes are still on disk.
+    pub withdrawn_documents: usize,
+    /// Bytes of their texts.
+    pub withdrawn_bytes: u64,
     /// Bytes of the segment files.
     pub file_bytes: u64,
 }
 
-/// A [`TraceIndex`] over suffix arrays in one folder, which it holds locked.
+/// A [`TraceIndex`] over suffix arrays in one folder.
 pub struct SuffixIndex {
     folder: PathBuf,
     config: IndexConfig,
     /// What queries see. Replaced as a whole, never changed in place.
-    live: RwLock<Arc<Vec<Arc<Segment>>>>,
-    /// Held while segments are written.
-    writer: Mutex<Writer>,
+    live: RwLock<Arc<Snapshot>>,
+    /// Held while segments are written; nothing where the index was opened for reading.
+    writer: Option<Mutex<Writer>>,
 }
 
 struct Writer {
@@ -85,45 +158,77 @@ struct Writer {
     _lock: File,
 }
 
+/// One state of the index.
+struct Snapshot {
+    segments: Vec<Arc<Segment>>,
+    withdrawn: BTreeSet<ContributionId>,
+    /// Which segments hold anything withdrawn; the others need no filter.
+    touched: Vec<bool>,
+}
+
+impl Snapshot {
+    fn new(segments: Vec<Arc<Segment>>, withdrawn: BTreeSet<ContributionId>) -> Self {
+        let touched = segments.iter().map(|segment| segment.holds_any(&withdrawn)).collect();
+        Self { segments, withdrawn, touched }
+    }
+}
+
 impl SuffixIndex {
-    /// Opens the index in `folder`, or starts an empty one there. What a killed build left is removed.
+    /// Opens the index in `folder` for reading and writing, or starts an empty one there. What a killed build left is
+    /// removed. The folder stays locked against other writers until the index is dropped.
     ///
     /// Headers, lengths and document tables are checked now; text, suffix arrays and the rest by 64 KiB chunk before
     /// their first use.
     ///
     /// # Errors
-    /// [`IndexError`] when the folder cannot be used, another process has it open, or a file in it is not what was
+    /// [`IndexError`] when the folder cannot be used, another process writes to it, or a file in it is not what was
     /// written.
     pub fn open(folder: &Path, config: IndexConfig) -> Result<Self, IndexError> {
-        let io = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| IndexError::Io { action, path, source }
-        };
-        fs::create_dir_all(folder).map_err(io("create", folder))?;
+        fs::create_dir_all(folder).map_err(IndexError::io("create", folder))?;
         let lock_path = folder.join("lock");
-        let lock = File::create(&lock_path).map_err(io("open", &lock_path))?;
+        let lock = File::create(&lock_path).map_err(IndexError::io("open", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(IndexError::Locked { path: folder.to_owned() }),
-            Err(TryLockError::Error(source)) => return Err(io("lock", &lock_path)(source)),
+            Err(TryLockError::Error(source)) => return Err(IndexError::io("lock", &lock_path)(source)),
         }
         let manifest = Manifest::read(folder)?;
-        let live: Vec<Arc<Segment>> = manifest
-            .segments
-            .iter()
-            .map(|number| Segment::open(&segment_path(folder, *number)).map(Arc::new))
-            .collect::<Result<_, _>>()?;
+        let snapshot = open_segments(folder, &manifest)?;
         manifest.remove_leftovers(folder)?;
+        Ok(Self::new(folder, config, snapshot, Some(Writer { manifest, _lock: lock })))
+    }
+
+    /// Opens the index in `folder` for queries alone, as it is now, also while another process writes to it. Nothing in
+    /// the folder is changed.
+    ///
+    /// # Errors
+    /// [`IndexError`] when there is no index, or a file of it is not what was written.
+    pub fn open_read_only(folder: &Path) -> Result<Self, IndexError> {
+        let mut seen = None;
+        loop {
+            if !Manifest::exists(folder) {
+                return Err(IndexError::Missing { path: folder.to_owned() });
+            }
+            let manifest = Manifest::read(folder)?;
+            match open_segments(folder, &manifest) {
+                // A merge in another process removed a segment since the manifest was read: then there is a newer one.
+                Err(IndexError::Io { source, .. })
+                    if source.kind() == io::ErrorKind::NotFound && seen.as_ref() != Some(&manifest) =>
+                {
+                    seen = Some(manifest);
+                }
+                opened => return Ok(Self::new(folder, IndexConfig::default(), opened?, None)),
+            }
+        }
+    }
+
+    fn new(folder: &Path, config: IndexConfig, snapshot: Snapshot, writer: Option<Writer>) -> Self {
         let config = IndexConfig {
             max_segment_bytes: config.max_segment_bytes.clamp(1, MAX_TEXT),
             merge_at: config.merge_at.max(2),
         };
-        Ok(Self {
-            folder: folder.to_owned(),
-            config,
-            live: RwLock::new(Arc::new(live)),
-            writer: Mutex::new(Writer { manifest, _lock: lock }),
-        })
+        let live = RwLock::new(Arc::new(snapshot));
+        Self { folder: folder.to_owned(), config, live, writer: writer.map(Mutex::new) }
     }
 
     /// Adds documents: in one new segment, or several where they do not fit into one, then merges what has become too
@@ -135,88 +240,185 @@ impl SuffixIndex {
     /// # Errors
     /// [`AddError`]. Segments written before the error stay live.
     pub fn add(&self, documents: impl IntoIterator<Item = Document>) -> Result<usize, AddError> {
-        let mut writer = self.writer();
-        let mut batch: Vec<Document> = Vec::new();
-        let mut keys = BTreeSet::new();
-        let (mut bytes, mut added) = (0, 0);
-        for document in documents {
-            self.check(&document, &keys)?;
-            let room = document.text.len() + 1;
-            if bytes + room > self.config.max_segment_bytes {
-                added += self.flush(&mut writer, &mut batch)?;
-                keys.clear();
-                bytes = 0;
-            }
-            keys.insert((document.contribution, document.document));
-            bytes += room;
-            batch.push(document);
-        }
-        added += self.flush(&mut writer, &mut batch)?;
-        self.merge(&mut writer)?;
-        Ok(added)
+        self.add_with_progress(documents, &mut |_| {})
     }
 
-    /// Whether a document of this name is in the index.
-    pub fn contains(&self, contribution: ContributionId, document: u32) -> bool {
-        holds(&self.snapshot(), contribution, document)
-    }
-
-    /// Removes every document of these contributions from the disk, by rebuilding the segments that hold any. Queries
-    /// need no erasure to stop seeing a withdrawn contribution: that is what [`Members`] is for. This is for hosts
-    /// that must no longer keep the text. Returns how many documents were removed.
+    /// [`add`](Self::add), telling what it is doing.
     ///
     /// # Errors
-    /// [`AddError`] when a segment cannot be read or written; the index is then as before, or partly erased.
+    /// As for [`add`](Self::add).
+    pub fn add_with_progress(
+        &self,
+        documents: impl IntoIterator<Item = Document>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<usize, AddError> {
+        let mut writer = self.writer()?;
+        let mut builder = Builder::default();
+        let mut keys = BTreeSet::new();
+        let (mut read, mut bytes) = (0, 0);
+        for document in documents {
+            let Document { contribution, document, datanet, text } = document;
+            self.check(&writer, contribution, document, text.len(), &keys)?;
+            let room = text.len() + 1;
+            if builder.is_empty() {
+                builder = Builder::with_capacity(self.config.max_segment_bytes.max(room));
+            } else if builder.text_bytes() + room > self.config.max_segment_bytes {
+                // A single document may exceed the configured size and then has a segment to itself.
+                let full = std::mem::take(&mut builder);
+                self.replace(&mut writer, &[], Some(full), progress)?;
+                keys.clear();
+                builder = Builder::with_capacity(self.config.max_segment_bytes.max(room));
+            }
+            keys.insert((contribution, document));
+            builder.push(contribution, document, datanet, &text);
+            read += 1;
+            bytes += text.len() as u64;
+            progress(Progress::Read { documents: read, bytes });
+        }
+        if !builder.is_empty() {
+            self.replace(&mut writer, &[], Some(builder), progress)?;
+        }
+        self.merge(&mut writer, progress)?;
+        Ok(read)
+    }
+
+    /// Withdraws contributions: from now on, also after a restart, no query sees them, whatever its
+    /// [`Members`] say. Costs one small file. Their bytes leave the disk when their segment is merged, at once where
+    /// they are half of it or more, or by [`purge`](Self::purge). Returns how many documents were withdrawn.
+    ///
+    /// Contributions that are not in the index are noted, too: they can no longer be added.
+    ///
+    /// # Errors
+    /// [`AddError`] when the manifest or a rebuilt segment cannot be written.
+    pub fn withdraw(&self, contributions: &BTreeSet<ContributionId>) -> Result<usize, AddError> {
+        let mut writer = self.writer()?;
+        let withdrawn = self.withdraw_locked(&mut writer, contributions)?;
+        self.merge(&mut writer, &mut |_| {})?;
+        Ok(withdrawn)
+    }
+
+    /// Removes every withdrawn document from the disk, by rebuilding the segments that hold any. Returns how many were
+    /// removed. The contributions stay withdrawn.
+    ///
+    /// # Errors
+    /// [`AddError`] when a segment cannot be read or written; the index then answers as before, and part of the bytes
+    /// may still be there.
+    pub fn purge(&self, progress: &mut dyn FnMut(Progress)) -> Result<usize, AddError> {
+        let mut writer = self.writer()?;
+        self.purge_locked(&mut writer, progress)
+    }
+
+    /// Removes every document of these contributions from the disk and forgets that they were there: they can be added
+    /// again. Queries need no erasure to stop seeing a contribution: that is what [`Members`] and
+    /// [`withdraw`](Self::withdraw) are for. Returns how many documents were removed.
+    ///
+    /// # Errors
+    /// As for [`purge`](Self::purge); the contributions are then withdrawn, and partly erased.
     pub fn erase(&self, contributions: &BTreeSet<ContributionId>) -> Result<usize, AddError> {
-        let mut writer = self.writer();
-        self.erase_locked(&mut writer, contributions)
+        let mut writer = self.writer()?;
+        // First the commit, so that no crash brings back half of what was to go.
+        self.withdraw_locked(&mut writer, contributions)?;
+        let dropped = self.purge_locked(&mut writer, &mut |_| {})?;
+        let mut manifest = writer.manifest.clone();
+        manifest.withdrawn.retain(|id| !contributions.contains(id));
+        self.commit(&mut writer, manifest, self.snapshot().segments.clone())?;
+        Ok(dropped)
+    }
+
+    /// Whether a document of this name is in the index and not withdrawn.
+    pub fn contains(&self, contribution: ContributionId, document: u32) -> bool {
+        let snapshot = self.snapshot();
+        !snapshot.withdrawn.contains(&contribution) && find(&snapshot, contribution, document).is_some()
+    }
+
+    /// Whether a contribution was withdrawn.
+    pub fn is_withdrawn(&self, contribution: ContributionId) -> bool {
+        self.snapshot().withdrawn.contains(&contribution)
+    }
+
+    /// A document's bytes, unless it is not there or withdrawn.
+    ///
+    /// # Errors
+    /// [`TraceError::Damaged`].
+    pub fn text(&self, contribution: ContributionId, document: u32) -> Result<Option<Vec<u8>>, TraceError> {
+        let snapshot = self.snapshot();
+        match find(&snapshot, contribution, document) {
+            Some((segment, at)) if !snapshot.withdrawn.contains(&contribution) => {
+                Ok(Some(segment.document_text(&segment.documents()[at])?.to_vec()))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Counts and sizes.
     pub fn stats(&self) -> IndexStats {
+        let snapshot = self.snapshot();
         let mut stats = IndexStats::default();
-        for segment in self.snapshot().iter() {
+        for (segment, touched) in snapshot.segments.iter().zip(&snapshot.touched) {
             stats.segments += 1;
-            stats.documents += segment.documents().len();
-            stats.text_bytes += (segment.text_bytes() - segment.documents().len()) as u64;
             stats.file_bytes += segment.file_bytes() as u64;
+            for entry in segment.documents() {
+                if *touched && snapshot.withdrawn.contains(&entry.contribution) {
+                    stats.withdrawn_documents += 1;
+                    stats.withdrawn_bytes += u64::from(entry.length);
+                } else {
+                    stats.documents += 1;
+                    stats.text_bytes += u64::from(entry.length);
+                }
+            }
         }
         stats
     }
 
-    fn check(&self, document: &Document, keys: &BTreeSet<(ContributionId, u32)>) -> Result<(), AddError> {
-        let Document { contribution, document: number, text, .. } = document;
+    fn check(
+        &self,
+        writer: &Writer,
+        contribution: ContributionId,
+        document: u32,
+        bytes: usize,
+        keys: &BTreeSet<(ContributionId, u32)>,
+    ) -> Result<(), AddError> {
         if contribution.0 == 0 || contribution.0 == u64::MAX {
-            return Err(AddError::ReservedId(*contribution));
+            return Err(AddError::ReservedId(contribution));
         }
-        if text.len() >= MAX_TEXT {
-            let (bytes, limit) = (text.len(), MAX_TEXT - 1);
-            return Err(AddError::TooLong { contribution: *contribution, document: *number, bytes, limit });
+        if bytes >= MAX_TEXT {
+            return Err(AddError::TooLong { contribution, document, bytes, limit: MAX_TEXT - 1 });
         }
-        if keys.contains(&(*contribution, *number)) || self.contains(*contribution, *number) {
-            return Err(AddError::Duplicate { contribution: *contribution, document: *number });
+        if writer.manifest.withdrawn.contains(&contribution) {
+            return Err(AddError::Withdrawn(contribution));
+        }
+        if keys.contains(&(contribution, document)) || self.contains(contribution, document) {
+            return Err(AddError::Duplicate { contribution, document });
         }
         Ok(())
     }
 
-    /// Writes one segment of the batch and makes it live. A single document may exceed the configured size.
-    fn flush(&self, writer: &mut Writer, batch: &mut Vec<Document>) -> Result<usize, AddError> {
-        if batch.is_empty() {
-            return Ok(0);
+    fn withdraw_locked(
+        &self,
+        writer: &mut Writer,
+        contributions: &BTreeSet<ContributionId>,
+    ) -> Result<usize, IndexError> {
+        let mut manifest = writer.manifest.clone();
+        let new: BTreeSet<_> = contributions.difference(&manifest.withdrawn).copied().collect();
+        let snapshot = self.snapshot();
+        let stretches =
+            |segment: &Arc<Segment>| -> usize { new.iter().map(|id| segment.contribution_documents(*id).len()).sum() };
+        let documents = snapshot.segments.iter().map(stretches).sum();
+        if !new.is_empty() {
+            manifest.withdrawn.extend(new);
+            self.commit(writer, manifest, snapshot.segments.clone())?;
         }
-        batch.sort_by_key(|document| (document.contribution, document.document));
-        let added = batch.len();
-        let mut builder = Builder::with_capacity(batch.iter().map(|document| document.text.len() + 1).sum());
-        // Each text is dropped as soon as it is copied: the batch is never held twice.
-        for Document { contribution, document, datanet, text } in batch.drain(..) {
-            builder.push(contribution, document, datanet, &text);
-        }
-        self.replace(writer, &[], Some(builder))?;
-        Ok(added)
+        Ok(documents)
     }
 
-    /// The commit: writes `with` as a new segment in place of the segments numbered `numbers`.
-    fn replace(&self, writer: &mut Writer, numbers: &[u64], with: Option<Builder>) -> Result<(), IndexError> {
+    /// Writes `with` as a new segment in place of the segments numbered `numbers`.
+    fn replace(
+        &self,
+        writer: &mut Writer,
+        numbers: &[u64],
+        with: Option<Builder>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), IndexError> {
         let mut manifest = writer.manifest.clone();
         manifest.segments.retain(|number| !numbers.contains(number));
         let new = match with.filter(|builder| !builder.is_empty()) {
@@ -225,47 +427,82 @@ impl SuffixIndex {
                 let number = manifest.next;
                 manifest.next += 1;
                 manifest.segments.push(number);
-                let path = segment_path(&self.folder, number);
-                let temporary = path.with_extension("tmp");
-                builder.write(&temporary)?;
-                fs::rename(&temporary, &path)
-                    // The new name must be on disk before a manifest that mentions it.
-                    .and_then(|()| File::open(&self.folder)?.sync_all())
-                    .map_err(|source| IndexError::Io { action: "rename", path: temporary, source })?;
-                Some(Arc::new(Segment::open(&path)?))
+                Some(Arc::new(self.write(number, builder, progress)?))
             }
         };
-        manifest.write(&self.folder)?;
         let replaced: Vec<PathBuf> = numbers.iter().map(|number| segment_path(&self.folder, *number)).collect();
-        let mut live: Vec<Arc<Segment>> = self.snapshot().iter().cloned().collect();
-        live.retain(|segment| !replaced.iter().any(|path| path == segment.path()));
-        live.extend(new);
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
-        writer.manifest = manifest;
+        let mut segments = self.snapshot().segments.clone();
+        segments.retain(|segment| !replaced.iter().any(|path| path == segment.path()));
+        segments.extend(new.clone());
+        self.commit(writer, manifest, segments)?;
+        if let Some(segment) = new {
+            progress(Progress::Live { documents: segment.documents().len(), bytes: segment.text_bytes() });
+        }
         // Queries that began before still hold the mapping; the name is no longer needed.
         for path in replaced {
-            fs::remove_file(&path).map_err(|source| IndexError::Io { action: "remove", path, source })?;
+            fs::remove_file(&path).map_err(IndexError::io("remove", &path))?;
         }
         Ok(())
     }
 
-    pub(crate) fn snapshot(&self) -> Arc<Vec<Arc<Segment>>> {
+    fn write(&self, number: u64, builder: Builder, progress: &mut dyn FnMut(Progress)) -> Result<Segment, IndexError> {
+        let path = segment_path(&self.folder, number);
+        let temporary = path.with_extension("tmp");
+        let bytes = builder.text_bytes();
+        progress(Progress::Sort { bytes });
+        builder.write(&temporary, || progress(Progress::Write { bytes }))?;
+        fs::rename(&temporary, &path)
+            // The new name must be on disk before a manifest that mentions it.
+            .and_then(|()| File::open(&self.folder)?.sync_all())
+            .map_err(IndexError::io("rename", &temporary))?;
+        Segment::open(&path)
+    }
+
+    /// The commit: the manifest is replaced on disk, then what queries see.
+    fn commit(&self, writer: &mut Writer, manifest: Manifest, segments: Vec<Arc<Segment>>) -> Result<(), IndexError> {
+        manifest.write(&self.folder)?;
+        let snapshot = Snapshot::new(segments, manifest.withdrawn.clone());
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+        writer.manifest = manifest;
+        Ok(())
+    }
+
+    /// The live segments, in the order of their numbers.
+    pub(crate) fn segments(&self) -> Vec<Arc<Segment>> {
+        self.snapshot().segments.clone()
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A writer that panicked left nothing half done that a manifest names, so its lock can be taken over.
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, IndexError> {
+        let writer = self.writer.as_ref().ok_or_else(|| IndexError::ReadOnly { path: self.folder.clone() })?;
+        Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks one state of the index.
+    fn ask<T>(&self, members: &dyn Members, query: impl FnOnce(&[View<'_>]) -> T) -> T {
+        let snapshot = self.snapshot();
+        let present = Present { members, withdrawn: &snapshot.withdrawn };
+        let views: Vec<View<'_>> = snapshot
+            .segments
+            .iter()
+            .zip(&snapshot.touched)
+            .map(|(segment, touched)| View { segment, members: if *touched { &present } else { members } })
+            .collect();
+        query(&views)
     }
 }
 
 impl TraceIndex for SuffixIndex {
     fn owners(&self, answer: &[u8], prompt: &[u8], members: &dyn Members) -> Result<Vec<Run>, TraceError> {
-        owners::owners(&self.snapshot(), answer, prompt, members)
+        self.ask(members, |views| owners::owners(views, answer, prompt))
     }
 
     fn spans(&self, answer: &[u8], query: SpanQuery, members: &dyn Members) -> Result<Vec<MaximalSpan>, TraceError> {
-        spans::spans(&self.snapshot(), answer, query, members)
+        self.ask(members, |views| spans::spans(views, answer, query))
     }
 
     fn count(&self, pattern: &[u8], members: &dyn Members) -> Result<u64, TraceError> {
@@ -275,18 +512,28 @@ impl TraceIndex for SuffixIndex {
         if pattern.is_empty() {
             return Ok(0);
         }
-        let mut count = 0;
-        for segment in self.snapshot().iter() {
-            let interval = segment.interval(pattern)?;
-            count += segment.count_members(pattern, interval, &mut crate::segment::MemberScan::new(members))?;
-        }
-        Ok(count)
+        self.ask(members, |views| {
+            let mut count = 0;
+            for View { segment, members } in views {
+                let interval = segment.interval(pattern)?;
+                count += segment.count_members(pattern, interval, &mut MemberScan::new(*members))?;
+            }
+            Ok(count)
+        })
     }
 }
 
-fn holds(segments: &[Arc<Segment>], contribution: ContributionId, document: u32) -> bool {
-    segments.iter().any(|segment| {
-        segment.documents().binary_search_by_key(&(contribution, document), crate::segment::Entry::key).is_ok()
+fn open_segments(folder: &Path, manifest: &Manifest) -> Result<Snapshot, IndexError> {
+    let open = |number: &u64| Segment::open(&segment_path(folder, *number)).map(Arc::new);
+    let segments = manifest.segments.iter().map(open).collect::<Result<_, _>>()?;
+    Ok(Snapshot::new(segments, manifest.withdrawn.clone()))
+}
+
+fn find(snapshot: &Snapshot, contribution: ContributionId, document: u32) -> Option<(&Segment, usize)> {
+    snapshot.segments.iter().find_map(|segment| {
+        let key = (contribution, document);
+        let at = segment.documents().binary_search_by_key(&key, crate::segment::Entry::key).ok()?;
+        Some((segment.as_ref(), at))
     })
 }
 
@@ -294,7 +541,15 @@ fn segment_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("segment-{number:016}.fonte"))
 }
 
-#[cfg(feature = "fuzzing")]
-pub(crate) fn manifest_is_sound(bytes: &[u8]) -> bool {
-    Manifest::decode(bytes).is_ok()
+/// Replaces a file as a whole, durably: a crash leaves the old one or the new one.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), IndexError> {
+    let temporary = path.with_extension("tmp");
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().map_err(IndexError::io("write", path))
 }

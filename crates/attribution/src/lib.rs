@@ -31,6 +31,7 @@
 
 pub mod audit;
 mod error;
+mod folder;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -45,13 +46,15 @@ pub mod reference;
 mod segment;
 mod spans;
 mod trace;
+mod view;
 
-pub use error::{AddError, Damage, IndexError, TraceError};
+pub use error::{AddError, Damage, FolderError, IndexError, TraceError};
+pub use folder::{FolderIndex, Plan};
 pub use gradient::{GradientError, GradientIdentity, GradientRow, GradientSource};
-pub use index::{Document, IndexConfig, IndexStats, SuffixIndex};
+pub use index::{Document, Estimate, IndexConfig, IndexStats, Progress, SuffixIndex};
 pub use members::{Everyone, Members};
 pub use passage::{MAX_PASSAGES, Passage, PassageScorer, PassageSet, ScoreError};
 pub use trace::{
     AttributeError, MAX_ANSWER_BYTES, MAX_PATTERN_BYTES, MAX_PROMPT_BYTES, MaximalSpan, Occurrence, SpanQuery,
-    TraceIndex, Traced, trace_answer,
+    TraceIndex, Traced, trace_answer, whole_characters,
 };

@@ -1,5 +1,7 @@
 //! Who may be credited: a predicate over contributions, evaluated at query time.
 
+use std::collections::BTreeSet;
+
 use fonte_types::{ContributionId, DatanetId};
 
 /// The contributions that a query sees.
@@ -19,7 +21,7 @@ pub trait Members: Sync {
     }
 }
 
-/// Every contribution that was ever added.
+/// Every contribution in the index.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Everyone;
 
@@ -30,6 +32,18 @@ impl Members for Everyone {
 
     fn everyone(&self) -> bool {
         true
+    }
+}
+
+/// Those of a query's members that were not withdrawn from the index.
+pub(crate) struct Present<'a> {
+    pub(crate) members: &'a dyn Members,
+    pub(crate) withdrawn: &'a BTreeSet<ContributionId>,
+}
+
+impl Members for Present<'_> {
+    fn contains(&self, contribution: ContributionId, datanet: DatanetId) -> bool {
+        !self.withdrawn.contains(&contribution) && self.members.contains(contribution, datanet)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The seam of the span channel: three queries, and the way from runs to shares.
 
+use std::ops::Range;
+
 use fonte_types::{
     ContributionId,
     evidence::{Evidence, EvidenceError, Run},
@@ -82,6 +84,22 @@ pub struct Occurrence {
     pub document: u32,
     /// Byte offset in the document.
     pub offset: u64,
+}
+
+impl Occurrence {
+    pub(crate) fn is_same_document(&self, other: &Self) -> bool {
+        (self.contribution, self.document) == (other.contribution, other.document)
+    }
+}
+
+/// The whole characters within `range` of `text`, for showing: offsets are bytes and may fall inside a character, whose
+/// remaining bytes are left out. Bytes that are no UTF-8 are left as they are.
+pub fn whole_characters(text: &[u8], range: Range<usize>) -> Range<usize> {
+    // A character has at most three bytes after its first.
+    let continues = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    let start = range.start + (range.start..range.end.min(range.start + 3)).take_while(continues).count();
+    let end = (range.end.saturating_sub(3).max(start)..=range.end).rev().find(|at| !continues(at)).unwrap_or(range.end);
+    start..end
 }
 
 /// What the span channel says of one answer.

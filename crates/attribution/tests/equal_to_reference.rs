@@ -3,12 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use fonte_attribution::{Document, IndexConfig, Members, SpanQuery, SuffixIndex, TraceIndex, reference};
+use std::collections::BTreeSet;
+
+use fonte_attribution::{
+    AddError, Document, Everyone, IndexConfig, Members, SpanQuery, SuffixIndex, TraceIndex, reference,
+};
 use fonte_types::{
     ContributionId, DatanetId,
     evidence::{Evidence, Run, Source},
 };
 use proptest::prelude::*;
+use rand::{Rng, SeedableRng, rngs::StdRng};
 
 /// A piece of a text in the making.
 #[derive(Clone, Debug)]
@@ -64,10 +69,22 @@ struct Scenario {
     withdrawn: u64,
     /// This datanet is not named.
     unnamed: u32,
+    /// Bit i: contribution i is withdrawn from the index itself, once half of the batches are in.
+    tombstones: u64,
     query: SpanQuery,
 }
 
 impl Scenario {
+    /// What queries see: documents of withdrawn contributions are gone, later ones were refused.
+    fn present(&self) -> Vec<Document> {
+        let present = |document: &&Document| self.tombstones >> document.contribution.0 & 1 == 0;
+        self.documents.iter().filter(present).cloned().collect()
+    }
+
+    fn tombstones(&self) -> BTreeSet<ContributionId> {
+        (0..64).filter(|bit| self.tombstones >> bit & 1 == 1).map(ContributionId).collect()
+    }
+
     fn members(&self) -> impl Members + use<> {
         let (withdrawn, unnamed) = (self.withdrawn, self.unnamed);
         move |contribution: ContributionId, datanet: DatanetId| {
@@ -80,14 +97,14 @@ fn scenario() -> impl Strategy<Value = Scenario> {
     let text = || prop::collection::vec(piece(), 0..5);
     let documents = prop::collection::vec((text(), 1..7_u64), 0..9);
     let layout = (prop_oneof![1..400_usize, Just(1 << 20)], 2..5_usize, 1..5_usize);
-    let members = (any::<u64>(), 0..4_u32, any::<bool>());
+    let members = (any::<u64>(), 0..4_u32, any::<bool>(), any::<u64>());
     (documents, prop::collection::vec(piece(), 0..8), text(), layout, members, 0..40_usize, 0..4_usize).prop_map(
         |(
             documents,
             answer,
             prompt,
             (max_segment_bytes, merge_at, batch),
-            (mask, unnamed, all),
+            (mask, unnamed, all, tombstones),
             min_len,
             max_documents,
         )| {
@@ -114,6 +131,7 @@ fn scenario() -> impl Strategy<Value = Scenario> {
                 batch,
                 withdrawn: if all { 0 } else { mask & mask >> 8 },
                 unnamed: if all { 0 } else { unnamed },
+                tombstones: tombstones & tombstones >> 16 & tombstones >> 32,
                 query: SpanQuery { min_len, max_documents },
             }
         },
@@ -154,10 +172,23 @@ proptest! {
     fn owners_spans_and_counts_equal_the_reference(scenario in scenario()) {
         let folder = tempfile::tempdir().unwrap();
         let index = SuffixIndex::open(folder.path(), scenario.config).unwrap();
-        for batch in scenario.documents.chunks(scenario.batch) {
+        let batches: Vec<&[Document]> = scenario.documents.chunks(scenario.batch).collect();
+        let (before, after) = batches.split_at(batches.len() / 2);
+        for batch in before {
             index.add(batch.to_vec()).unwrap();
         }
-        let Scenario { documents, answer, prompt, query, .. } = &scenario;
+        index.withdraw(&scenario.tombstones()).unwrap();
+        for batch in after {
+            let withdrawn = |document: &&Document| scenario.tombstones().contains(&document.contribution);
+            if let Some(refused) = batch.iter().find(withdrawn) {
+                let error = index.add([refused.clone()]).unwrap_err();
+                prop_assert!(matches!(error, AddError::Withdrawn(id) if id == refused.contribution), "{error}");
+            }
+            index.add(batch.iter().filter(|document| !withdrawn(document)).cloned()).unwrap();
+        }
+        let Scenario { answer, prompt, query, .. } = &scenario;
+        let documents = &scenario.present();
+        prop_assert_eq!(index.stats().documents, documents.len());
         let members = scenario.members();
 
         let runs = index.owners(answer, prompt, &members).unwrap();
@@ -173,6 +204,66 @@ proptest! {
         // What is on disk says the same after a restart.
         drop(index);
         let index = SuffixIndex::open(folder.path(), scenario.config).unwrap();
+        prop_assert_eq!(&index.owners(answer, prompt, &members).unwrap(), &runs);
+        index.purge(&mut |_| {}).unwrap();
+        prop_assert_eq!(index.stats().withdrawn_documents, 0);
         prop_assert_eq!(index.owners(answer, prompt, &members).unwrap(), runs);
+        prop_assert_eq!(index.spans(answer, *query, &members).unwrap(), spans);
+    }
+}
+
+/// Lines that stand in hundreds of places, among texts that stand in one: where the fast path changes from comparing
+/// places to searching windows. Answers are long enough to be worth several threads.
+#[test]
+fn boilerplate_in_many_segments_equals_the_reference() {
+    for seed in 0..12 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut text = |length: usize| -> Vec<u8> { (0..length).map(|_| random.random_range(b'a'..=b'c')).collect() };
+        let lines: Vec<Vec<u8>> = [20, 34, 47, 70].into_iter().map(&mut text).collect();
+        let own: Vec<Vec<u8>> = (0..40).map(|_| text(60)).collect();
+        let documents: Vec<Document> = (0..40_u32)
+            .map(|at| {
+                let mut bytes = own[at as usize].clone();
+                for copy in 0..random.random_range(0..30) {
+                    // Whole, cut, or glued to another one.
+                    let line = &lines[random.random_range(0..lines.len())];
+                    bytes.extend_from_slice(&line[if copy % 3 == 0 { random.random_range(0..20) } else { 0 }..]);
+                }
+                let contribution = at * 7 % 40 / 2 + 1;
+                Document {
+                    contribution: ContributionId(contribution.into()),
+                    document: at,
+                    datanet: DatanetId(contribution % 2),
+                    text: bytes,
+                }
+            })
+            .collect();
+        let mut answer = Vec::new();
+        while answer.len() < 700 {
+            let (line, words) = (&lines[random.random_range(0..lines.len())], &own[random.random_range(0..own.len())]);
+            answer.extend_from_slice(&line[random.random_range(0..10)..]);
+            answer.extend_from_slice(&words[random.random_range(0..20)..random.random_range(20..60)]);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let segment = if seed % 3 == 0 { 1 << 20 } else { 9_000 };
+        let config = IndexConfig { max_segment_bytes: segment, merge_at: 3 };
+        let index = SuffixIndex::open(folder.path(), config).unwrap();
+        index.add(documents.clone()).unwrap();
+        let gone = ContributionId(seed % 20 + 1);
+        index.withdraw(&BTreeSet::from([gone])).unwrap();
+        let present: Vec<Document> = documents.into_iter().filter(|document| document.contribution != gone).collect();
+        let half = |contribution: ContributionId, datanet: DatanetId| contribution.0 % 3 != 0 && datanet.0 == 1;
+        let members: &dyn Members = if seed % 2 == 0 { &Everyone } else { &half };
+        let runs = index.owners(&answer, b"", members).unwrap();
+        assert_eq!(runs, reference::owners(&present, &answer, b"", members), "seed {seed}");
+        let query = SpanQuery { min_len: 12, max_documents: 7 };
+        let spans = index.spans(&answer, query, members).unwrap();
+        assert_eq!(spans, reference::spans(&present, &answer, query, members), "seed {seed}");
+        for length in [3, 16, 20, 33] {
+            for pattern in answer.chunks(length) {
+                let expected = reference::count(&present, pattern, members);
+                assert_eq!(index.count(pattern, members).unwrap(), expected, "seed {seed}");
+            }
+        }
     }
 }

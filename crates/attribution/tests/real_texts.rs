@@ -83,7 +83,7 @@ fn check(name: &str, documents: &[Document]) {
     let mut random = StdRng::seed_from_u64(7);
     let mut attributed = 0;
     for round in 0..4 {
-        let answer = answer(documents, &mut random, 500);
+        let answer = answer(documents, &mut random, 600);
         let prompt = if round % 2 == 0 { answer[100..180].to_vec() } else { Vec::new() };
         let members: &dyn Members = if round % 3 == 0 { &one_datanet } else { &Everyone };
         let traced = trace_answer(&index, &answer, &prompt, members).unwrap();

@@ -2,12 +2,12 @@
 //!
 //! A byte is rebuilt at most once per class, and classes grow by the factor `merge_at`, so adding stays linear times a
 //! logarithm however small the pieces are. Segments are never merged past the configured size.
+//!
+//! Whatever is rebuilt loses its withdrawn documents; a segment that is half withdrawn is rebuilt for that alone.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use fonte_types::ContributionId;
-
-use super::{SuffixIndex, Writer};
+use super::{Progress, SuffixIndex, Writer};
 use crate::{
     error::{AddError, TraceError},
     segment::{Builder, Entry, Segment},
@@ -17,37 +17,41 @@ use crate::{
 const SMALLEST_CLASS: usize = 64 << 10;
 
 impl SuffixIndex {
-    /// Merges until no class is full.
-    pub(super) fn merge(&self, writer: &mut Writer) -> Result<(), AddError> {
+    /// Merges until no class is full and no segment is half withdrawn.
+    pub(super) fn merge(&self, writer: &mut Writer, progress: &mut dyn FnMut(Progress)) -> Result<(), AddError> {
         while let Some(numbers) = self.due(writer) {
-            let builder = self.rebuild(writer, &numbers, &BTreeSet::new())?;
-            self.replace(writer, &numbers, Some(builder))?;
+            self.rebuild(writer, &numbers, progress)?;
         }
         Ok(())
     }
 
-    /// Rebuilds every segment that holds one of these contributions without it.
-    pub(super) fn erase_locked(
+    /// Rebuilds every segment that holds a withdrawn contribution. Returns how many documents were dropped.
+    pub(super) fn purge_locked(
         &self,
         writer: &mut Writer,
-        contributions: &BTreeSet<ContributionId>,
+        progress: &mut dyn FnMut(Progress),
     ) -> Result<usize, AddError> {
-        let mut erased = 0;
+        let mut dropped = 0;
         for (number, segment) in self.numbered(writer) {
-            let held: usize = contributions.iter().map(|id| segment.contribution_documents(*id).len()).sum();
-            if held > 0 {
-                let builder = self.rebuild(writer, &[number], contributions)?;
-                self.replace(writer, &[number], Some(builder))?;
-                erased += held;
+            let (documents, _) = withdrawn_in(writer, &segment);
+            if documents > 0 {
+                self.rebuild(writer, &[number], progress)?;
+                dropped += documents;
             }
         }
-        Ok(erased)
+        Ok(dropped)
     }
 
-    /// The segments to merge next: the `merge_at` smallest of the smallest full class, fewer if more would not fit.
+    /// The segments to rebuild next: one that is half withdrawn, or the `merge_at` smallest of the smallest full class,
+    /// fewer if more would not fit.
     fn due(&self, writer: &Writer) -> Option<Vec<u64>> {
+        let numbered = self.numbered(writer);
+        let stale = |segment: &Segment| withdrawn_in(writer, segment).1 * 2 >= segment.text_bytes();
+        if let Some((number, _)) = numbered.iter().find(|(_, segment)| stale(segment)) {
+            return Some(vec![*number]);
+        }
         let mut by_size: Vec<(usize, u64)> =
-            self.numbered(writer).into_iter().map(|(number, segment)| (segment.text_bytes(), number)).collect();
+            numbered.into_iter().map(|(number, segment)| (segment.text_bytes(), number)).collect();
         by_size.sort_unstable();
         by_size
             .chunk_by(|a, b| self.class(a.0) == self.class(b.0))
@@ -67,13 +71,21 @@ impl SuffixIndex {
         (bytes / SMALLEST_CLASS).max(1).ilog(self.config.merge_at)
     }
 
-    /// The documents of these segments in order, without those of `except`.
+    /// Puts one segment in place of these, without what is withdrawn.
     fn rebuild(
         &self,
-        writer: &Writer,
+        writer: &mut Writer,
         numbers: &[u64],
-        except: &BTreeSet<ContributionId>,
-    ) -> Result<Builder, TraceError> {
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), AddError> {
+        let builder = self.collect(writer, numbers)?;
+        progress(Progress::Merge { segments: numbers.len(), bytes: builder.text_bytes() });
+        self.replace(writer, numbers, Some(builder), progress)?;
+        Ok(())
+    }
+
+    /// The documents of these segments in order, without the withdrawn ones.
+    fn collect(&self, writer: &Writer, numbers: &[u64]) -> Result<Builder, TraceError> {
         let segments: Vec<Arc<Segment>> = self
             .numbered(writer)
             .into_iter()
@@ -83,7 +95,7 @@ impl SuffixIndex {
         let mut documents: Vec<(&Segment, &Entry)> = segments
             .iter()
             .flat_map(|segment| segment.documents().iter().map(move |entry| (segment.as_ref(), entry)))
-            .filter(|(_, entry)| !except.contains(&entry.contribution))
+            .filter(|(_, entry)| !writer.manifest.withdrawn.contains(&entry.contribution))
             .collect();
         documents.sort_by_key(|(_, entry)| entry.key());
         let mut builder = Builder::with_capacity(documents.iter().map(|(_, entry)| entry.length as usize + 1).sum());
@@ -95,6 +107,14 @@ impl SuffixIndex {
 
     /// Live segments with their numbers: the manifest and the snapshot are in the same order.
     fn numbered(&self, writer: &Writer) -> Vec<(u64, Arc<Segment>)> {
-        writer.manifest.segments.iter().copied().zip(self.snapshot().iter().cloned()).collect()
+        writer.manifest.segments.iter().copied().zip(self.snapshot().segments.iter().cloned()).collect()
     }
+}
+
+/// How many documents of a segment are withdrawn, and how many bytes of its text they take.
+fn withdrawn_in(writer: &Writer, segment: &Segment) -> (usize, usize) {
+    let stretches = writer.manifest.withdrawn.iter().map(|id| segment.contribution_documents(*id));
+    stretches.fold((0, 0), |(documents, bytes), stretch| {
+        (documents + stretch.len(), bytes + segment.text_range(&stretch).len())
+    })
 }

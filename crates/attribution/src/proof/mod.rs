@@ -95,14 +95,14 @@ impl SuffixIndex {
     /// # Errors
     /// [`ProveError`] when a segment is damaged or the trees cannot be written.
     pub fn provers(&self, mut progress: impl FnMut(u64, u64)) -> Result<Vec<SegmentProver>, ProveError> {
-        let segments = self.snapshot();
+        let segments = self.segments();
         self.remove_orphans(&segments)?;
         segments.iter().map(|segment| SegmentProver::open(segment.clone(), &mut progress)).collect()
     }
 
     /// Most memory that building the trees of one segment takes, in bytes, beside the mapped files.
     pub fn proof_memory(&self) -> u64 {
-        self.snapshot().iter().map(|segment| trees::Trees::build_bytes(segment.text_bytes() as u64)).max().unwrap_or(0)
+        self.segments().iter().map(|segment| trees::Trees::build_bytes(segment.text_bytes() as u64)).max().unwrap_or(0)
     }
 
     fn remove_orphans(&self, segments: &[std::sync::Arc<crate::segment::Segment>]) -> Result<(), IndexError> {

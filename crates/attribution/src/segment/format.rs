@@ -7,12 +7,13 @@ use fonte_types::{ContributionId, DatanetId};
 use crate::error::Damage;
 
 pub(crate) const MAGIC: &[u8; 8] = b"FONTESEG";
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 /// Bytes of the header, and the alignment of every section.
 pub(crate) const HEADER: usize = 64;
 /// Bytes that one checksum covers. Small enough that a cold query reads little, large enough to be cheap.
 pub(crate) const CHUNK: usize = 1 << 16;
-/// Suffixes per sampled key, and entries per node of the minima tree.
+/// Suffixes per sampled key, and entries per node of the minima tree. 64 packed suffixes fill whole words, whatever
+/// their width.
 pub(crate) const FAN: usize = 64;
 /// Bytes of a sampled key.
 pub(crate) const KEY: usize = 16;
@@ -99,8 +100,8 @@ pub(crate) struct Layout {
     pub(crate) documents_at: usize,
     pub(crate) text_at: usize,
     pub(crate) suffixes_at: usize,
-    /// One bit per text position, set where an earlier position holds the same window.
-    pub(crate) later_at: usize,
+    /// Bits per suffix: as few as hold the largest text position.
+    pub(crate) suffix_bits: u32,
     /// Offset and number of keys of each level, finest first: every 64th suffix, every 4,096th, ... until they are few.
     pub(crate) keys: Vec<(usize, usize)>,
     /// Offset and number of entries of each level of the minima tree, finest first. Level 0, the suffix array itself,
@@ -111,6 +112,9 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// Bytes of a row of the document table.
+    pub(crate) const DOCUMENT: usize = DOCUMENT;
+
     /// `None` where the numbers do not fit a file.
     pub(crate) fn new(text_bytes: usize, documents: usize) -> Option<Self> {
         if text_bytes > MAX_TEXT || documents > text_bytes {
@@ -120,8 +124,10 @@ impl Layout {
         let documents_at = HEADER;
         let text_at = align(documents_at.checked_add(documents.checked_mul(DOCUMENT)?)?)?;
         let suffixes_at = align(text_at.checked_add(text_bytes)?)?;
-        let later_at = align(suffixes_at.checked_add(text_bytes.checked_mul(4)?)?)?;
-        let mut at = align(later_at.checked_add(text_bytes.div_ceil(8))?)?;
+        let suffix_bits = (text_bytes.max(2) - 1).ilog2() + 1;
+        // Whole blocks, so that each begins at a byte; one word more, so that a suffix can be read as one word.
+        let suffix_bytes = text_bytes.div_ceil(FAN).checked_mul(suffix_bits as usize * 8)?.checked_add(8)?;
+        let mut at = align(suffixes_at.checked_add(suffix_bytes)?)?;
         let mut keys = Vec::new();
         let mut entries = text_bytes;
         while keys.is_empty() || entries > FAN {
@@ -144,7 +150,7 @@ impl Layout {
             documents_at,
             text_at,
             suffixes_at,
-            later_at,
+            suffix_bits,
             keys,
             minima,
             checksums_at,
@@ -152,8 +158,19 @@ impl Layout {
         })
     }
 
+    /// File offset of a block of 64 suffixes.
+    #[inline]
+    pub(crate) fn suffix_block_at(&self, block: usize) -> usize {
+        self.suffixes_at + block * self.suffix_bits as usize * (FAN / 8)
+    }
+
     pub(crate) fn document_bytes(&self) -> usize {
         self.documents * DOCUMENT
+    }
+
+    /// Bytes of keys and minima.
+    pub(crate) fn derived_bytes(&self) -> usize {
+        self.checksums_at - self.keys[0].0
     }
 
     pub(crate) fn chunks(&self) -> usize {
@@ -166,8 +183,7 @@ impl Layout {
             at if at < self.documents_at => "header",
             at if at < self.text_at => "document table",
             at if at < self.suffixes_at => "text",
-            at if at < self.later_at => "suffix array",
-            at if at < self.keys[0].0 => "later copies",
+            at if at < self.keys[0].0 => "suffix array",
             at if self.minima.first().is_none_or(|&(minima, _)| at < minima) => "sampled keys",
             at if at < self.checksums_at => "minima",
             _ => "checksums",
@@ -253,12 +269,16 @@ mod tests {
     fn sections_follow_each_other_and_fill_the_file() {
         for text_bytes in [0, 1, 2, 63, 64, 65, 4_096, 4_097, 1 << 20, MAX_TEXT] {
             let layout = Layout::new(text_bytes, text_bytes / 10).unwrap();
-            let mut starts = vec![layout.documents_at, layout.text_at, layout.suffixes_at, layout.later_at];
+            let mut starts = vec![layout.documents_at, layout.text_at, layout.suffixes_at];
             starts.extend(layout.keys.iter().chain(&layout.minima).map(|level| level.0));
             starts.extend([layout.checksums_at, layout.file_bytes]);
             assert!(starts.is_sorted(), "{starts:?}");
             assert!(starts[..starts.len() - 1].iter().all(|at| at % HEADER == 0));
             assert_eq!(layout.file_bytes - layout.checksums_at, 4 * layout.chunks());
+            assert!(text_bytes == 0 || (text_bytes - 1) >> layout.suffix_bits == 0);
+            assert!(
+                layout.keys[0].0 - layout.suffixes_at >= (text_bytes * layout.suffix_bits as usize).div_ceil(8) + 8
+            );
             assert!(layout.keys.last().unwrap().1 <= FAN && layout.minima.last().is_none_or(|level| level.1 == 1));
         }
         assert_eq!(Layout::new(MAX_TEXT + 1, 0), None);

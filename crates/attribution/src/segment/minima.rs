@@ -16,10 +16,7 @@ use super::{
     format::{FAN, SEPARATOR},
     u32_at,
 };
-use crate::{
-    error::{Damage, TraceError},
-    members::Members,
-};
+use crate::{error::TraceError, members::Members};
 
 /// What one query has learnt about who is a member, per segment.
 pub(crate) struct MemberScan<'a> {
@@ -37,6 +34,11 @@ impl<'a> MemberScan<'a> {
 
     pub(crate) fn everyone(&self) -> bool {
         self.members.everyone()
+    }
+
+    /// Whether a document is a member's.
+    pub(crate) fn is_member(&mut self, segment: &Segment, document: usize) -> bool {
+        self.next_member(segment, document) == document
     }
 
     /// The first document from `document` on that is a member's, or the number of documents.
@@ -146,7 +148,7 @@ impl Segment {
         for rank in interval.lo..interval.hi {
             let position = self.suffix(rank)?;
             let document = self.document_at(position);
-            if self.has_room(document, position, length) && scan.next_member(self, document) == document {
+            if self.has_room(document, position, length) && scan.is_member(self, document) {
                 visit(position);
             }
         }
@@ -169,7 +171,7 @@ impl Segment {
         Ok(count)
     }
 
-    fn has_room(&self, document: usize, position: u32, length: usize) -> bool {
+    pub(crate) fn has_room(&self, document: usize, position: u32, length: usize) -> bool {
         position as usize + length <= self.documents[document].end() as usize
     }
 
@@ -181,21 +183,17 @@ impl Segment {
         bounds: &Bounds,
         scan: &mut MemberScan<'_>,
     ) -> Result<u32, TraceError> {
-        let at = self.store.layout.suffixes_at + 4 * ranks.start;
-        let suffixes = self.store.slice(at, 4 * ranks.len())?;
         let mut floor = bounds.positions.start;
+        let mut suffixes = self.suffixes(ranks)?;
+        suffixes.retain(|suffix| *suffix < best);
         loop {
             let smallest = suffixes
-                .chunks_exact(4)
-                .map(|suffix| u32_at(suffix, 0))
-                .map(|suffix| if suffix < floor { u32::MAX } else { suffix })
+                .iter()
+                .map(|suffix| if *suffix < floor { u32::MAX } else { *suffix })
                 .min()
                 .unwrap_or(u32::MAX);
             if smallest >= best {
                 return Ok(best);
-            }
-            if smallest as usize >= self.text_bytes() {
-                return Err(self.store.damaged(Damage::Inconsistent { what: "suffix", at: ranks.start as u64 }));
             }
             let document = self.document_at(smallest);
             let member = scan.next_member(self, document);

@@ -9,19 +9,18 @@ mod minima;
 mod search;
 mod store;
 
-use std::{ops::Range, path::Path};
+use std::{collections::BTreeSet, ops::Range, path::Path};
 
 use fonte_types::ContributionId;
 
-pub(crate) use self::format::decode_documents;
 #[cfg(feature = "fuzzing")]
 pub(crate) use self::format::decode_header;
 use self::store::Store;
 pub(crate) use self::{
     build::Builder,
-    format::{Entry, MAX_TEXT, u32_at, u64_at},
+    format::{Entry, Layout, MAX_TEXT, SEPARATOR, decode_documents, u32_at, u64_at},
     minima::{Bounds, MemberScan},
-    search::common_prefix,
+    search::{common_prefix, common_suffix},
 };
 use crate::{
     error::{Damage, IndexError, TraceError},
@@ -39,6 +38,16 @@ pub(crate) struct Segment {
 pub(crate) struct Interval {
     pub(crate) lo: usize,
     pub(crate) hi: usize,
+}
+
+impl Interval {
+    pub(crate) fn len(self) -> usize {
+        self.hi - self.lo
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.lo >= self.hi
+    }
 }
 
 impl Segment {
@@ -79,6 +88,11 @@ impl Segment {
         &self.store.path
     }
 
+    /// Whether any of these documents is here.
+    pub(crate) fn holds_any(&self, contributions: &BTreeSet<ContributionId>) -> bool {
+        contributions.iter().any(|id| !self.contribution_documents(*id).is_empty())
+    }
+
     /// A document's bytes.
     pub(crate) fn document_text(&self, entry: &Entry) -> Result<&[u8], TraceError> {
         self.store.slice(self.store.layout.text_at + entry.start as usize, entry.length as usize)
@@ -114,25 +128,22 @@ impl Segment {
         }
     }
 
-    /// Whether the window at `position` certainly stands nowhere before it.
-    pub(crate) fn is_first_copy(&self, position: u32) -> Result<bool, TraceError> {
-        let byte = self.store.slice(self.store.layout.later_at + position as usize / 8, 1)?[0];
-        Ok(byte >> (position % 8) & 1 == 0)
-    }
-
-    /// The byte of text at `position`.
-    pub(crate) fn byte_at(&self, position: u32) -> Result<u8, TraceError> {
-        Ok(self.store.slice(self.store.layout.text_at + position as usize, 1)?[0])
-    }
-
-    /// The suffix of rank `rank`.
+    /// The suffix of rank `rank`, which is below the number of text bytes.
     #[inline]
     pub(crate) fn suffix(&self, rank: usize) -> Result<u32, TraceError> {
-        let suffix = u32_at(self.store.slice(self.store.layout.suffixes_at + 4 * rank, 4)?, 0);
-        if suffix as usize >= self.store.layout.text_bytes {
+        let layout = &self.store.layout;
+        let bit = rank * layout.suffix_bits as usize;
+        let word = u64_at(self.store.slice(layout.suffixes_at + bit / 8, 8)?, 0);
+        let suffix = (word >> (bit % 8)) as u32 & (u32::MAX >> (32 - layout.suffix_bits));
+        if suffix as usize >= layout.text_bytes {
             return Err(self.store.damaged(Damage::Inconsistent { what: "suffix", at: rank as u64 }));
         }
         Ok(suffix)
+    }
+
+    /// The suffixes of neighbouring ranks, in order of rank.
+    pub(crate) fn suffixes(&self, ranks: Range<usize>) -> Result<Vec<u32>, TraceError> {
+        ranks.map(|rank| self.suffix(rank)).collect()
     }
 
     /// Up to `length` bytes of text from `position` on, fewer at the end.

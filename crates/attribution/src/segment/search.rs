@@ -157,3 +157,8 @@ pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     }
     shared + a[shared..].iter().zip(&b[shared..]).take_while(|(x, y)| x == y).count()
 }
+
+/// How many bytes two slices share at their end.
+pub(crate) fn common_suffix(a: &[u8], b: &[u8]) -> usize {
+    a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count()
+}

@@ -1,5 +1,6 @@
 //! The HTTP server: routes, bounds and what every response has in common.
 
+mod completion;
 mod network;
 mod openai;
 mod receipts;
@@ -106,6 +107,7 @@ fn router(app: Arc<App>) -> Router {
     // These have their own bounds on time: an answer's, and one per piece of a body.
     let slow = Router::new()
         .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::text))
         .route("/fonte/v1/contributions/{id}/bundle", put(relay::upload).get(relay::download));
     let cors =
         CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers([REQUEST_ID.clone()]);

@@ -78,6 +78,7 @@ impl Scene {
                 runs: forged.runs,
                 other_channels: forged.other_channels,
                 cited: forged.cited,
+                told: Default::default(),
             },
         });
         self.gateway.receipt(stored.unwrap().id).unwrap().unwrap()

@@ -5,6 +5,7 @@
 mod answers;
 mod crash;
 mod dishonest;
+mod engine;
 mod net;
 mod peer;
 mod relay;

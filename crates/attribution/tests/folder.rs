@@ -1,0 +1,175 @@
+//! An index over files: precedence is the order of adding, paths survive restarts and kills, changed files are noticed.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use fonte_attribution::{Everyone, FolderError, FolderIndex, IndexConfig, TraceIndex, whole_characters};
+use fonte_types::{ContributionId, evidence::Source};
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
+const SONG: &str = "Quem passa pela ponte ouve a água falar baixinho das pedras do rio.";
+
+fn write(folder: &Path, name: &str, text: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn owner<'a>(index: &'a FolderIndex, text: &[u8]) -> Option<&'a str> {
+    let runs = index.index().owners(text, b"", &Everyone).unwrap();
+    match runs[0].source {
+        Source::Contribution(id) => index.path(id),
+        _ => None,
+    }
+}
+
+#[test]
+fn earlier_files_precede_later_ones_and_restarts_keep_their_names() {
+    let (texts, later, at) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let second = write(texts.path(), "b/second.txt", SONG.as_bytes());
+    let first = write(texts.path(), "a.txt", &[b"Canto: ", SONG.as_bytes()].concat());
+    write(texts.path(), "empty", b"");
+    write(later.path(), "0.txt", SONG.as_bytes());
+
+    let mut index = FolderIndex::open(at.path(), IndexConfig::default()).unwrap();
+    let plan = index.plan(texts.path()).unwrap();
+    assert_eq!((plan.files.len(), plan.known, plan.bytes()), (3, 0, SONG.len() as u64 * 2 + 7));
+    assert_eq!(index.add(&plan, &mut |_| {}).unwrap(), 3);
+    let plan = index.plan(later.path()).unwrap();
+    index.add(&plan, &mut |_| {}).unwrap();
+    drop(index);
+
+    let index = FolderIndex::open_read_only(at.path()).unwrap();
+    assert_eq!(index.live().len(), 4);
+    assert_eq!(owner(&index, SONG.as_bytes()), first.to_str());
+    drop(index);
+
+    // The first one gone, the next one owns it; it comes back as the last.
+    let mut index = FolderIndex::open(at.path(), IndexConfig::default()).unwrap();
+    assert_eq!(index.withdraw(std::slice::from_ref(&first), true).unwrap(), 1);
+    assert_eq!(owner(&index, SONG.as_bytes()), second.to_str());
+    let unknown = index.withdraw(&[second.clone(), "nowhere".into()], false).unwrap_err();
+    assert!(matches!(unknown, FolderError::Unknown { .. }), "{unknown}");
+    let plan = index.plan(texts.path()).unwrap();
+    assert_eq!((plan.files.len(), plan.known), (1, 2));
+    index.add(&plan, &mut |_| {}).unwrap();
+    assert_eq!(index.live()[first.to_str().unwrap()], ContributionId(5));
+    assert_eq!(owner(&index, SONG.as_bytes()), second.to_str());
+
+    fs::write(&second, "something else").unwrap();
+    let changed = index.plan(texts.path()).unwrap_err();
+    assert!(matches!(&changed, FolderError::Changed { path } if *path == second), "{changed}");
+    assert_eq!(index.withdraw(&[texts.path().to_owned()], false).unwrap(), 3);
+    assert_eq!(index.live().len(), 1);
+    drop(index);
+
+    fs::remove_file(at.path().join("paths")).unwrap();
+    assert!(matches!(FolderIndex::open_read_only(at.path()), Err(FolderError::Unnamed { .. })));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_and_the_rest_is_kept() {
+    let (texts, at) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let paths: Vec<PathBuf> = (0..4).map(|n| write(texts.path(), &format!("{n}"), SONG.as_bytes())).collect();
+    let mut index = FolderIndex::open(at.path(), IndexConfig::default()).unwrap();
+    let plan = index.plan(texts.path()).unwrap();
+    fs::remove_file(&paths[2]).unwrap();
+    let error = index.add(&plan, &mut |_| {}).unwrap_err();
+    assert!(error.to_string().contains(paths[2].to_str().unwrap()), "{error}");
+    assert_eq!(index.live().into_keys().collect::<Vec<_>>(), [paths[0].to_str().unwrap(), paths[1].to_str().unwrap()]);
+    let plan = index.plan(texts.path()).unwrap();
+    assert_eq!((plan.files.len(), plan.known), (1, 2));
+    index.add(&plan, &mut |_| {}).unwrap();
+    drop(index);
+    assert_eq!(FolderIndex::open_read_only(at.path()).unwrap().live()[paths[3].to_str().unwrap()], ContributionId(3));
+}
+
+/// Small segments, so that a build has many crash points.
+const CONFIG: IndexConfig = IndexConfig { max_segment_bytes: 60_000, merge_at: 4 };
+
+/// Run in a process of its own by the test below.
+#[test]
+fn builder_to_be_killed() {
+    let (Some(texts), Some(at)) = (std::env::var_os("FONTE_TEST_TEXTS"), std::env::var_os("FONTE_TEST_INDEX")) else {
+        return;
+    };
+    let mut index = FolderIndex::open(Path::new(&at), CONFIG).unwrap();
+    let plan = index.plan(Path::new(&texts)).unwrap();
+    index.add(&plan, &mut |_| {}).unwrap();
+}
+
+#[test]
+fn a_killed_build_goes_on_where_it_was() {
+    let (texts, at, whole) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut random = StdRng::seed_from_u64(12);
+    for file in 0..300 {
+        let text: Vec<u8> = (0..random.random_range(0..8_000)).map(|_| random.random_range(b'a'..=b'e')).collect();
+        write(texts.path(), &format!("{:03}", file), &text);
+    }
+    let mut uninterrupted = FolderIndex::open(whole.path(), CONFIG).unwrap();
+    let plan = uninterrupted.plan(texts.path()).unwrap();
+    uninterrupted.add(&plan, &mut |_| {}).unwrap();
+
+    let (mut killed, mut partial) = (0, 0);
+    for round in 0.. {
+        let mut builder = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "builder_to_be_killed", "--test-threads", "1"])
+            .env("FONTE_TEST_TEXTS", texts.path())
+            .env("FONTE_TEST_INDEX", at.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // SIGKILL at some moment of the build; later and later, so that it ends in the end.
+        std::thread::sleep(Duration::from_millis(random.random_range(0..40) + 10 * round));
+        builder.kill().unwrap();
+        let finished = builder.wait().unwrap().success();
+        killed += usize::from(!finished);
+
+        // Whatever the moment: it opens, holds a beginning of the files, each under its name, and no rubbish is left.
+        let index = FolderIndex::open(at.path(), CONFIG).unwrap();
+        let live = index.live();
+        assert!(live.keys().zip(&plan.files).all(|(path, (planned, _))| path == planned));
+        assert!(live.values().zip(1..).all(|(id, expected)| id.0 == expected));
+        let segments = index.index().stats().segments;
+        let left: Vec<String> = fs::read_dir(at.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !["manifest", "lock", "paths"].contains(&name.as_str()))
+            .collect();
+        assert_eq!(left.len(), segments, "{left:?}");
+        assert!(left.iter().all(|name| name.ends_with(".fonte")), "{left:?}");
+        partial += usize::from(!live.is_empty() && live.len() < 300);
+        if finished {
+            assert_eq!(live, uninterrupted.live());
+            break;
+        }
+    }
+    println!("{killed} kills, {partial} of them left a part");
+    assert!(killed > 0);
+
+    let index = FolderIndex::open_read_only(at.path()).unwrap();
+    for (path, _) in plan.files.iter().step_by(7) {
+        let text = fs::read(path).unwrap();
+        let runs = |index: &FolderIndex| index.index().owners(&text, b"", &Everyone).unwrap();
+        assert_eq!(runs(&index), runs(&uninterrupted));
+    }
+}
+
+#[test]
+fn shown_stretches_are_whole_characters() {
+    let text = "aé😀b".as_bytes();
+    let shown = |start: usize, end: usize| str::from_utf8(&text[whole_characters(text, start..end)]).unwrap();
+    let expected = [(0, 8, "aé😀b"), (0, 2, "a"), (2, 8, "😀b"), (4, 7, ""), (4, 8, "b"), (1, 6, "é"), (5, 5, "")];
+    for (start, end, expected) in expected {
+        assert_eq!(shown(start, end), expected, "{start}..{end}");
+    }
+    assert_eq!(whole_characters(b"\xff\xff\x80", 0..2), 0..1);
+    assert_eq!(whole_characters(b"", 0..0), 0..0);
+}
