@@ -152,7 +152,7 @@ fn run(
         let tables: Vec<&[PageId]> = tables.iter().map(|table| &table[..]).collect();
         model.forward(&Batch { rows: &rows, tables: &tables, adapters }, &mut pages, &mut scratch);
         for (i, row) in rows.iter().enumerate() {
-            logits[row.table].push(scratch.logits(i, model.config.vocabulary).map(f32::to_bits).collect());
+            logits[row.table].push(scratch.logits(i, model.config.vocabulary).into_iter().map(f32::to_bits).collect());
         }
     }
     logits
