@@ -396,10 +396,15 @@ async fn slow_engines_are_given_up_and_cancelled_ones_are_told() {
     // The size may be reached first.
     assert!(code == RefusalCode::Engine && (message.contains("not done") || message.contains("longer")), "{refusal:?}");
 
+    // Nothing else than the cancellation ends these within the hour.
+    let patient = |config: &mut EngineConfig| {
+        config.idle_timeout = Duration::from_secs(3600);
+        config.deadline = Duration::from_secs(3600);
+    };
     // Before the first word, and in the middle: the payer leaves, and the engine's connection is closed.
     for steps in [vec![Step::Hang], vec![Step::Send(b": reading\n\n".to_vec()), Step::Hang]] {
         let engine = Arc::new(StandIn::start(move |_| Reply::stream(steps.clone())));
-        let mut scene = Scene::of(&engine.url(), |_| {}).await;
+        let mut scene = Scene::of(&engine.url(), patient).await;
         let job = scene.job(|_| {});
         let number = job.job;
         scene.gateway.send(ToWorker::Job(Box::new(job))).await;
@@ -410,7 +415,7 @@ async fn slow_engines_are_given_up_and_cancelled_ones_are_told() {
     }
     // A gateway that goes away leaves nothing running either.
     let engine = Arc::new(StandIn::start(|_| Reply::stream(vec![Step::Hang])));
-    let mut scene = Scene::of(&engine.url(), |_| {}).await;
+    let mut scene = Scene::of(&engine.url(), patient).await;
     let job = scene.job(|_| {});
     scene.gateway.send(ToWorker::Job(Box::new(job))).await;
     let waiting = engine.clone();
