@@ -420,10 +420,8 @@ impl Neighbours {
     /// they share; each takes up where the one before it left off, so all comparisons together are linear.
     fn compute(source: &Source, mut progress: impl FnMut(u64)) -> Result<Self, TraceError> {
         const NOBODY: u32 = u32::MAX;
-        const BLOCK: usize = 64;
         let bytes = source.text_bytes();
         let text = source.text(0, bytes as usize)?;
-        let last = text.len() - 1;
         let mut before = vec![NOBODY; text.len()];
         let mut previous = NOBODY;
         for rank in 0..bytes {
@@ -435,31 +433,22 @@ impl Neighbours {
             }
         }
         let mut shared = 0;
-        for start in (0..text.len()).step_by(BLOCK) {
-            let block = start..text.len().min(start + BLOCK);
-            // Fetched in a loop of their own: these reads are all over the text, and nothing makes one wait for another.
-            // Near enough to where they will be compared: from one position to the next, one byte less is shared.
-            let fetched = before[block.clone()]
-                .iter()
-                .fold(0, |fetched, previous| fetched ^ text[last.min((*previous as usize).saturating_add(shared))]);
-            std::hint::black_box(fetched);
-            for position in block {
-                let previous = before[position];
-                if previous == NOBODY {
-                    (before[position], shared) = (0, 0);
-                    continue;
-                }
-                let (a, b) = (&text[position..], &text[previous as usize..]);
-                let limit = a.len().min(b.len()).min(MAX_PATTERN);
-                while shared < limit && a[shared] == b[shared] {
-                    shared += 1;
-                }
-                let differing = if shared == MAX_PATTERN { None } else { b.get(shared) };
-                before[position] = shared as u32 | u32::from(differing.copied().unwrap_or(0)) << 16;
-                shared = shared.saturating_sub(1);
+        for position in 0..text.len() {
+            let previous = before[position];
+            if previous == NOBODY {
+                (before[position], shared) = (0, 0);
+                continue;
             }
-            if start.is_multiple_of(1 << 22) {
-                progress(u64::from(bytes) + start as u64);
+            let (a, b) = (&text[position..], &text[previous as usize..]);
+            let limit = a.len().min(b.len()).min(MAX_PATTERN);
+            while shared < limit && a[shared] == b[shared] {
+                shared += 1;
+            }
+            let differing = if shared == MAX_PATTERN { None } else { b.get(shared) };
+            before[position] = shared as u32 | u32::from(differing.copied().unwrap_or(0)) << 16;
+            shared = shared.saturating_sub(1);
+            if position.is_multiple_of(1 << 22) {
+                progress(u64::from(bytes) + position as u64);
             }
         }
         Ok(Self(before))
