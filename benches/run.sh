@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# cargo xtask bench [trace|demo|attribution]: measures, prints, and writes a raw run to benches/runs.
+# cargo xtask bench [trace|proofs|attribution|demo]: measures, prints, and writes a raw run to benches/runs.
 # attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 names=("$@")
-[ ${#names[@]} -gt 0 ] || names=(trace demo)
+[ ${#names[@]} -gt 0 ] || names=(trace proofs demo)
 
 stamp="$(date -u +%Y-%m-%d)"
 machine() {
@@ -55,11 +55,17 @@ for name in "${names[@]}"; do
       { machine; echo; cargo run --release --quiet -p fonte-attribution --example trace_bench; } | tee "$out" ;;
     attribution)
       { machine; attribution; } | tee "$out" ;;
+    proofs)
+      # What a Debian machine has; without any of it, generated words.
+      folders=()
+      for folder in /usr/share/doc /usr/share/perl /usr/lib/python3*; do [ -d "$folder" ] && folders+=("$folder"); done
+      { machine; echo; cargo run --release --quiet -p fonte-attribution --example proof_bench -- --mb 100 "${folders[@]}"; } \
+        | tee "$out" ;;
     demo)
       cargo build --release --quiet
       { machine; echo; { time -p "${CARGO_TARGET_DIR:-target}/release/fonte" demo; } 2>&1; } | tee "$out" ;;
     *)
-      echo "unknown bench $name: there are trace, demo and attribution" >&2
+      echo "unknown bench $name: there are trace, proofs, attribution and demo" >&2
       exit 2 ;;
   esac
 done

@@ -170,26 +170,34 @@ contract AllowanceInvariantTest is Test {
         targets[0] = FuzzSelector(address(commons), selectors);
     }
 
+    /// @dev One campaign looks at everything after every step: docs/decisions/0044-one-campaign.md.
+    function invariant_allowance() public view {
+        theDepositCoversEveryCap();
+        noBondPaysForTheCommons();
+        nothingAccumulates();
+        nothingIsLost();
+    }
+
     /// @dev What waits to be withdrawn is not counted: even after it is gone, every cap is covered.
-    function invariant_theDepositCoversEveryCap() public view {
+    function theDepositCoversEveryCap() private view {
         (uint256 deposit, uint256 promised, uint256 byKey) = commons.backing();
-        vm.assertGe(deposit, promised);
-        vm.assertGe(deposit, byKey);
+        vm.assertGe(deposit, promised, "theDepositCoversEveryCap");
+        vm.assertGe(deposit, byKey, "theDepositCoversEveryCap");
     }
 
-    function invariant_noBondPaysForTheCommons() public view {
-        vm.assertEq(commons.bonds(), 30_000 ether);
+    function noBondPaysForTheCommons() private view {
+        vm.assertEq(commons.bonds(), 30_000 ether, "noBondPaysForTheCommons");
     }
 
-    function invariant_nothingAccumulates() public view {
+    function nothingAccumulates() private view {
         for (uint256 i; i < 3; ++i) {
             (uint256 left, uint256 most) = commons.leftOf(i);
-            vm.assertLe(left, most);
+            vm.assertLe(left, most, "nothingAccumulates");
         }
     }
 
-    function invariant_nothingIsLost() public view {
-        vm.assertEq(commons.accounted(), commons.given());
+    function nothingIsLost() private view {
+        vm.assertEq(commons.accounted(), commons.given(), "nothingIsLost");
     }
 
     /// @dev The steps do work: without this the invariants could hold because nothing happens.
@@ -206,11 +214,11 @@ contract AllowanceInvariantTest is Test {
             try commons.reclaim() {} catch {}
             try commons.forget(draw >> 56) {} catch {}
             try commons.collect() {} catch {}
-            invariant_theDepositCoversEveryCap();
-            invariant_nothingAccumulates();
+            theDepositCoversEveryCap();
+            nothingAccumulates();
         }
-        invariant_noBondPaysForTheCommons();
-        invariant_nothingIsLost();
+        noBondPaysForTheCommons();
+        nothingIsLost();
         string[9] memory steps =
             ["refill", "serve", "rotate", "revoke", "budget", "give", "reclaim", "forget", "collect"];
         for (uint256 i; i < steps.length; ++i) {

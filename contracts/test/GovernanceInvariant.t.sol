@@ -261,37 +261,46 @@ contract GovernanceInvariantTest is Test {
         targets[0] = FuzzSelector(address(voters), selectors);
     }
 
-    function invariant_wrappedIsNativeHeld() public view {
-        (uint256 wrapped, uint256 native) = voters.supply();
-        vm.assertEq(wrapped, native);
-        (uint256 balances,,) = voters.sums();
-        vm.assertEq(balances, wrapped);
+    /// @dev One campaign looks at everything after every step: docs/decisions/0044-one-campaign.md.
+    function invariant_governance() public view {
+        wrappedIsNativeHeld();
+        votesAreThoseLentAndAtMostTheSupply();
+        noProposalHasMoreVotesThanCoins();
+        onlyWhatWasVotedAndWaitedIsExecuted();
+        roles();
     }
 
-    function invariant_votesAreThoseLentAndAtMostTheSupply() public view {
+    function wrappedIsNativeHeld() private view {
+        (uint256 wrapped, uint256 native) = voters.supply();
+        vm.assertEq(wrapped, native, "wrappedIsNativeHeld");
+        (uint256 balances,,) = voters.sums();
+        vm.assertEq(balances, wrapped, "wrappedIsNativeHeld");
+    }
+
+    function votesAreThoseLentAndAtMostTheSupply() private view {
         (, uint256 votes, uint256 lent) = voters.sums();
         (uint256 wrapped,) = voters.supply();
-        vm.assertEq(votes, lent);
-        vm.assertLe(votes, wrapped);
+        vm.assertEq(votes, lent, "votesAreThoseLentAndAtMostTheSupply");
+        vm.assertLe(votes, wrapped, "votesAreThoseLentAndAtMostTheSupply");
     }
 
-    function invariant_noProposalHasMoreVotesThanCoins() public view {
+    function noProposalHasMoreVotesThanCoins() private view {
         uint256 count = voters.proposalCount();
         for (uint256 i = count > 6 ? count - 6 : 0; i < count; ++i) {
             (uint256 cast, uint256 possible) = voters.votesOf(i);
-            vm.assertLe(cast, possible);
+            vm.assertLe(cast, possible, "noProposalHasMoreVotesThanCoins");
         }
     }
 
-    function invariant_onlyWhatWasVotedAndWaitedIsExecuted() public view {
-        vm.assertFalse(voters.executedTooEarly());
-        vm.assertFalse(voters.delayBroken());
-        vm.assertFalse(voters.executedAgainstTheVote());
-        vm.assertFalse(voters.executedAfterCancellation());
+    function onlyWhatWasVotedAndWaitedIsExecuted() private view {
+        vm.assertFalse(voters.executedTooEarly(), "onlyWhatWasVotedAndWaitedIsExecuted");
+        vm.assertFalse(voters.delayBroken(), "onlyWhatWasVotedAndWaitedIsExecuted");
+        vm.assertFalse(voters.executedAgainstTheVote(), "onlyWhatWasVotedAndWaitedIsExecuted");
+        vm.assertFalse(voters.executedAfterCancellation(), "onlyWhatWasVotedAndWaitedIsExecuted");
     }
 
-    function invariant_roles() public view {
-        vm.assertTrue(voters.rolesHold());
+    function roles() private view {
+        vm.assertTrue(voters.rolesHold(), "roles");
     }
 
     /// @dev The steps do work: without this the invariants could hold because nothing happens.
@@ -312,10 +321,10 @@ contract GovernanceInvariantTest is Test {
         }
         vm.assertGe(executed, 3);
         vm.assertGe(stopped, 3);
-        invariant_wrappedIsNativeHeld();
-        invariant_votesAreThoseLentAndAtMostTheSupply();
-        invariant_noProposalHasMoreVotesThanCoins();
-        invariant_onlyWhatWasVotedAndWaitedIsExecuted();
-        invariant_roles();
+        wrappedIsNativeHeld();
+        votesAreThoseLentAndAtMostTheSupply();
+        noProposalHasMoreVotesThanCoins();
+        onlyWhatWasVotedAndWaitedIsExecuted();
+        roles();
     }
 }

@@ -92,15 +92,20 @@ contract HonestTest is World {
         }
     }
 
-    function tell(uint256 seed) private returns (Story memory story) {
+    /// @dev Writes the sources, and tells of them.
+    function tell(uint256 seed) private returns (Story memory) {
         uint32 other = createDatanet(IDatanets.ReviewRule.Open);
         sources[0] = randomText(seed ^ 0xA, 3);
         for (uint256 s = 1; s < SOURCES; ++s) {
             sources[s] = randomText(seed ^ s, 6);
             ids[s] = contribute(s == 3 ? other : net, address(uint160(0x1000 + s)), one(sources[s]));
         }
-        // The unnamed datanet's contribution could be older than all: swap its place half of the time.
-        story.nonce = 1;
+        return answerTo(seed, 1);
+    }
+
+    /// @dev An honest answer over the sources as they are.
+    function answerTo(uint256 seed, uint64 nonce) private view returns (Story memory story) {
+        story.nonce = nonce;
         story.fee = 1 ether;
         story.versions = named(net);
         story.prompt = sources[0];
@@ -258,6 +263,95 @@ contract HonestTest is World {
     }
 
     receive() external payable {}
+
+    /// @dev Three honest receipts in one batch, and challenges put together from the parts of any of them, as they are or with
+    /// a few words changed: none succeeds, and the bond stays whole.
+    /// forge-config: default.fuzz.runs = 32
+    function testFuzzForgedChallengesFail(uint256 seed) public {
+        fund(10 ether, 100 ether);
+        Story[3] memory stories = [tell(seed), answerTo(seed ^ 0x100, 2), answerTo(seed ^ 0x200, 3)];
+        ISettlement.Row[] memory rows = new ISettlement.Row[](3);
+        for (uint256 i; i < 3; ++i) {
+            rows[i] = rowOf(stories[i]);
+        }
+        uint64 batch = settle(rows);
+        uint256 succeeded;
+        for (uint256 i; i < 60; ++i) {
+            bytes memory data = this.forgery(batch, rows, stories, uint256(keccak256(abi.encode(seed, i))));
+            (bool ok,) = address(challenges).call(data);
+            if (ok) ++succeeded;
+        }
+        vm.assertEq(succeeded, 0, "a forgery succeeded");
+        vm.assertEq(settlement.bondOf(gateway), 100 ether, "a forgery succeeded");
+    }
+
+    struct Parts {
+        IChallenges.RowOpening row;
+        IChallenges.AnswerReceipt receipt;
+        Story said; // what the receipt is of
+        Story shown; // whose evidence or answer is opened
+    }
+
+    /// @dev A call of its own, so that its memory is given back. Half of the parts are of one receipt.
+    function forgery(uint64 batch, ISettlement.Row[] memory rows, Story[3] memory stories, uint256 draw)
+        external
+        view
+        returns (bytes memory data)
+    {
+        uint32 a = uint32((draw >> 8) % 3);
+        Parts memory p;
+        p.row = openRow(batch, rows, a);
+        p.said = stories[draw & 16 == 0 ? a : (draw >> 16) % 3];
+        p.shown = stories[draw & 32 == 0 ? a : (draw >> 24) % 3];
+        p.receipt = receiptOf(p.said);
+        if (draw % 5 == 0) {
+            uint32 other = uint32((a + 1 + (draw >> 32) % 2) % 3);
+            data = abi.encodeCall(
+                IChallenges.challengeDoubleSettle,
+                (p.row, p.receipt, openRow(batch, rows, other), receiptOf(stories[other]))
+            );
+        } else {
+            data = draw % 5 < 3 ? forgedSum(p, draw >> 40) : forgedRun(p, draw >> 40);
+        }
+        // None to three words become another word of the call, a neighbour, zero, or anything.
+        for (uint256 i; i < (draw >> 6) % 4; ++i) {
+            change(data, uint256(keccak256(abi.encode(draw, i))));
+        }
+    }
+
+    function forgedSum(Parts memory p, uint256 draw) private view returns (bytes memory) {
+        if (draw & 1 == 0) return abi.encodeCall(IChallenges.challengeRow, (p.row, p.receipt, uint32(1 + (draw >> 1) % 2)));
+        IChallenges.Evidence memory evidence = Openings.evidence(p.shown.runs);
+        return abi.encodeCall(IChallenges.challengeShares, (p.row, p.receipt, evidence, ids[(draw >> 8) % SOURCES]));
+    }
+
+    function forgedRun(Parts memory p, uint256 draw) private view returns (bytes memory) {
+        IChallenges.RunOpening memory run =
+            Openings.openRun(p.receipt, p.said.runs, uint32((draw >> 8) % p.said.runs.length));
+        IChallenges.TextOpening memory answer = answerText(p.shown).open(0, 1);
+        IChallenges.SourceOpening memory from = open((draw >> 16) % SOURCES, p.said, 0, 1);
+        uint32 position = uint32((draw >> 24) % p.shown.answer.length);
+        if (draw & 1 == 0) {
+            return abi.encodeCall(IChallenges.challengeNotThere, (p.row, run, position, answer, from));
+        }
+        uint64 offset = uint64((draw >> 40) % 80);
+        return abi.encodeCall(IChallenges.challengeEarlier, (p.row, run, position, offset, answer, from));
+    }
+
+    function change(bytes memory data, uint256 draw) private pure {
+        uint256 words = (data.length - 4) / 32;
+        uint256 to = 36 + 32 * ((draw >> 8) % words);
+        uint256 from = 36 + 32 * ((draw >> 40) % words);
+        assembly ("memory-safe") {
+            let word := mload(add(data, to))
+            switch and(draw, 3)
+            case 0 { word := mload(add(data, from)) }
+            case 1 { word := add(word, sub(shl(1, and(shr(2, draw), 1)), 1)) }
+            case 2 { word := 0 }
+            default { word := xor(word, shl(and(shr(72, draw), 248), 1)) }
+            mstore(add(data, to), word)
+        }
+    }
 
     /// @dev A share that is a little larger or smaller than the evidence says is caught, whatever the texts are.
     /// forge-config: default.fuzz.runs = 48

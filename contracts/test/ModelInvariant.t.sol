@@ -297,18 +297,18 @@ contract ModelHandler is ModelWorld {
         for (uint32 v = 1; v <= models.termsCount(id); ++v) {
             (IModels.Terms memory terms, uint64 since) = models.termsOf(id, v);
             IModels.Payouts memory p = models.payoutsAt(id, since);
-            vm.assertEq(p.workerPpm, terms.splits.workerPpm);
-            vm.assertEq(p.dataPpm, terms.splits.dataPpm);
-            vm.assertLe(p.developers.length, 8);
+            vm.assertEq(p.workerPpm, terms.splits.workerPpm, "payoutsAreExact: worker");
+            vm.assertEq(p.dataPpm, terms.splits.dataPpm, "payoutsAreExact: data");
+            vm.assertLe(p.developers.length, 8, "payoutsAreExact: developers");
             uint256 sum;
             for (uint256 i; i < p.developers.length; ++i) {
-                vm.assertTrue(p.developers[i].payee != address(0) && p.developers[i].ppm != 0, "an empty payout");
+                vm.assertTrue(p.developers[i].payee != address(0) && p.developers[i].ppm != 0, "payoutsAreExact: an empty payout");
                 sum += p.developers[i].ppm;
             }
-            vm.assertEq(sum, terms.splits.developerPpm, "payouts sum to the developer's part");
+            vm.assertEq(sum, terms.splits.developerPpm, "payoutsAreExact: sum");
             uint64[] memory flat = models.ancestorsOf(id, v);
             for (uint256 i; i < flat.length; ++i) {
-                vm.assertLt(flat[i] >> 32, id);
+                vm.assertTrue(flat[i] >> 32 < id, "payoutsAreExact: lineage");
             }
         }
     }
@@ -363,45 +363,57 @@ contract ModelInvariantTest is Test {
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
-    function invariant_statesMoveAlongTheRecord() public view {
-        vm.assertEq(handler.wrongEdges(), 0);
+    /// @dev One campaign looks at everything after every step: docs/decisions/0044-one-campaign.md.
+    function invariant_models() public view {
+        statesMoveAlongTheRecord();
+        noSetOpensBeforeItsArtifact();
+        whatIsDeployedMetItsCriteria();
+        feesAndDepositsAreAllThere();
+        payoutsAreExact();
+        onlyWhatWaitsHasADeadline();
+        onlyWhatIsUsableIsServed();
     }
 
-    function invariant_noSetOpensBeforeItsArtifact() public view {
-        vm.assertEq(handler.earlySets(), 0);
+    function statesMoveAlongTheRecord() private view {
+        vm.assertEq(handler.wrongEdges(), 0, "statesMoveAlongTheRecord");
     }
 
-    function invariant_whatIsDeployedMetItsCriteria() public view {
-        vm.assertEq(handler.wrongDeployments(), 0);
+    function noSetOpensBeforeItsArtifact() private view {
+        vm.assertEq(handler.earlySets(), 0, "noSetOpensBeforeItsArtifact");
     }
 
-    function invariant_feesAndDepositsAreAllThere() public view {
-        vm.assertEq(handler.held(), handler.owed());
+    function whatIsDeployedMetItsCriteria() private view {
+        vm.assertEq(handler.wrongDeployments(), 0, "whatIsDeployedMetItsCriteria");
     }
 
-    function invariant_payoutsAreExact() public view {
+    function feesAndDepositsAreAllThere() private view {
+        vm.assertEq(handler.held(), handler.owed(), "feesAndDepositsAreAllThere");
+    }
+
+    function payoutsAreExact() private view {
         for (uint32 id = 1; id <= handler.count(); ++id) {
             handler.checkPayouts(id);
         }
     }
 
-    function invariant_onlyWhatWaitsHasADeadline() public view {
+    function onlyWhatWaitsHasADeadline() private view {
         for (uint32 id = 1; id <= handler.count(); ++id) {
             IModels.Life memory life = handler.lifeOf(id);
             bool voting = life.state >= IModels.State.Proposed && life.state <= IModels.State.Evaluated;
-            vm.assertEq(life.deadline != 0, voting);
+            vm.assertEq(life.deadline != 0, voting, "onlyWhatWaitsHasADeadline");
         }
     }
 
-    function invariant_onlyWhatIsUsableIsServed() public view {
+    function onlyWhatIsUsableIsServed() private view {
         for (uint32 id = 1; id <= handler.count(); ++id) {
             if (!handler.servableOf(id)) continue;
             IModels.Life memory life = handler.lifeOf(id);
             vm.assertTrue(
                 life.state == IModels.State.Registered || life.state == IModels.State.Independent
-                    || life.state == IModels.State.Deployed
+                    || life.state == IModels.State.Deployed,
+                "onlyWhatIsUsableIsServed"
             );
-            vm.assertTrue(life.stopsAt == 0 || block.timestamp < life.stopsAt);
+            vm.assertTrue(life.stopsAt == 0 || block.timestamp < life.stopsAt, "onlyWhatIsUsableIsServed");
         }
     }
 

@@ -339,32 +339,41 @@ contract NodesInvariantTest is Test {
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
+    /// @dev One campaign looks at everything after every step: docs/decisions/0044-one-campaign.md.
+    function invariant_nodes() public view {
+        stakeIsConserved();
+        fewerThanAThirdOfTheSeatsChange();
+        nobodyIsPaidTwice();
+        theViewsAgree();
+        workersStakeIsConserved();
+    }
+
     /// @dev Stake is conserved: what is there is what was staked and neither paid nor slashed, and what the views
     /// promise is there, but for less than a wei for each delegator of each slashed validator.
-    function invariant_stakeIsConserved() public view {
-        vm.assertEq(handler.held(), handler.owedByAccounts());
+    function stakeIsConserved() private view {
+        vm.assertEq(handler.held(), handler.owedByAccounts(), "stakeIsConserved");
         uint256 promised = handler.owedByViews();
-        vm.assertLe(promised, handler.held());
-        vm.assertLe(handler.held(), promised + 2 * handler.people() * 12);
+        vm.assertLe(promised, handler.held(), "stakeIsConserved");
+        vm.assertLe(handler.held(), promised + 2 * handler.people() * 12, "stakeIsConserved");
     }
 
-    function invariant_fewerThanAThirdOfTheSeatsChange() public view {
-        vm.assertEq(handler.broken(), 0);
+    function fewerThanAThirdOfTheSeatsChange() private view {
+        vm.assertEq(handler.broken(), 0, "fewerThanAThirdOfTheSeatsChange");
     }
 
-    function invariant_nobodyIsPaidTwice() public view {
-        vm.assertEq(handler.overpaid(), 0);
+    function nobodyIsPaidTwice() private view {
+        vm.assertEq(handler.overpaid(), 0, "nobodyIsPaidTwice");
     }
 
-    function invariant_theViewsAgree() public view {
-        vm.assertEq(handler.contradictions(), 0);
+    function theViewsAgree() private view {
+        vm.assertEq(handler.contradictions(), 0, "theViewsAgree");
     }
 
-    function invariant_workersStakeIsConserved() public view {
+    function workersStakeIsConserved() private view {
         (uint256 own, uint256 views, uint256 there) = handler.workerOwed();
-        vm.assertEq(own, there);
-        vm.assertEq(views, there);
-        vm.assertEq(handler.workerContradictions(), 0);
+        vm.assertEq(own, there, "workersStakeIsConserved");
+        vm.assertEq(views, there, "workersStakeIsConserved");
+        vm.assertEq(handler.workerContradictions(), 0, "workersStakeIsConserved");
     }
 
     /// @dev The handler's steps do work: without this the invariants could hold because nothing happens.
@@ -385,10 +394,10 @@ contract NodesInvariantTest is Test {
         vm.assertGe(handler.jails(), 1, "jails");
         vm.assertGe(handler.changes(), 5, "changes");
         vm.assertGe(handler.done("work"), 10, "work");
-        invariant_stakeIsConserved();
-        invariant_fewerThanAThirdOfTheSeatsChange();
-        invariant_nobodyIsPaidTwice();
-        invariant_theViewsAgree();
-        invariant_workersStakeIsConserved();
+        stakeIsConserved();
+        fewerThanAThirdOfTheSeatsChange();
+        nobodyIsPaidTwice();
+        theViewsAgree();
+        workersStakeIsConserved();
     }
 }

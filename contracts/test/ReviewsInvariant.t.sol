@@ -460,29 +460,39 @@ contract ReviewsInvariantTest is Test {
         targets[0] = FuzzSelector(address(handler), steps());
     }
 
-    function invariant_stakesAreConserved() public view {
-        vm.assertEq(handler.holding(), handler.owed());
+    /// @dev One campaign looks at everything after every step: docs/decisions/0044-one-campaign.md.
+    function invariant_reviews() public view {
+        stakesAreConserved();
+        nothingIsLostOrMade();
+        seatsAndPlaces();
+        versionsAreAppendOnly();
+        heldOriginsPayTheirAuthors();
+        verdictsStand();
     }
 
-    function invariant_nothingIsLostOrMade() public view {
-        vm.assertEq(handler.everywhere(), handler.SUPPLY());
+    function stakesAreConserved() private view {
+        vm.assertEq(handler.holding(), handler.owed(), "stakesAreConserved");
     }
 
-    function invariant_seatsAndPlaces() public view {
-        vm.assertEq(handler.poolFaults(), 0);
-        vm.assertEq(handler.panelFaults(), 0);
+    function nothingIsLostOrMade() private view {
+        vm.assertEq(handler.everywhere(), handler.SUPPLY(), "nothingIsLostOrMade");
     }
 
-    function invariant_versionsAreAppendOnly() public view {
-        vm.assertEq(handler.versionFaults(), 0);
+    function seatsAndPlaces() private view {
+        vm.assertEq(handler.poolFaults(), 0, "seatsAndPlaces");
+        vm.assertEq(handler.panelFaults(), 0, "seatsAndPlaces");
     }
 
-    function invariant_heldOriginsPayTheirAuthors() public view {
-        vm.assertEq(handler.originFaults(), 0);
+    function versionsAreAppendOnly() private view {
+        vm.assertEq(handler.versionFaults(), 0, "versionsAreAppendOnly");
     }
 
-    function invariant_verdictsStand() public view {
-        vm.assertEq(handler.faults(), 0);
+    function heldOriginsPayTheirAuthors() private view {
+        vm.assertEq(handler.originFaults(), 0, "heldOriginsPayTheirAuthors");
+    }
+
+    function verdictsStand() private view {
+        vm.assertEq(handler.faults(), 0, "verdictsStand");
     }
 
     /// @dev A long walk of its own: all steps happen, and everything holds all along. The invariants above would also hold
@@ -496,9 +506,9 @@ contract ReviewsInvariantTest is Test {
                 .call(abi.encodePacked(list[draw % list.length], args, args >> 64, args >> 128, args >> 192));
             ok;
             if (i % 16 != 0) continue;
-            invariant_stakesAreConserved();
-            invariant_nothingIsLostOrMade();
-            invariant_seatsAndPlaces();
+            stakesAreConserved();
+            nothingIsLostOrMade();
+            seatsAndPlaces();
             originsAndVersions();
         }
         string[27] memory names = [

@@ -13,8 +13,12 @@ const USAGE: &str = "usage: cargo xtask <task>
   test                 every test: Rust, documentation; contracts and the page of a receipt (skipped by name without Node)
   check                format, clippy, documentation, paths and links, contract artifacts' freshness
   contracts [--check]  rebuild contracts/artifacts, or prove that the committed ones are what the sources build
+  deny                 licences and sources of every dependency (installs cargo-deny under the target directory once)
   bench [NAME]         measure and write a raw run to benches/runs
 ";
+
+/// The release that `deny.toml` was written for.
+const CARGO_DENY: &str = "0.20.2";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -24,6 +28,7 @@ fn main() -> ExitCode {
         ["check"] => check(),
         ["contracts"] => contracts(false),
         ["contracts", "--check"] => contracts(true),
+        ["deny"] => deny(),
         ["bench", rest @ ..] => bench(rest),
         _ => Err(USAGE.to_owned()),
     };
@@ -79,6 +84,7 @@ fn test() -> Outcome {
     // The same scenario on a chain that is not Fonte's; anvil came with the contract tools.
     // With the same features as above: nothing is built again.
     cargo(&["test", "--workspace", "--test", "anvil", "--", "--ignored"])?;
+    cargo(&["test", "--workspace", "--test", "gateway", "--", "--ignored", "anvil"])?;
     run(&root().join("web/receipt"), "./test.sh", &[])
 }
 
@@ -107,6 +113,19 @@ fn contracts(check: bool) -> Outcome {
     install_contract_tools()?;
     let arguments: &[&str] = if check { &["build.mjs", "--check"] } else { &["build.mjs"] };
     run(&root().join("contracts"), "node", arguments)
+}
+
+fn deny() -> Outcome {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let tools = target.join("tools");
+    let program = tools.join("bin/cargo-deny");
+    let named = |path: &Path| path.to_str().map(str::to_owned).ok_or("the target directory's path is not UTF-8");
+    let (tools, program) = (named(&tools)?, named(&program)?);
+    let installed = Command::new(&program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    if installed != format!("cargo-deny {CARGO_DENY}\n").into_bytes() {
+        cargo(&["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--root", &tools])?;
+    }
+    run(&root(), &program, &["check", "licenses", "bans", "sources"])
 }
 
 fn bench(names: &[&str]) -> Outcome {

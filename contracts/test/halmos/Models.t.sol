@@ -34,6 +34,7 @@ contract ModelsProof is Test {
 
     /// @dev Whatever is registered pays its developer and its ancestors together the developer's part, to the ppm, and no
     /// royalty exceeds that part.
+    /// @custom:halmos --loop 4 --solver-timeout-branching 2000
     function check_royaltiesSumToTheDevelopersPart(uint24 a, uint24 b, uint24 c, uint24 toParent, uint24 toSecond) public {
         vm.assume(a <= 1e6 && b <= 1e6 && c <= 1e6);
         vm.assume(register(a, 0, 0));

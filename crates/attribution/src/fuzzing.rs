@@ -8,10 +8,9 @@ pub fn segment_header(bytes: &[u8]) -> bool {
     segment::decode_header(bytes).is_ok()
 }
 
-/// A segment's document table. The first eight bytes are the length of the text that it tiles.
-pub fn document_table(bytes: &[u8]) -> bool {
-    let Some((length, table)) = bytes.split_first_chunk() else { return false };
-    usize::try_from(u64::from_le_bytes(*length)).is_ok_and(|text| segment::decode_documents(table, text).is_ok())
+/// A segment's document table over a text of this length.
+pub fn document_table(table: &[u8], text_bytes: usize) -> bool {
+    segment::decode_documents(table, text_bytes).is_ok()
 }
 
 /// The manifest.

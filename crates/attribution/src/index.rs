@@ -467,6 +467,11 @@ impl SuffixIndex {
         Ok(())
     }
 
+    /// The live segments, in the order of their numbers.
+    pub(crate) fn segments(&self) -> Vec<Arc<Segment>> {
+        self.snapshot().segments.clone()
+    }
+
     fn snapshot(&self) -> Arc<Snapshot> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

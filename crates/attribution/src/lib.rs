@@ -43,7 +43,7 @@
 pub mod audit;
 mod error;
 mod folder;
-#[cfg(feature = "reference")]
+#[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gradient;
@@ -51,6 +51,7 @@ mod index;
 mod members;
 mod owners;
 mod passage;
+pub mod proof;
 #[cfg(feature = "reference")]
 pub mod reference;
 mod segment;

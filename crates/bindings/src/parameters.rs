@@ -226,7 +226,7 @@ impl Parameters {
                 max_candidates: 32,
                 minimum_stake: 100 * FNT,
                 minimum_own_stake: 10 * FNT,
-                epoch_blocks: 10,
+                epoch_blocks: 100,
                 epoch_seconds: 30,
                 evidence_seconds: 300,
                 unbonding_seconds: 600,
@@ -319,7 +319,8 @@ fn development_operator() -> Address {
         .address()
 }
 
-/// The development validator number 0. Its keys are those that `fonte_chain` derives for it; nothing compares the two yet.
+/// The development validator number 0. Its keys are those that `fonte_chain` derives for it: a test of
+/// `fonte` compares the two.
 fn development_seat(operator: Address) -> Seat {
     Seat {
         operator,

@@ -5,7 +5,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use alloy_primitives::{Address, B256, Bytes};
-use alloy_sol_types::{SolCall, sol};
+use alloy_sol_types::SolCall;
 use fonte_evm::{CallOutcome, CallRequest, Executor, Header, State};
 
 use crate::{
@@ -13,50 +13,18 @@ use crate::{
     error::ChainError,
 };
 
-sol! {
-    struct Seat {
-        address operator;
-        bytes consensusKey;
-        bytes32 networkKey;
-        string networkAddress;
-    }
-    struct Candidate {
-        address operator;
-        uint128 bonded;
-        bool eligible;
-        bool seated;
-    }
-    struct Validator {
-        bytes consensusKey;
-        bytes32 networkKey;
-        string networkAddress;
-        uint128 bonded;
-        uint128 exiting;
-        uint128 ownStake;
-        bool seated;
-        bool listed;
-        bool jailed;
-        uint64 unseatedAt;
-    }
-    struct Parameters {
-        uint32 maxSeats;
-        uint32 maxCandidates;
-        uint128 minimumStake;
-        uint128 minimumOwnStake;
-        uint64 epochBlocks;
-        uint64 epochSeconds;
-        uint64 evidenceSeconds;
-        uint64 unbondingSeconds;
-        uint32 slashPpm;
-        uint32 rewardPpm;
-    }
-    function parameters() external view returns (Parameters memory);
-    function networkId() external view returns (bytes32);
-    function epochAtBlock(uint64 number) external view returns (uint64);
-    function setOf(uint64 number) external view returns (Seat[] memory);
-    function candidates() external view returns (Candidate[] memory);
-    function validator(address operator) external view returns (Validator memory);
+/// The contract as the compiler described it.
+#[allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    reason = "generated from the ABI, of which reading is a part"
+)]
+mod contract {
+    alloy_sol_types::sol!(Validators, "../../contracts/artifacts/Validators.json");
 }
+use contract::Validators;
 
 /// Who votes in one epoch of consensus.
 #[derive(Clone, Debug)]
@@ -80,25 +48,25 @@ pub(crate) struct Reader<'a> {
 impl Reader<'_> {
     /// What its votes are signed for.
     pub(crate) fn network_id(&self) -> Result<B256, ChainError> {
-        self.call(networkIdCall {})
+        self.call(Validators::networkIdCall {})
     }
 
     /// The most seats and candidates there can be.
     pub(crate) fn bounds(&self) -> Result<(u32, u32), ChainError> {
-        let parameters = self.call(parametersCall {})?;
+        let parameters = self.call(Validators::parametersCall {})?;
         Ok((parameters.maxSeats, parameters.maxCandidates))
     }
 
     /// The set in force after block `after`, whose hash is `parent`.
     pub(crate) fn committee(&self, after: u64, parent: B256) -> Result<Committee, ChainError> {
-        let epoch = self.call(epochAtBlockCall { number: after })?;
+        let epoch = self.call(Validators::epochAtBlockCall { number: after })?;
         let mut validators = Vec::new();
-        for seat in self.call(setOfCall { number: epoch })? {
+        for seat in self.call(Validators::setOfCall { number: epoch })? {
             validators.push(member(&seat.consensusKey, seat.networkKey, &seat.networkAddress)?);
         }
         let mut followers = Vec::new();
-        for candidate in self.call(candidatesCall {})? {
-            let found = self.call(validatorCall { operator: candidate.operator })?;
+        for candidate in self.call(Validators::candidatesCall {})? {
+            let found = self.call(Validators::validatorCall { operator: candidate.operator })?;
             let follower = member(&found.consensusKey, found.networkKey, &found.networkAddress)?;
             if validators.iter().all(|validator| validator.keys.network != follower.keys.network) {
                 followers.push(follower);

@@ -27,6 +27,21 @@ pub enum ChainError {
         /// The genesis hash configured.
         wanted: B256,
     },
+    /// The data directory was begun with other epochs of consensus.
+    #[error(
+        "data directory {} was begun with {}, and the configuration says {}; use the setting it was begun with, or another directory",
+        path.display(),
+        epochs(*found),
+        epochs(*wanted)
+    )]
+    Epochs {
+        /// The directory.
+        path: PathBuf,
+        /// Blocks of an epoch found; none: the voters never change.
+        found: Option<u64>,
+        /// Blocks of an epoch configured.
+        wanted: Option<u64>,
+    },
     /// The data directory holds something that a correct run cannot have written.
     #[error("data directory {} is damaged: {what}; restore it from a copy, or start from an empty directory", path.display())]
     Damaged {
@@ -129,6 +144,13 @@ pub enum ChainError {
         /// Why.
         reason: String,
     },
+}
+
+fn epochs(blocks: Option<u64>) -> String {
+    blocks.map_or_else(
+        || "validators that never change".into(),
+        |blocks| format!("validators by the contract, every {blocks} blocks"),
+    )
 }
 
 pub(crate) trait StoreResult<T> {

@@ -45,6 +45,7 @@ pub mod clean;
 pub mod commons;
 pub mod import;
 pub mod journal;
+pub mod near_duplicates;
 pub mod search;
 pub mod sentence;
 pub mod store;

@@ -4,7 +4,7 @@
 //! wire over an in-memory pair; both read the chain over JSON-RPC like anybody else.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -22,11 +22,15 @@ use fonte_bindings::{
 use fonte_chain::{Chain, ChainConfig, ChainHandle};
 use fonte_evm::{Genesis, GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle};
-use fonte_types::ModelId;
-use fonte_worker::{Config as WorkerConfig, Worker};
+use fonte_types::{DatanetId, ModelId};
+use fonte_worker::{AnswerModel, Config as WorkerConfig, QuoteModel, Worker};
 use tokio::task::JoinSet;
 
-use crate::{args::Common, keys, network};
+use crate::{
+    args::Common,
+    engine::{self, EngineOf},
+    keys, network,
+};
 
 /// One FNT in wei.
 pub(crate) const FNT: u128 = 1_000_000_000_000_000_000;
@@ -49,6 +53,10 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) heartbeat: Duration,
     /// A batch is sent this long after its first row; none: only when asked to.
     pub(crate) settle_every: Option<Duration>,
+    /// Where other workers may dial in.
+    pub(crate) worker_listen: Option<SocketAddr>,
+    /// An engine whose model is served beside the quote model.
+    pub(crate) engine: Option<EngineOf>,
 }
 
 /// Where a chain is, and the contracts on it.
@@ -81,6 +89,8 @@ impl EmbeddedConfig {
             allowed_origins: Vec::new(),
             heartbeat: Duration::from_secs(1),
             settle_every: None,
+            worker_listen: None,
+            engine: None,
         }
     }
 }
@@ -95,6 +105,8 @@ pub(crate) struct Embedded {
     /// Sends as the operator: curator of the demo's datanets and owner of the model.
     pub(crate) operator: Client,
     pub(crate) model: ModelRecord,
+    /// The engine's model, if there is one.
+    pub(crate) engine_model: Option<ModelRecord>,
     own_chain: Option<ChainHandle>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -153,6 +165,14 @@ impl Embedded {
             GatewayConfig::new(chain.rpc_url(), keys::development("gateway"), config.data_dir.join("gateway"));
         gateway_config.addresses = chain.addresses();
         gateway_config.listen = config.listen;
+        gateway_config.worker_listen = config.worker_listen;
+        let engine_model = match &config.engine {
+            Some(engine) => {
+                gateway_config.limits.answer_timeout = gateway_config.limits.answer_timeout.max(engine.patience());
+                Some(engine::development_model(&operator, &engine.name).await?)
+            }
+            None => None,
+        };
         gateway_config.settlement.interval = config.settle_every;
         if config.settle_every.is_none() {
             gateway_config.settlement.keeper_interval = None;
@@ -162,8 +182,12 @@ impl Embedded {
         register_worker(&chain).await?;
         let gateway = Arc::new(gateway);
         let folder = config.data_dir.join("worker");
-        let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, model.id));
-        Ok(Self { chain, gateway, operator, model, own_chain, serving })
+        let mut models: Served = BTreeMap::from([(model.id, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]);
+        if let (Some(record), Some(engine)) = (&engine_model, &config.engine) {
+            models.insert(record.id, engine.model());
+        }
+        let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, models));
+        Ok(Self { chain, gateway, operator, model, engine_model, own_chain, serving })
     }
 
     /// Waits until the worker answers from the latest version of every datanet.
@@ -197,45 +221,59 @@ async fn start_chain(config: &EmbeddedConfig) -> Result<ChainHandle> {
     Chain::start(chain).await.wrap_err("starting the chain")
 }
 
-/// A worker for every quote model that may answer: the default one at once, others as they are registered. All under the
-/// one development key, each with texts of its own.
-async fn serve_models(gateway: Arc<GatewayHandle>, chain: ChainAt, folder: PathBuf, first: ModelId) {
+/// What a worker answers with.
+type Served = BTreeMap<ModelId, Arc<dyn AnswerModel>>;
+
+/// A worker for the first models at once, and one for every quote model that is registered later. All under the one
+/// development key, each with texts of its own.
+async fn serve_models(gateway: Arc<GatewayHandle>, chain: ChainAt, folder: PathBuf, first: Served) {
     let mut workers = JoinSet::new();
     let mut serving = BTreeSet::new();
-    let mut wanted = vec![first];
+    let mut wanted = vec![(folder.clone(), first)];
     loop {
-        for model in wanted.drain(..) {
-            let folder = if model == first { folder.clone() } else { folder.with_extension(model.to_string()) };
-            match worker(&chain, folder, model).await {
+        for (folder, models) in wanted.drain(..) {
+            let model = models.keys().copied().collect::<Vec<_>>();
+            match worker(&chain, folder, models).await {
                 Ok(worker) => {
-                    serving.insert(model);
+                    serving.extend(model.iter().copied());
                     let (ours, theirs) = tokio::io::duplex(1 << 20);
                     gateway.attach_worker(ours);
                     workers.spawn(async move {
                         if let Err(error) = worker.serve(theirs).await {
-                            tracing::warn!(%error, %model, "a worker's connection ended");
+                            tracing::warn!(%error, ?model, "a worker's connection ended");
                         }
                     });
                 }
-                Err(error) => tracing::warn!(%error, %model, "no worker for this model"),
+                Err(error) => tracing::warn!(%error, ?model, "no worker for this model"),
             }
         }
         tokio::time::sleep(MODELS_EVERY).await;
         match quote_models(&chain).await {
-            Ok(models) => wanted.extend(models.into_iter().filter(|model| !serving.contains(model))),
+            Ok(models) => {
+                let new = models.into_iter().filter(|model| !serving.contains(model));
+                wanted.extend(new.map(|model| {
+                    let quote = Arc::new(QuoteModel) as Arc<dyn AnswerModel>;
+                    (folder.with_extension(model.to_string()), BTreeMap::from([(model, quote)]))
+                }));
+            }
             Err(error) => tracing::warn!(%error, "new models could not be looked for"),
         }
     }
 }
 
-async fn worker(chain: &ChainAt, folder: PathBuf, model: ModelId) -> Result<Worker> {
+async fn worker(chain: &ChainAt, folder: PathBuf, models: Served) -> Result<Worker> {
     let chain = chain.client(None).await?;
-    let mut config = WorkerConfig::quote(folder, *chain.network(), keys::development("worker"), model);
-    // Genesis makes the commons datanet; elsewhere there is one once a vote has made it.
-    let commons = chain.datanets().await?.into_iter().find(|datanet| datanet.name == COMMONS_NAME);
-    config.commons = commons.filter(|datanet| datanet.curator == chain.addresses().timelock).map(|datanet| datanet.id);
+    let mut config = WorkerConfig::new(folder, *chain.network(), keys::development("worker"), models);
+    config.slots = SLOTS;
+    config.commons = commons(&chain).await?;
     config.jurisdiction = Some(JURISDICTION);
     Worker::open(config, Arc::new(chain)).wrap_err("opening the worker")
+}
+
+/// The datanet of the commons. Genesis makes it; elsewhere there is one once a vote has made it.
+pub(crate) async fn commons(chain: &Client) -> Result<Option<DatanetId>> {
+    let commons = chain.datanets().await?.into_iter().find(|datanet| datanet.name == COMMONS_NAME);
+    Ok(commons.filter(|datanet| datanet.curator == chain.addresses().timelock).map(|datanet| datanet.id))
 }
 
 /// Quote models that may answer now.
@@ -255,9 +293,11 @@ async fn quote_models(chain: &ChainAt) -> Result<Vec<ModelId>> {
 /// Where the development worker declares to stand; the shipped datanets allow it.
 const JURISDICTION: [u8; 2] = *b"BR";
 
+/// Jobs that the development worker takes at once.
+const SLOTS: u32 = 8;
+
 /// Registers the development worker, if it is not: gateways give work to registered workers only.
 async fn register_worker(chain: &ChainAt) -> Result<()> {
-    const SLOTS: u32 = 8;
     let client = chain.client(Some(keys::development("worker"))).await?;
     let contract = client.workers_contract();
     let address = client.sender().unwrap_or_default();
@@ -335,12 +375,6 @@ async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
 
 /// The quote model, registered if it is not there yet.
 async fn quote_model(operator: &Client) -> Result<ModelRecord> {
-    let find = async || -> Result<Option<ModelRecord>> {
-        Ok(operator.models().await?.into_iter().find(|model| model.name == QUOTE_MODEL))
-    };
-    if let Some(model) = find().await? {
-        return Ok(model);
-    }
     let input = IModels::ModelInput {
         name: QUOTE_MODEL.into(),
         kind: 0, // Quote: no weights
@@ -369,7 +403,19 @@ async fn quote_model(operator: &Client) -> Result<ModelRecord> {
         base: 0,
         trained: Vec::new(),
     };
+    registered(operator, input).await
+}
+
+/// A model, registered under its name if there is none of that name yet.
+pub(crate) async fn registered(operator: &Client, input: IModels::ModelInput) -> Result<ModelRecord> {
+    let name = input.name.clone();
+    let find = async || -> Result<Option<ModelRecord>> {
+        Ok(operator.models().await?.into_iter().find(|model| model.name == name))
+    };
+    if let Some(model) = find().await? {
+        return Ok(model);
+    }
     let contract = operator.models_contract();
-    operator.send("registering the quote model", contract.register(input)).await?;
-    find().await?.ok_or_else(|| eyre::eyre!("the quote model was registered and is not there"))
+    operator.send("registering a model", contract.register(input)).await?;
+    find().await?.ok_or_else(|| eyre::eyre!("model {name} was registered and is not there"))
 }

@@ -13,6 +13,7 @@ mod datanet;
 mod demo;
 mod deploy;
 mod embedded;
+mod engine;
 mod errors;
 mod evaluate;
 mod export;
@@ -36,7 +37,7 @@ mod up;
 mod validators;
 mod worker;
 
-use std::process::ExitCode;
+use std::{pin::Pin, process::ExitCode};
 
 use clap::Parser;
 use eyre::Result;
@@ -55,7 +56,9 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli)) {
+    // Boxed as a trait object: the runtime's schedulers would otherwise each compile every command again.
+    let command: Pin<Box<dyn Future<Output = Result<bool>>>> = Box::pin(run(cli));
+    match runtime.block_on(command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -87,7 +90,10 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Account(account) => account::run(&common, account).await?,
         Command::Model(model) => model::run(&common, *model).await?,
         Command::Gov(gov) => gov::run(&common, gov).await?,
-        Command::Worker(worker) => worker::run(&common, worker).await?,
+        Command::Worker(worker) => match worker.command {
+            Some(command) => worker::run(&common, command).await?,
+            None => engine::serve(&common, worker.serve).await?,
+        },
         Command::Review(review) => review::run(&common, review).await?,
         Command::Index(index) => index::run(&common, index)?,
         Command::Chain(chain) => chain::run(&common, chain).await?,

@@ -39,12 +39,14 @@
 //! ```
 
 mod adoption;
+pub mod engine;
 mod job;
 mod ledger;
 mod library;
 mod model;
 pub mod quote;
 mod service;
+mod writer;
 
 pub use job::METHOD_VERSION;
 pub use ledger::{Ledger, LedgerError, Reading};

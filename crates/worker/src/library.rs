@@ -32,8 +32,15 @@ use fonte_types::{
 
 use crate::model::{FoundPassage, Passages};
 
-/// Passages that search brings up for one question.
+/// Passages that are read for one question.
 const PASSAGES: usize = 48;
+
+/// Passages that search brings up for them: copies of one another count once, so that publishing a text ten times pushes
+/// nobody off the shelf.
+const CANDIDATES: usize = 4 * PASSAGES;
+
+/// Percent of two passages' different words, of both together, that they share at least where one is a copy.
+const SAME_PASSAGE: usize = 70;
 
 /// A document up to this size is read whole; of a longer one, the surroundings of what was found.
 const WHOLE: usize = 32 << 10;
@@ -289,10 +296,10 @@ pub(crate) struct Shelf<'a> {
 
 impl Passages for Shelf<'_> {
     fn find(&self, question: &str) -> Result<Vec<FoundPassage>, LibraryError> {
-        let query = Query { text: question, language: None, limit: PASSAGES };
+        let query = Query { text: question, language: None, limit: CANDIDATES };
         let hits = self.library.search.search(&query, &self.library.store, &|id, _| (self.allowed)(id))?;
         let mut places: BTreeMap<(ContributionId, u32), Vec<Range<usize>>> = BTreeMap::new();
-        for hit in hits {
+        for hit in without_copies(hits) {
             places.entry((hit.contribution, hit.document)).or_default().push(hit.range);
         }
         let mut found = Vec::new();
@@ -312,6 +319,29 @@ impl Passages for Shelf<'_> {
             }));
         }
         Ok(found)
+    }
+
+    fn best(&self, question: &str, bytes: usize) -> Result<Vec<FoundPassage>, LibraryError> {
+        let query = Query { text: question, language: None, limit: PASSAGES };
+        let hits = self.library.search.search(&query, &self.library.store, &|id, _| (self.allowed)(id))?;
+        let mut left = bytes;
+        let mut best = Vec::new();
+        for hit in hits {
+            // A long passage that does not fit leaves room for a shorter one after it.
+            let Some(rest) = left.checked_sub(hit.text.len()) else { continue };
+            left = rest;
+            let (_, metadata) = self.library.store.bundle_of(hit.contribution)?.describe(hit.document)?;
+            best.push(FoundPassage {
+                contribution: hit.contribution,
+                document: hit.document,
+                title: metadata.title,
+                about: format!("{} {}", metadata.author, metadata.url),
+                language: metadata.language,
+                offset: hit.range.start,
+                text: hit.text,
+            });
+        }
+        Ok(best)
     }
 
     fn boilerplate(&self, text: &str) -> Result<bool, LibraryError> {
@@ -334,6 +364,36 @@ impl Passages for Shelf<'_> {
         };
         Language::ALL.iter().map(|language| held(*language)).sum()
     }
+}
+
+/// The first [`PASSAGES`] of these, best first, that are no copies of one another; of copies, the earliest contribution's
+/// takes the place of the best.
+fn without_copies(hits: Vec<fonte_corpus::search::Passage>) -> Vec<fonte_corpus::search::Passage> {
+    let mut kept: Vec<(fonte_corpus::search::Passage, Vec<String>)> = Vec::new();
+    for hit in hits {
+        let mut words: Vec<String> = hit.text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
+        words.sort_unstable();
+        words.dedup();
+        let place = |passage: &fonte_corpus::search::Passage| (passage.contribution, passage.document);
+        match kept.iter().position(|(other, theirs)| place(other) != place(&hit) && same_words(theirs, &words)) {
+            Some(at) if place(&hit) < place(&kept[at].0) => kept[at] = (hit, words),
+            // Once the shelf is full a later hit may still be the original of one that stands there.
+            Some(_) => {}
+            None if kept.len() < PASSAGES => kept.push((hit, words)),
+            None => {}
+        }
+    }
+    kept.into_iter().map(|(hit, _)| hit).collect()
+}
+
+/// Whether two sorted lists of different words share [`SAME_PASSAGE`] percent of what they have together.
+fn same_words(a: &[String], b: &[String]) -> bool {
+    let (fewer, more) = if a.len() <= b.len() { (a, b) } else { (b, a) };
+    if fewer.len() * 100 < more.len() * SAME_PASSAGE {
+        return false;
+    }
+    let shared = fewer.iter().filter(|word| more.binary_search(word).is_ok()).count();
+    shared * 100 >= (fewer.len() + more.len() - shared) * SAME_PASSAGE
 }
 
 /// Passages with what stands around them, cut at paragraph ends where those are near, merged where they touch. A short

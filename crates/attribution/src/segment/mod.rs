@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, ops::Range, path::Path};
 
 use fonte_types::ContributionId;
 
-#[cfg(feature = "reference")]
+#[cfg(feature = "fuzzing")]
 pub(crate) use self::format::decode_header;
 use self::store::Store;
 pub(crate) use self::{

@@ -13,6 +13,7 @@ mod codec;
 #[cfg(test)]
 mod double_sign;
 mod keys;
+mod witness;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +31,7 @@ use codec::{Digest, Wire, digest};
 use commonware_actor::Feedback;
 use commonware_broadcast::buffered;
 use commonware_consensus::{
-    Application as MarshalApplication, Reporter,
+    Application as MarshalApplication, Reporter, Reporters,
     marshal::{
         self, Update,
         ancestry::Ancestry,
@@ -57,7 +58,7 @@ use commonware_p2p::{
 };
 use commonware_parallel::Sequential;
 use commonware_runtime::{
-    Handle, Quota, Runner as _, Spawner as _, Supervisor as _, buffer::paged::CacheRef, tokio as runtime,
+    Handle, Quota, Runner as _, Spawner as _, Storage as _, Supervisor as _, buffer::paged::CacheRef, tokio as runtime,
 };
 use commonware_storage::{archive::prunable, translator::TwoCap};
 use commonware_stream::{
@@ -74,11 +75,13 @@ use futures::StreamExt as _;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error, info, warn};
+use witness::Witness;
 
 use crate::block::Block;
 use crate::committee::Committee;
 use crate::config::ValidatorKeys;
 use crate::error::ChainError;
+use crate::evidence::DoubleSign;
 
 pub(crate) use keys::{public, sign_registration};
 
@@ -122,6 +125,9 @@ pub(crate) trait Application: Clone + Send + Sync + 'static {
 
     /// A transaction from a peer; bad ones are dropped.
     fn transaction(&self, raw: Bytes);
+
+    /// A validator signed two conflicting votes. May come again.
+    fn double_sign(&self, evidence: DoubleSign);
 }
 
 /// What consensus needs to run.
@@ -295,6 +301,8 @@ struct Opening {
     parent: Digest,
     /// Signs if this node has a seat, else only verifies.
     scheme: Scheme,
+    /// The vote key behind each network key.
+    voters: Arc<BTreeMap<PublicKey, [u8; 33]>>,
     validators: Map<PublicKey, PeerAddress>,
     followers: Map<PublicKey, PeerAddress>,
 }
@@ -304,6 +312,7 @@ impl Voter {
         let mut seen = BTreeSet::new();
         let mut validators = Vec::with_capacity(committee.validators.len());
         let mut pairs = Vec::with_capacity(committee.validators.len());
+        let mut voters = BTreeMap::new();
         for validator in &committee.validators {
             let network = keys::network_public(&validator.keys.network)?;
             let voter = keys::vote_public(&validator.keys.vote)?;
@@ -311,6 +320,7 @@ impl Voter {
                 return Err(ChainError::DuplicateValidator);
             }
             validators.push((network.clone(), PeerAddress::from(validator.address)));
+            voters.insert(network.clone(), validator.keys.vote);
             pairs.push((network, voter));
         }
         let mut followers = Vec::with_capacity(committee.followers.len());
@@ -324,6 +334,7 @@ impl Voter {
             parent: digest(committee.parent),
             scheme: Scheme::signer(&self.namespace, pairs.clone(), self.vote.clone())
                 .unwrap_or_else(|| Scheme::verifier(&self.namespace, pairs)),
+            voters: Arc::new(voters),
             validators: validators.into_iter().try_collect().map_err(|_| ChainError::DuplicateValidator)?,
             followers: followers.into_iter().try_collect().map_err(|_| ChainError::DuplicateValidator)?,
         })
@@ -558,12 +569,14 @@ async fn serve<A: Application>(
     let (resolutions, mut resolution_channels) =
         Muxer::builder(context.child("resolutions"), resolutions.0, resolutions.1).build();
     let muxers = [votes.start(), certificates.start(), resolutions.start()];
+    let witnessing = application.clone();
     let epochs = context.child("epochs").spawn(move |context| async move {
         let mut opening = first;
         loop {
-            let Opening { epoch, parent, scheme, validators, followers } = opening;
+            let Opening { epoch, parent, scheme, voters, validators, followers } = opening;
             info!(%epoch, validators = validators.len(), votes = scheme.me().is_some(), "an epoch of consensus begins");
             oracle.track(epoch.get(), AddressableTrackedPeers::new(validators, followers));
+            let witness = Witness::new(witnessing.clone(), scheme.clone(), voters, context.child("witness"));
             let engine = simplex::Engine::new(
                 context.child("engine").with_attribute("epoch", epoch),
                 simplex::Config {
@@ -572,8 +585,8 @@ async fn serve<A: Application>(
                     blocker: oracle.clone(),
                     automaton: inline.clone(),
                     relay: inline.clone(),
-                    reporter: inline.clone(),
-                    partition: if epoch.is_zero() { "consensus".into() } else { format!("consensus-{epoch}") },
+                    reporter: Reporters::from((inline.clone(), witness)),
+                    partition: partition(epoch),
                     mailbox_size: MAILBOX,
                     epoch,
                     floor: simplex::Floor::Genesis(parent),
@@ -629,6 +642,10 @@ async fn serve<A: Application>(
             // After its last block an epoch only repeats that block. Who lacks it asks marshal.
             engine.abort();
             let _ = engine.await;
+            // Nor are its votes needed any more: its last block is applied, so no start enters it again.
+            if let Err(error) = context.remove(&partition(epoch), None).await {
+                debug!(%epoch, %error, "the votes of an ended epoch stay on disk");
+            }
             schemes.insert(&opening);
         }
     });
@@ -670,6 +687,11 @@ async fn serve<A: Application>(
             reason: format!("an actor ended by itself: {outcome:?}"),
         }),
     }
+}
+
+/// Where an epoch's votes are kept.
+fn partition(epoch: Epoch) -> String {
+    if epoch.is_zero() { "consensus".into() } else { format!("consensus-{epoch}") }
 }
 
 fn archive<C>(name: &str, page_cache: CacheRef, codec_config: C) -> prunable::Config<TwoCap, C> {

@@ -26,6 +26,7 @@ use crate::{
     config::{ChainConfig, ValidatorAddress},
     consensus::{Application, Epochs},
     error::ChainError,
+    evidence::DoubleSign,
     mempool::{Mempool, PoolError},
     store::Store,
 };
@@ -108,7 +109,8 @@ impl Ledger {
     ) -> Result<(Self, Block), ChainError> {
         let (genesis, block) = build_genesis(&config.genesis)?;
         let chain_id = config.genesis.chain_id;
-        let (tip, state) = store.load(chain_id, &genesis, &block)?;
+        let epoch_blocks = config.set_contract.as_ref().map(|contract| contract.epoch_blocks);
+        let (tip, state) = store.load(chain_id, epoch_blocks, &genesis, &block)?;
         info!(
             chain_id,
             genesis = %block.hash(),
@@ -461,6 +463,15 @@ impl Application for Ledger {
     fn transaction(&self, raw: Bytes) {
         if let Err(error) = self.admit(&raw) {
             debug!(%error, "dropped a peer's transaction");
+        }
+    }
+
+    fn double_sign(&self, evidence: DoubleSign) {
+        warn!(key = %evidence.consensus_key, epoch = %evidence.epoch, view = %evidence.view, fault = ?evidence.fault,
+            "a validator signed two conflicting votes");
+        if let Err(error) = self.0.store.keep_double_sign(&evidence) {
+            // It is lost here, and every other node that saw both votes has it too.
+            warn!(%error, "evidence of a double sign could not be kept");
         }
     }
 }

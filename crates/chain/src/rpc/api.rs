@@ -11,7 +11,9 @@ use jsonrpsee::{
 };
 use serde_json::Value;
 
-/// `eth_`, with the few of `net_`, `web3_` and `txpool_` that clients call.
+use crate::evidence::DoubleSign;
+
+/// `eth_`, with the few of `net_`, `web3_` and `txpool_` that clients call, and what only a Fonte node can tell.
 #[rpc(server)]
 pub(super) trait Ethereum {
     #[method(name = "web3_clientVersion")]
@@ -148,6 +150,10 @@ pub(super) trait Ethereum {
 
     #[method(name = "txpool_status")]
     fn txpool_status(&self) -> RpcResult<Value>;
+
+    /// Evidence of double signing that this node has seen, ready for the contract `Validators`.
+    #[method(name = "fonte_doubleSigns", blocking)]
+    fn double_signs(&self) -> RpcResult<Vec<DoubleSign>>;
 
     #[subscription(
         name = "eth_subscribe" => "eth_subscription",

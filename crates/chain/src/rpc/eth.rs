@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     block::Block,
+    evidence::DoubleSign,
     ledger::{Head, Ledger},
     store::StoredReceipt,
 };
@@ -584,6 +585,10 @@ impl EthereumServer for Eth {
     fn txpool_status(&self) -> RpcResult<Value> {
         let (pending, queued) = self.ledger.pool().status(&self.ledger.head().state);
         Ok(json!({"pending": quantity(pending), "queued": quantity(queued)}))
+    }
+
+    fn double_signs(&self) -> RpcResult<Vec<DoubleSign>> {
+        Ok(self.ledger.store().double_signs()?)
     }
 
     async fn subscribe(

@@ -19,6 +19,7 @@ use fonte_evm::{BLOCK_HASH_WINDOW, ExecutedBlock, State, StateLoader};
 use crate::{
     block::{Block, decode_header},
     error::{ChainError, StoreResult as _},
+    evidence::DoubleSign,
 };
 
 pub(crate) use rows::{BadRow, Place, StoredReceipt};
@@ -29,6 +30,8 @@ const FORMAT: u32 = 1;
 const FORMAT_KEY: &[u8] = b"format";
 const CHAIN_KEY: &[u8] = b"chain";
 const GENESIS_KEY: &[u8] = b"genesis";
+/// Blocks of an epoch of consensus; without a row the voters never change.
+const EPOCHS_KEY: &[u8] = b"epochs";
 const TIP_KEY: &[u8] = b"tip";
 /// Names this data directory, and stands in the consensus files' directory too.
 const INSTANCE_KEY: &[u8] = b"instance";
@@ -49,6 +52,7 @@ pub(crate) struct Store {
     receipts: Keyspace,
     transactions: Keyspace,
     hashes: Keyspace,
+    double_signs: Keyspace,
 }
 
 /// Held while a process uses a data directory, the consensus files included.
@@ -100,6 +104,7 @@ impl Store {
             receipts: keyspace("receipts")?,
             transactions: keyspace("transactions")?,
             hashes: keyspace("hashes")?,
+            double_signs: keyspace("double_signs")?,
             path: directory.to_owned(),
             db,
         })
@@ -107,9 +112,13 @@ impl Store {
 
     /// Brings an empty store to the genesis, or checks that a used one belongs to it, and gives the
     /// state after the last finalized block.
+    ///
+    /// `epoch_blocks` is how long voters stay the same, none: for ever. What consensus keeps is cut into epochs, so a
+    /// directory is bound to the number it began with.
     pub(crate) fn load(
         &self,
         chain_id: u64,
+        epoch_blocks: Option<u64>,
         genesis: &ExecutedBlock,
         block: &Block,
     ) -> Result<(Block, State), ChainError> {
@@ -117,7 +126,7 @@ impl Store {
             if !self.meta.is_empty().during("read the meta table")? {
                 return Err(self.damaged("the format is missing"));
             }
-            self.commit_with(genesis, block, Some(chain_id))?;
+            self.commit_with(genesis, block, Some((chain_id, epoch_blocks)))?;
             return Ok((block.clone(), genesis.state.clone()));
         };
         let format =
@@ -140,6 +149,11 @@ impl Store {
                 wanted_chain: chain_id,
                 wanted: block.hash(),
             });
+        }
+        let row = self.meta.get(EPOCHS_KEY).during("read the length of an epoch")?;
+        let began = row.map(|row| rows::number(&row)).transpose().map_err(|error| self.damaged(&error.to_string()))?;
+        if began != epoch_blocks {
+            return Err(ChainError::Epochs { path: self.path.clone(), found: began, wanted: epoch_blocks });
         }
         let tip = self.meta_number(TIP_KEY)?;
         let tip = self.block(tip)?.ok_or_else(|| self.damaged("the last block's row is missing"))?;
@@ -197,14 +211,22 @@ impl Store {
         self.commit_with(executed, block, None)
     }
 
-    fn commit_with(&self, executed: &ExecutedBlock, block: &Block, new_chain: Option<u64>) -> Result<(), ChainError> {
+    fn commit_with(
+        &self,
+        executed: &ExecutedBlock,
+        block: &Block,
+        new_chain: Option<(u64, Option<u64>)>,
+    ) -> Result<(), ChainError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         let number = block.number().to_be_bytes();
-        if let Some(chain_id) = new_chain {
+        if let Some((chain_id, epoch_blocks)) = new_chain {
             batch.insert(&self.meta, FORMAT_KEY, FORMAT.to_be_bytes());
             batch.insert(&self.meta, CHAIN_KEY, chain_id.to_be_bytes());
             batch.insert(&self.meta, GENESIS_KEY, block.hash().as_slice());
             batch.insert(&self.meta, INSTANCE_KEY, B256::random().as_slice());
+            if let Some(blocks) = epoch_blocks {
+                batch.insert(&self.meta, EPOCHS_KEY, blocks.to_be_bytes());
+            }
         }
         let diff = &executed.diff;
         // All rows of a batch carry one sequence number, so that a key may stand in it only once: old rows
@@ -291,6 +313,29 @@ impl Store {
     pub(crate) fn place(&self, hash: &TxHash) -> Result<Option<Place>, ChainError> {
         let row = self.transactions.get(hash.as_slice()).during("look a transaction up")?;
         row.map(|row| Place::decode(&row)).transpose().map_err(|error| self.damaged(&error.to_string()))
+    }
+
+    /// Keeps evidence durably: the first of each key, since no key can be punished twice. So there are at most as many
+    /// rows as there were validators.
+    pub(crate) fn keep_double_sign(&self, evidence: &DoubleSign) -> Result<(), ChainError> {
+        let key = evidence.consensus_key.as_ref();
+        if self.double_signs.contains_key(key).during("look for evidence")? {
+            return Ok(());
+        }
+        let row = serde_json::to_vec(evidence).map_err(|error| self.damaged(&error.to_string()))?;
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.double_signs, key, row);
+        batch.commit().during("keep evidence of a double sign")
+    }
+
+    /// All evidence that this node has seen, by key.
+    pub(crate) fn double_signs(&self) -> Result<Vec<DoubleSign>, ChainError> {
+        let mut all = Vec::new();
+        for row in self.double_signs.iter() {
+            let (_, row) = row.into_inner().during("read evidence")?;
+            all.push(serde_json::from_slice(&row).map_err(|_| self.damaged("a row of evidence is unreadable"))?);
+        }
+        Ok(all)
     }
 
     fn load_state(&self, tip: u64) -> Result<State, ChainError> {

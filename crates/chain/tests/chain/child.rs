@@ -6,12 +6,14 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use crate::{common::*, validators};
+use crate::{common::*, elected, validators};
 
 const DIRECTORY: &str = "FONTE_TEST_DIRECTORY";
 const CHAIN_ID: &str = "FONTE_TEST_CHAIN_ID";
 /// Index of the validator, then the ports of all; one validator alone where it is not set.
 pub const MEMBER: &str = "FONTE_TEST_MEMBER";
+/// The only seat by the contract, where it is set.
+pub const ALONE: &str = "FONTE_TEST_ALONE";
 
 /// Not a test: the program that other tests run and kill.
 #[test]
@@ -27,6 +29,7 @@ fn child() {
             let numbers: Vec<u16> = member.split(',').map(|n| n.parse().unwrap()).collect();
             validators::member(numbers[0].into(), &numbers[1..], directory, chain_id)
         }
+        Err(_) if std::env::var_os(ALONE).is_some() => elected::alone(directory, chain_id),
         Err(_) => config(directory, chain_id),
     };
     tokio::runtime::Runtime::new().unwrap().block_on(async {

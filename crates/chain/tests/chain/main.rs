@@ -5,6 +5,7 @@
 mod child;
 mod common;
 mod crash;
+mod double_sign;
 mod elected;
 mod rpc;
 mod validators;

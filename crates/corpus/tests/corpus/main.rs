@@ -4,6 +4,7 @@ mod bundle;
 mod commons;
 mod import;
 mod journal;
+mod near_duplicates;
 mod search;
 mod store;
 

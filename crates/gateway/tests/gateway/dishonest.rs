@@ -40,8 +40,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set() -> Self {
-        let net = Net::start_with_window(WINDOW).await;
+    async fn set(net: Net) -> Self {
         let gateway = net.gateway().await;
         let key = net.api_key(&gateway, coins(5), coins(5)).await;
         let draft = net.draft(net.datanet, "ana", &[TEXT]);
@@ -78,6 +77,7 @@ impl Scene {
                 runs: forged.runs,
                 other_channels: forged.other_channels,
                 cited: forged.cited,
+                told: Default::default(),
             },
         });
         self.gateway.receipt(stored.unwrap().id).unwrap().unwrap()
@@ -113,7 +113,24 @@ fn event(receipt: &alloy_rpc_types_eth::TransactionReceipt) -> Challenges::Chall
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_arithmetic_an_impossible_run_and_a_double_settlement_are_caught_and_paid_for() {
-    let scene = Scene::set().await;
+    lies_are_caught(Net::start_with_window(WINDOW).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_demanded_is_shown_and_what_is_withheld_is_reversed() {
+    withholding_is_caught(Net::start_with_window(WINDOW).await).await;
+}
+
+/// The same on a chain that is not Fonte's.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs anvil from npm: `cargo xtask test` installs it and runs this"]
+async fn challenges_hold_on_an_unmodified_anvil() {
+    lies_are_caught(Net::start_on_anvil(WINDOW).await).await;
+    withholding_is_caught(Net::start_on_anvil(WINDOW).await).await;
+}
+
+async fn lies_are_caught(net: Net) {
+    let scene = Scene::set(net).await;
     let (net, gateway) = (&scene.net, &scene.gateway);
     let paid = scene.honest.receipt.shares.as_slice()[0];
 
@@ -194,9 +211,8 @@ async fn bad_arithmetic_an_impossible_run_and_a_double_settlement_are_caught_and
     scene.gateway.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_demanded_is_shown_and_what_is_withheld_is_reversed() {
-    let scene = Scene::set().await;
+async fn withholding_is_caught(net: Net) {
+    let scene = Scene::set(net).await;
     let (net, gateway) = (&scene.net, &scene.gateway);
     gateway.flush_settlement().await.unwrap();
     let contract = net.client.demands_contract();

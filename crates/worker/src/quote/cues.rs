@@ -41,6 +41,12 @@ impl Kinds {
         self.0 & kind as u16 != 0
     }
 
+    /// How many different kinds of quantity and date.
+    pub(super) fn quantities(self) -> u32 {
+        let others = Kind::Number as u16 | Kind::Person as u16 | Kind::Reason as u16;
+        (self.0 & !others).count_ones()
+    }
+
     fn add(&mut self, kind: Kind) {
         self.0 |= kind as u16;
     }

@@ -19,6 +19,7 @@
 //! ([`TOO_MUCH_MISSING`]), and every name and number of the question somewhere in the document.
 
 mod cues;
+mod prose;
 mod question;
 mod score;
 mod sentences;
@@ -41,6 +42,10 @@ pub const ENOUGH_OWN: u32 = 25;
 
 /// Percent of the question's weight that may be nowhere in the document.
 pub const TOO_MUCH_MISSING: u32 = 30;
+
+/// What a sentence covers past this many percent counts no more: who has all words of a question is no better an answer
+/// than who has most of them, and of equals the earliest contribution comes first.
+pub const SATURATED: u32 = 80;
 
 /// A further quote must score at least this percentage of the best one.
 const FURTHER: u32 = 80;
@@ -76,9 +81,9 @@ pub fn nothing_fits(language: Language) -> &'static str {
     }
 }
 
-/// The token rule of this model: four bytes of UTF-8 are a token, rounded up.
+/// Tokens of a text, by the rule that holds for every model.
 pub fn tokens(text: &str) -> u64 {
-    (text.len() as u64).div_ceil(4)
+    fonte_types::fees::tokens(text).into()
 }
 
 /// A stretch of a document that search brought up.
@@ -158,9 +163,12 @@ pub fn answer(
 ) -> Result<QuoteAnswer, TooShort> {
     let language = Language::of_question(question);
     let mut found: Vec<Found> = Vec::new();
-    for clause in question::read(question, language, rarity) {
-        let candidates = candidates(&clause, passages);
-        found.extend(choose(candidates, passages, boilerplate, &found));
+    let clauses = question::read(question, language, rarity);
+    let asks = prose::asks(question, &clauses);
+    let mut unfit = |quote: &str| asks && prose::echoes(quote, question) || boilerplate(quote);
+    for clause in &clauses {
+        let candidates = candidates(clause, asks, passages);
+        found.extend(choose(candidates, passages, &mut unfit, &found));
     }
     if found.is_empty() {
         let text = nothing_fits(language).to_owned();
@@ -191,14 +199,27 @@ impl Found {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
-        let shared = self.words.iter().filter(|word| other.words.binary_search(word).is_ok()).count();
+        let (fewer, more) = if self.words.len() <= other.words.len() { (self, other) } else { (other, self) };
+        let has = |word: &String| more.words.binary_search(word).is_ok() || more.words.iter().any(|o| nearly(word, o));
+        let shared = fewer.words.iter().filter(|word| has(word)).count();
         let smaller = self.words.len().min(other.words.len()).max(1);
         shared * 100 >= smaller * SAME
     }
 }
 
+/// Whether two words differ by one letter put in, left out or replaced: a copy with small edits says the same.
+fn nearly(a: &str, b: &str) -> bool {
+    let (short, long) = if a.len() <= b.len() { (a.as_bytes(), b.as_bytes()) } else { (b.as_bytes(), a.as_bytes()) };
+    if short.len() < 4 || long.len() - short.len() > 1 || short[0].is_ascii_digit() {
+        return false;
+    }
+    let same = short.iter().zip(long).take_while(|(a, b)| a == b).count();
+    let rest = if short.len() == long.len() { same + 1 } else { same };
+    short.get(rest..).unwrap_or_default() == long.get(same + 1..).unwrap_or_default()
+}
+
 /// All sentences that answer the clause, best first.
-fn candidates(clause: &Clause, passages: &[Passage<'_>]) -> Vec<Found> {
+fn candidates(clause: &Clause, asks: bool, passages: &[Passage<'_>]) -> Vec<Found> {
     let mut memories: HashMap<Language, Memory<'_>> = HashMap::new();
     let mut found = Vec::new();
     for (number, passage) in passages.iter().enumerate() {
@@ -208,12 +229,15 @@ fn candidates(clause: &Clause, passages: &[Passage<'_>]) -> Vec<Found> {
         for index in 0..read.sentences.len() {
             let sentence = &read.sentences[index];
             // A question in a text is not an answer to one.
-            let asks = passage.text[sentence.range.clone()].ends_with('?');
-            if asks || sentence.heading || sentence.range.len() > MAX_SENTENCE {
+            let text = &passage.text[sentence.range.clone()];
+            if text.ends_with('?') || sentence.heading || sentence.listing || sentence.range.len() > MAX_SENTENCE {
                 continue;
             }
             let score = read.score(index, clause);
             if !answers(&score) {
+                continue;
+            }
+            if asks && prose::only_repeats(&words(text).collect::<Vec<_>>(), language, memory) {
                 continue;
             }
             let Some(range) = extend(passage.text, &read, index, clause) else { continue };
@@ -223,7 +247,7 @@ fn candidates(clause: &Clause, passages: &[Passage<'_>]) -> Vec<Found> {
                 .collect();
             content.sort_unstable();
             content.dedup();
-            found.push(Found { passage: number, range, total: score.total, words: content });
+            found.push(Found { passage: number, range, total: score.total.min(SATURATED), words: content });
         }
     }
     found.sort_by(|a, b| b.total.cmp(&a.total).then_with(|| a.key(passages).cmp(&b.key(passages))));

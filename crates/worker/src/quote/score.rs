@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::{
     Passage,
     cues::{Kind, Kinds, kinds_in},
+    prose::is_word_list,
     question::{Clause, Meets, Memory},
     terms::{Language, Word, words},
 };
@@ -23,6 +24,9 @@ const IN_DOCUMENT: u32 = 25;
 const SAME_STEM: u32 = 96;
 const RELATED: u32 = 75;
 
+/// Words of a title, and of author and address, that are looked at.
+const MAX_TITLE_WORDS: usize = 16;
+
 /// A sentence without a number loses this much, in percent, where a quantity is asked for.
 const WITHOUT_QUANTITY: u32 = 60;
 
@@ -36,6 +40,8 @@ pub(super) struct Sentence {
     pub(super) range: Range<usize>,
     pub(super) paragraph: usize,
     pub(super) heading: bool,
+    /// A list of words: never quoted, and no context for what stands beside it.
+    pub(super) listing: bool,
     meets: Meets,
     kinds: Kinds,
 }
@@ -64,7 +70,8 @@ pub(super) struct Score {
 pub(super) fn read(passage: &Passage<'_>, memory: &mut Memory<'_>) -> Read {
     let mut whole = Meets::default();
     let mut title = Meets::default();
-    for word in words(passage.title).chain(words(passage.about)) {
+    // A title has a few words; what follows was put there to be found.
+    for word in words(passage.title).take(MAX_TITLE_WORDS).chain(words(passage.about).take(MAX_TITLE_WORDS)) {
         title.join(memory.meets(&word));
     }
     whole.join(title);
@@ -76,11 +83,15 @@ pub(super) fn read(passage: &Passage<'_>, memory: &mut Memory<'_>) -> Read {
         for word in &all {
             meets.join(memory.meets(word));
         }
-        whole.join(meets);
         // Most sentences meet nothing, and then nobody asks for their kinds.
         let kinds = if meets.any() == 0 { Kinds::default() } else { kinds_in(text, &all) };
         let (range, paragraph, heading) = (sentence.range, sentence.paragraph, sentence.heading);
-        sentences.push(Sentence { range, paragraph, heading, meets, kinds });
+        let listing = meets.any() != 0 && !heading && is_word_list(&all, passage.language, kinds);
+        if listing {
+            meets = Meets::default();
+        }
+        whole.join(meets);
+        sentences.push(Sentence { range, paragraph, heading, listing, meets, kinds });
     }
     Read { sentences, title, whole }
 }

@@ -1,0 +1,121 @@
+"""Plants each bug of plants/*.toml in a copy of the contracts and runs the test that must catch it. Standard library only.
+
+run.py WORK [NAME...]   WORK is kept: the next run compiles only what changed
+
+A plant is a table: `breaks`, what no longer holds; `file`; `find`, text that stands there once, and `put`, what replaces it
+(lists of the same length for several edits); `test`, as Contract.function; `says`, a pattern that the failure must show, so that
+a test that fails for another reason does not count.
+"""
+
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import tomllib
+
+HERE = pathlib.Path(__file__).resolve().parent
+CONTRACTS = HERE.parent
+# With dynamic test linking a changed contract does not compile the tests again.
+ENVIRONMENT = {
+    "FOUNDRY_DYNAMIC_TEST_LINKING": "true",
+    "FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT": "0",
+    "FORGE_SNAPSHOT_CHECK": "false",
+    "FORGE_SNAPSHOT_EMIT": "false",
+}
+
+
+def load():
+    plants = {}
+    for path in sorted(HERE.glob("*.toml")):
+        for name, plant in tomllib.loads(path.read_text()).items():
+            missing = {"breaks", "file", "find", "put", "test", "says"} ^ plant.keys()
+            if missing or name in plants:
+                sys.exit(f"{path.name}: {name}: {', '.join(sorted(missing)) or 'named twice'}")
+            for key in ("find", "put"):
+                if isinstance(plant[key], str):
+                    plant[key] = [plant[key]]
+            plants[name] = plant
+    return plants
+
+
+def copy(work):
+    """The sources as they are now, with the build of an earlier run."""
+    contracts = work / "contracts"
+    for folder in ("src", "test", "artifacts", "snapshots"):
+        shutil.rmtree(contracts / folder, ignore_errors=True)
+        shutil.copytree(CONTRACTS / folder, contracts / folder, ignore=shutil.ignore_patterns("halmos"))
+    for file in ("foundry.toml", "forge.sh", "solc-wrap", "package.json"):
+        shutil.copy(CONTRACTS / file, contracts / file)
+    for link, target in ((contracts / "node_modules", CONTRACTS / "node_modules"), (work / "fixtures", CONTRACTS.parent / "fixtures")):
+        if not link.is_symlink():
+            link.symlink_to(target)
+    return contracts
+
+
+def forge(contracts, tests):
+    """Runs `tests`, each Contract.function; returns whether all passed, and the output."""
+    # A failure of an earlier run would be tried again first.
+    for folder in ("invariant", "fuzz"):
+        shutil.rmtree(contracts / "cache" / folder, ignore_errors=True)
+    names = {test.split(".")[0] for test in tests}, {test.split(".")[1] for test in tests}
+    patterns = [f"^({'|'.join(sorted(group))})" for group in names]
+    command = ["./forge.sh", "test", "--match-contract", patterns[0] + "$", "--match-test", patterns[1] + r"\("]
+    run = subprocess.run(command, cwd=contracts, env=os.environ | ENVIRONMENT, capture_output=True, text=True)
+    output = run.stdout + run.stderr
+    if "Compiler run failed" in output or "tests passed" not in output:
+        sys.exit(f"{' '.join(command)}\n{output}")
+    return run.returncode == 0, output
+
+
+def seconds():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def main(work, wanted):
+    plants = load()
+    unknown = [name for name in wanted if name not in plants]
+    if unknown:
+        sys.exit(f"no such plant: {', '.join(unknown)}; there are {', '.join(plants)}")
+    chosen = {name: plants[name] for name in wanted or plants}
+    contracts = copy(work)
+
+    passed, output = forge(contracts, [plant["test"] for plant in chosen.values()])
+    if not passed:
+        sys.exit(f"a test fails with nothing planted\n{output}")
+    print(f"nothing planted: all tests pass ({seconds():.0f} CPU s)", flush=True)
+
+    missed = []
+    # By file: what was planted last is compiled again only when another file's turn comes.
+    for name, plant in sorted(chosen.items(), key=lambda item: (item[1]["file"], item[0])):
+        before = seconds()
+        path = contracts / plant["file"]
+        clean = text = path.read_text()
+        for find, put in zip(plant["find"], plant["put"], strict=True):
+            if text.count(find) != 1:
+                sys.exit(f"{name}: {plant['file']} has it {text.count(find)} times: {find}")
+            text = text.replace(find, put)
+        path.write_text(text)
+        passed, output = forge(contracts, [plant["test"]])
+        path.write_text(clean)
+        failures = "\n".join(line for line in output.splitlines() if "[FAIL" in line)
+        if passed:
+            verdict = "MISSED"
+        elif re.search(plant["says"], failures):
+            verdict = "caught"
+        else:
+            verdict = f"MISSED: the failure does not say {plant['says']}\n{failures}"
+        if verdict != "caught":
+            missed.append(name)
+        print(f"{name:28} {plant['breaks']:58} {plant['test']}: {verdict} ({seconds() - before:.0f} CPU s)", flush=True)
+    print(f"{len(chosen)} bugs planted, {len(chosen) - len(missed)} caught, {len(missed)} missed {' '.join(missed)}")
+    return not missed
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    sys.exit(not main(pathlib.Path(sys.argv[1]), sys.argv[2:]))

@@ -1,0 +1,304 @@
+//! Adapters: registered by content hash without limit, loaded by a thread when a request for one arrives, packed, and kept
+//! until memory is short.
+//!
+//! On a CPU there are two tiers: the source (files, which the system's page cache keeps in memory as it can) and the packed
+//! arena. A parsed copy between the two would take as much memory as the arena and save only the packing.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::arena::PackedAdapter;
+use crate::model::{Adapter, ContentHash, ModelConfig};
+
+/// Where adapters come from. Called by the engine's loading thread, one at a time.
+pub trait AdapterSource: Send + 'static {
+    /// Reads and checks the adapter of a registered hash.
+    ///
+    /// # Errors
+    /// Whatever went wrong; the requests that wait for the adapter fail with its words, and the next one tries again.
+    fn load(&self, hash: &ContentHash) -> Result<Adapter, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// A source without adapters, for a base model alone.
+pub struct NoAdapters;
+
+impl AdapterSource for NoAdapters {
+    fn load(&self, _: &ContentHash) -> Result<Adapter, Box<dyn std::error::Error + Send + Sync>> {
+        Err("this engine has no source of adapters".into())
+    }
+}
+
+/// Loads that are asked for and not yet answered. Each may overshoot the budget until its size is known.
+const MAX_LOADING: usize = 2;
+
+enum State {
+    Absent,
+    Loading,
+    Resident(Arc<PackedAdapter>),
+}
+
+struct Entry {
+    state: State,
+    /// Running sequences.
+    users: usize,
+    pinned: bool,
+    used_at: u64,
+}
+
+impl Entry {
+    /// Its bytes, if it is in memory and nobody needs it there.
+    fn idle_bytes(&self) -> Option<usize> {
+        match &self.state {
+            State::Resident(packed) if self.users == 0 && !self.pinned => Some(packed.bytes()),
+            _ => None,
+        }
+    }
+}
+
+/// The registered adapters and the thread that loads them.
+pub(crate) struct Adapters {
+    entries: HashMap<ContentHash, Entry>,
+    pinned: BTreeSet<ContentHash>,
+    /// In memory, unused and not pinned: the longest unused first.
+    idle: BTreeSet<(u64, ContentHash)>,
+    idle_bytes: usize,
+    loading: usize,
+    bytes: usize,
+    /// The largest seen: what a load is expected to take.
+    expected: usize,
+    pub(crate) loads: u64,
+    pub(crate) evictions: u64,
+    orders: Option<SyncSender<ContentHash>>,
+    loaded: Receiver<(ContentHash, Result<PackedAdapter, String>)>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What became of a load.
+pub(crate) struct Loaded {
+    pub(crate) hash: ContentHash,
+    pub(crate) result: Result<(), String>,
+}
+
+impl Adapters {
+    pub(crate) fn new(config: ModelConfig, source: impl AdapterSource) -> std::io::Result<Self> {
+        let (orders, inbox) = sync_channel::<ContentHash>(MAX_LOADING);
+        let (outbox, loaded) = sync_channel(MAX_LOADING);
+        let thread = std::thread::Builder::new().name("adapter-loader".into()).spawn(move || {
+            for hash in inbox {
+                let result = (source.load(&hash).map_err(|error| error.to_string()))
+                    .and_then(|adapter| check_hash(adapter, hash))
+                    .and_then(|adapter| PackedAdapter::pack(&adapter, &config));
+                if outbox.send((hash, result)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self {
+            entries: HashMap::new(),
+            pinned: BTreeSet::new(),
+            idle: BTreeSet::new(),
+            idle_bytes: 0,
+            loading: 0,
+            bytes: 0,
+            expected: 0,
+            loads: 0,
+            evictions: 0,
+            orders: Some(orders),
+            loaded,
+            thread: Some(thread),
+        })
+    }
+
+    /// Makes a hash known. Nothing is read.
+    pub(crate) fn register(&mut self, hash: ContentHash) {
+        let entry = Entry { state: State::Absent, users: 0, pinned: false, used_at: 0 };
+        self.entries.entry(hash).or_insert(entry);
+    }
+
+    /// Changes an entry and keeps the set of idle ones in step.
+    fn change<T>(&mut self, hash: &ContentHash, act: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        let entry = self.entries.get_mut(hash)?;
+        if let Some(bytes) = entry.idle_bytes() {
+            self.idle.remove(&(entry.used_at, *hash));
+            self.idle_bytes -= bytes;
+        }
+        let result = act(entry);
+        if let Some(bytes) = entry.idle_bytes() {
+            self.idle.insert((entry.used_at, *hash));
+            self.idle_bytes += bytes;
+        }
+        Some(result)
+    }
+
+    /// Forgets an adapter that no running sequence uses; says whether it did.
+    pub(crate) fn unregister(&mut self, hash: &ContentHash) -> bool {
+        if self.entries.get(hash).is_none_or(|entry| entry.users > 0) {
+            return false;
+        }
+        self.pin(hash, false);
+        self.evict(hash);
+        // A load under way is answered to nobody.
+        self.entries.remove(hash).is_some()
+    }
+
+    /// Keeps an adapter in memory from its next load on, or no longer; says whether it is registered.
+    pub(crate) fn pin(&mut self, hash: &ContentHash, pinned: bool) -> bool {
+        let found = self.change(hash, |entry| entry.pinned = pinned).is_some();
+        if found && pinned {
+            self.pinned.insert(*hash);
+        } else {
+            self.pinned.remove(hash);
+        }
+        found
+    }
+
+    pub(crate) fn is_registered(&self, hash: &ContentHash) -> bool {
+        self.entries.contains_key(hash)
+    }
+
+    pub(crate) fn registered(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The packed adapter, if it is in memory.
+    pub(crate) fn get(&self, hash: &ContentHash) -> Option<&Arc<PackedAdapter>> {
+        match &self.entries.get(hash)?.state {
+            State::Resident(packed) => Some(packed),
+            _ => None,
+        }
+    }
+
+    /// What a newcomer that uses the adapter adds to the memory that is in use.
+    pub(crate) fn cost(&self, hash: &ContentHash) -> usize {
+        self.entries.get(hash).and_then(Entry::idle_bytes).unwrap_or(0)
+    }
+
+    /// Counts a running sequence in or out; gives the packed adapter, if it is in memory.
+    pub(crate) fn count(&mut self, hash: &ContentHash, running: bool, now: u64) -> Option<Arc<PackedAdapter>> {
+        self.change(hash, |entry| {
+            entry.users = if running { entry.users + 1 } else { entry.users - 1 };
+            entry.used_at = now;
+        });
+        self.get(hash).cloned()
+    }
+
+    /// Hashes in memory and their bytes.
+    pub(crate) fn resident(&self) -> impl Iterator<Item = (&ContentHash, usize)> {
+        self.entries.iter().filter_map(|(hash, entry)| match &entry.state {
+            State::Resident(packed) => Some((hash, packed.bytes())),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What loads under way may add, and one more.
+    pub(crate) fn expected_bytes(&self) -> usize {
+        self.expected * (self.loading + 1)
+    }
+
+    /// Bytes that eviction could free.
+    pub(crate) fn idle_bytes(&self) -> usize {
+        self.idle_bytes
+    }
+
+    pub(crate) fn pinned(&self) -> impl Iterator<Item = &ContentHash> {
+        self.pinned.iter()
+    }
+
+    /// The unused adapter that was used longest ago, but none that is `wanted`.
+    pub(crate) fn oldest(&self, wanted: impl Fn(&ContentHash) -> bool) -> Option<(u64, ContentHash)> {
+        self.idle.iter().find(|(_, hash)| !wanted(hash)).copied()
+    }
+
+    pub(crate) fn evict(&mut self, hash: &ContentHash) {
+        let state = self.change(hash, |entry| std::mem::replace(&mut entry.state, State::Absent));
+        if let Some(State::Resident(packed)) = state {
+            self.bytes -= packed.bytes();
+            self.evictions += 1;
+        }
+    }
+
+    pub(crate) fn can_load(&self) -> bool {
+        self.loading < MAX_LOADING
+    }
+
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading > 0
+    }
+
+    pub(crate) fn is_absent(&self, hash: &ContentHash) -> bool {
+        self.entries.get(hash).is_some_and(|entry| matches!(entry.state, State::Absent))
+    }
+
+    /// Asks the thread for an absent adapter.
+    pub(crate) fn load(&mut self, hash: ContentHash) {
+        let Some(entry) = self.entries.get_mut(&hash) else { return };
+        // The channel has room for `MAX_LOADING`; a thread that died leaves the adapter absent.
+        if self.orders.as_ref().is_some_and(|orders| orders.try_send(hash).is_ok()) {
+            entry.state = State::Loading;
+            self.loading += 1;
+        }
+    }
+
+    /// The next finished load, waiting up to `wait` for one.
+    pub(crate) fn next_loaded(&mut self, wait: Duration, now: u64) -> Option<Loaded> {
+        let (hash, result) = match self.loaded.recv_timeout(wait) {
+            Ok(loaded) => loaded,
+            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Disconnected) => {
+                // The source panicked. What was being loaded will not come.
+                self.loading = 0;
+                let lost = self.entries.iter_mut().find(|(_, entry)| matches!(entry.state, State::Loading));
+                return lost.map(|(hash, entry)| {
+                    entry.state = State::Absent;
+                    Loaded { hash: *hash, result: Err("the loading thread has stopped".into()) }
+                });
+            }
+        };
+        self.loading -= 1;
+        let mut bytes = 0;
+        let result = self.change(&hash, |entry| match (&entry.state, result) {
+            // It was unregistered, registered and asked for again, and the first load has come.
+            (State::Resident(_), _) => Ok(()),
+            (_, Ok(packed)) => {
+                bytes = packed.bytes();
+                entry.used_at = now;
+                entry.state = State::Resident(Arc::new(packed));
+                Ok(())
+            }
+            (_, Err(reason)) => {
+                entry.state = State::Absent;
+                Err(reason)
+            }
+        });
+        if bytes > 0 {
+            self.bytes += bytes;
+            self.expected = self.expected.max(bytes);
+            self.loads += 1;
+        }
+        let result = result.unwrap_or(Ok(()));
+        Some(Loaded { hash, result })
+    }
+}
+
+fn check_hash(adapter: Adapter, hash: ContentHash) -> Result<Adapter, String> {
+    if adapter.hash == hash { Ok(adapter) } else { Err("the source gave an adapter of another hash".into()) }
+}
+
+impl Drop for Adapters {
+    fn drop(&mut self) {
+        // Without a sender the thread's loop ends; what it still holds is dropped with the receiver.
+        self.orders = None;
+        while self.loaded.recv().is_ok() {}
+        if let Some(thread) = self.thread.take() {
+            // A panic of the source was told to the requests that waited for it.
+            let _ = thread.join();
+        }
+    }
+}

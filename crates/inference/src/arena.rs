@@ -1,0 +1,144 @@
+//! An adapter packed for the kernels: one contiguous allocation, in the order in which a forward pass reads it.
+
+use crate::kernels::Words;
+use crate::kernels::lora::{PANELS, RANKS};
+use crate::model::{Adapter, Linear, ModelConfig};
+use crate::pack::panels;
+
+/// Linear layers that read the same activations: their `A` come first, then their `B`.
+pub(crate) const GROUPS: [&[Linear]; 4] =
+    [&[Linear::Query, Linear::Key, Linear::Value], &[Linear::Output], &[Linear::Gate, Linear::Up], &[Linear::Down]];
+
+/// An adapter in memory, ready to be used by any row of any batch.
+pub(crate) struct PackedAdapter {
+    arena: Box<[Words]>,
+    modules: Box<[[Option<Module>; 7]]>,
+    /// The largest rank, rounded up to even.
+    pub(crate) rank: usize,
+}
+
+/// Where a module lies in the arena, in lines.
+#[derive(Clone, Copy)]
+struct Module {
+    a: u32,
+    b: u32,
+    rank: u16,
+    scale: f32,
+}
+
+/// A module of a packed adapter.
+pub(crate) struct ModuleView<'a> {
+    pub(crate) a: &'a [Words],
+    pub(crate) b: &'a [Words],
+    pub(crate) rank: usize,
+    pub(crate) scale: f32,
+}
+
+/// Lines that a module takes: (A, B).
+fn lines(rank: usize, linear: Linear, config: &ModelConfig) -> (usize, usize) {
+    let (outputs, inputs) = linear.shape(config);
+    (rank.div_ceil(2) * panels(inputs), rank.div_ceil(2) * panels(outputs))
+}
+
+impl PackedAdapter {
+    /// Packs an adapter, or says in words why it does not fit the model.
+    pub(crate) fn pack(adapter: &Adapter, config: &ModelConfig) -> Result<Self, String> {
+        let mut sorted = vec![[None; 7]; config.layers];
+        for module in &adapter.modules {
+            let (outputs, inputs) = module.linear.shape(config);
+            let (layer, linear, rank) = (module.layer, module.linear, module.rank);
+            if layer >= config.layers {
+                return Err(format!("it adapts layer {layer}, the model has {}", config.layers));
+            }
+            if rank == 0 || rank > outputs.max(inputs) {
+                return Err(format!(
+                    "rank {rank} of {linear:?} in layer {layer} is not between 1 and the layer's width"
+                ));
+            }
+            if module.a.len() != rank * inputs || module.b.len() != outputs * rank {
+                return Err(format!("the shapes of {linear:?} in layer {layer} are not the model's"));
+            }
+            if sorted[layer][linear as usize].replace(module).is_some() {
+                return Err(format!("{linear:?} in layer {layer} is adapted twice"));
+            }
+        }
+        let count: usize = (adapter.modules.iter()).map(|m| lines(m.rank, m.linear, config)).map(|(a, b)| a + b).sum();
+        // Lines are 64 bytes: this bounds an adapter to 256 GiB, and ranks were bounded by widths.
+        let fits = u32::try_from(count).is_ok() && adapter.modules.iter().all(|m| m.rank <= usize::from(u16::MAX));
+        if !fits {
+            return Err(format!("{count} lines of 64 bytes are more than an arena holds"));
+        }
+        let mut arena = vec![Words([0; 16]); count];
+        let mut modules = vec![[None; 7]; config.layers];
+        let mut free = 0;
+        for (layer, sorted) in sorted.iter().enumerate() {
+            for group in GROUPS {
+                for linear in group.iter().map(|linear| *linear as usize) {
+                    let Some(module) = sorted[linear] else { continue };
+                    let (a, _) = lines(module.rank, module.linear, config);
+                    pack_a(&module.a, module.rank, module.linear.shape(config).1, &mut arena[free..free + a]);
+                    let (rank, scale) = (module.rank as u16, module.scale);
+                    modules[layer][linear] = Some(Module { a: free as u32, b: 0, rank, scale });
+                    free += a;
+                }
+                for linear in group.iter().map(|linear| *linear as usize) {
+                    let (Some(module), Some(packed)) = (sorted[linear], &mut modules[layer][linear]) else { continue };
+                    let (_, b) = lines(module.rank, module.linear, config);
+                    pack_b(&module.b, module.rank, module.linear.shape(config).0, &mut arena[free..free + b]);
+                    packed.b = free as u32;
+                    free += b;
+                }
+            }
+        }
+        let rank = adapter.modules.iter().map(|module| module.rank.next_multiple_of(2)).max().unwrap_or(0);
+        Ok(Self { arena: arena.into(), modules: modules.into(), rank })
+    }
+
+    /// Its bytes, for the budget: its numbers in bfloat16, ranks rounded up to even and widths to 32, and a table.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&self.arena[..]) + size_of_val(&self.modules[..]) + size_of::<Self>()
+    }
+
+    /// The module on a linear layer, if that is adapted.
+    pub(crate) fn module(&self, layer: usize, linear: Linear, config: &ModelConfig) -> Option<ModuleView<'_>> {
+        let module = self.modules[layer][linear as usize]?;
+        let rank = usize::from(module.rank);
+        let (a, b) = lines(rank, linear, config);
+        Some(ModuleView {
+            a: &self.arena[module.a as usize..][..a],
+            b: &self.arena[module.b as usize..][..b],
+            rank,
+            scale: module.scale,
+        })
+    }
+}
+
+/// Sets one bfloat16 of a pair.
+fn set(line: &mut Words, lane: usize, which: usize, bits: u16) {
+    line.0[lane] |= u32::from(bits) << (16 * which);
+}
+
+fn pack_a(a: &[u16], rank: usize, inputs: usize, lines: &mut [Words]) {
+    let panels = panels(inputs);
+    for (j, row) in a.chunks_exact(inputs).enumerate() {
+        let from = j / RANKS * RANKS;
+        let pairs = (rank - from).min(RANKS).div_ceil(2);
+        let group = &mut lines[from / 2 * panels..][..pairs * panels];
+        for (input, bits) in row.iter().enumerate() {
+            set(&mut group[input / 16 * pairs + (j - from) / 2], input % 16, j % 2, *bits);
+        }
+    }
+}
+
+fn pack_b(b: &[u16], rank: usize, outputs: usize, lines: &mut [Words]) {
+    let (panels, pairs) = (panels(outputs), rank.div_ceil(2));
+    for (output, row) in b.chunks_exact(rank).enumerate() {
+        let panel = output / 16;
+        let first = panel / PANELS * PANELS;
+        let width = (panels - first).min(PANELS);
+        let group = &mut lines[first * pairs..][..width * pairs];
+        for (j, bits) in row.iter().enumerate() {
+            set(&mut group[j / 2 * width + panel - first], output % 16, j % 2, *bits);
+        }
+    }
+}

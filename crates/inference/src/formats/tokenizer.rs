@@ -1,0 +1,155 @@
+//! `tokenizer.json`: text to tokens and back.
+
+use std::{borrow::Cow, panic::catch_unwind, sync::Arc};
+
+use super::error::{FormatError, shorten};
+
+/// Longest `tokenizer.json`, in bytes. Those of 256,000 tokens take about 30 MB.
+pub(super) const MAX_TOKENIZER_BYTES: u64 = 64 << 20;
+/// Longest text that is encoded at once, in bytes.
+pub(super) const MAX_TEXT_BYTES: u64 = 4 << 20;
+/// Stands where a text of a stranger was cut so that a control token cannot be read in it. Unicode reserves it for use
+/// inside a program and no text should hold it; where one does, it is dropped.
+const GUARD: char = '\u{fdd0}';
+
+/// A tokenizer. Clones share it.
+#[derive(Clone)]
+pub struct Tokenizer(Arc<Inner>);
+
+struct Inner {
+    file: String,
+    tokenizer: tokenizers::Tokenizer,
+    /// Texts of control tokens, longest first.
+    control: Vec<String>,
+}
+
+impl Tokenizer {
+    /// Reads the bytes of a `tokenizer.json` for a model with that many tokens; every id must be one of its rows.
+    pub fn parse(file: &str, bytes: &[u8], vocabulary: usize) -> Result<Self, FormatError> {
+        let refused = |reason: String| FormatError::Tokenizer { file: file.into(), reason: shorten(&reason) };
+        if bytes.len() as u64 > MAX_TOKENIZER_BYTES {
+            let (size, limit) = (bytes.len() as u64, MAX_TOKENIZER_BYTES);
+            return Err(FormatError::TooLarge { file: file.into(), what: "its size", size, limit });
+        }
+        serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
+            .map_err(|source| FormatError::Json { file: file.into(), source })?;
+        // The library expects in places that what it reads has its shape (`DecoderHelper`, 0.23.2), and panics.
+        let mut tokenizer = catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes))
+            .map_err(|_| refused("not of the shape that its library expects".into()))?
+            .map_err(|error| refused(error.to_string()))?;
+        if let Some((text, id)) = tokenizer.get_vocab(true).into_iter().find(|&(_, id)| id as usize >= vocabulary) {
+            return Err(refused(format!("{:?} is token {id} of {vocabulary}", shorten(&text))));
+        }
+        // Cutting and filling is for batches of training; a prompt is refused when it is too long, never cut.
+        tokenizer.with_truncation(None).map_err(|error| refused(error.to_string()))?;
+        tokenizer.with_padding(None);
+        let added = tokenizer.get_added_tokens_decoder();
+        let mut control: Vec<String> =
+            added.into_values().filter(|token| token.special).map(|token| token.content).collect();
+        control.retain(|text| !text.is_empty());
+        control.sort_by(|one, other| (other.len(), one).cmp(&(one.len(), other)));
+        Ok(Self(Arc::new(Inner { file: file.into(), tokenizer, control })))
+    }
+
+    /// The tokens of a text in which control tokens count as such; `add_special` puts those around it that the tokenizer
+    /// was made with. For text that is not a stranger's: a whole prompt after [`Tokenizer::guard`] has seen its parts.
+    pub fn encode(&self, text: &str, add_special: bool) -> Result<Vec<u32>, FormatError> {
+        let Inner { file, tokenizer, .. } = &*self.0;
+        if text.len() as u64 > MAX_TEXT_BYTES {
+            let (size, limit) = (text.len() as u64, MAX_TEXT_BYTES);
+            return Err(FormatError::TooLarge { file: file.clone(), what: "a text to encode", size, limit });
+        }
+        let mut tokens = Vec::new();
+        for (index, piece) in text.split(GUARD).enumerate() {
+            let encoding =
+                tokenizer.encode_fast(piece, add_special && index == 0).map_err(|error| self.refused(error))?;
+            tokens.extend_from_slice(encoding.get_ids());
+        }
+        Ok(tokens)
+    }
+
+    /// A stranger's text, marked so that no control token is read in it wherever a template puts it: `<|im_end|>` typed by
+    /// a user stays ten characters.
+    pub fn guard<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let control = &self.0.control;
+        if !text.contains(GUARD) && !control.iter().any(|token| text.contains(token.as_str())) {
+            return Cow::Borrowed(text);
+        }
+        let text = text.replace(GUARD, "");
+        let mut guarded = String::with_capacity(text.len() + 16);
+        for (start, character) in text.char_indices() {
+            guarded.push(character);
+            // A token of one character cannot be cut in two, and stands for itself.
+            let cut = |token: &String| text[start..].starts_with(token.as_str()) && token.len() > character.len_utf8();
+            if control.iter().any(cut) {
+                guarded.push(GUARD);
+            }
+        }
+        Cow::Owned(guarded)
+    }
+
+    /// The text of tokens, without control tokens. Bytes that are no UTF-8 become U+FFFD.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String, FormatError> {
+        self.0.tokenizer.decode(tokens, true).map_err(|error| self.refused(error))
+    }
+
+    /// The token with this text.
+    pub fn token(&self, text: &str) -> Option<u32> {
+        self.0.tokenizer.token_to_id(text)
+    }
+
+    fn refused(&self, error: impl ToString) -> FormatError {
+        FormatError::Tokenizer { file: self.0.file.clone(), reason: shorten(&error.to_string()) }
+    }
+}
+
+/// Turns tokens into text as they come, in pieces that are whole characters. The pieces put together are what
+/// [`Tokenizer::decode`] makes of all tokens, except where more than 64 of them in a row make no text, or where a
+/// SentencePiece tokenizer, on bytes that are none, takes back text that was shown.
+///
+/// After `text-generation-inference` (`decode_token`): a token's text can depend on the one before it, so the text of the last
+/// piece and of what came since is compared with that of the last piece alone.
+pub struct Detokenizer {
+    tokenizer: Tokenizer,
+    /// The tokens of the last piece, then those that made no text yet.
+    window: Vec<u32>,
+    /// How many of the window belong to the last piece.
+    shown: usize,
+}
+
+/// Tokens without a text that are waited for; a character has at most four bytes.
+const MAX_PENDING: usize = 64;
+
+impl Detokenizer {
+    /// Starts an answer.
+    pub fn new(tokenizer: Tokenizer) -> Self {
+        Self { tokenizer, window: Vec::new(), shown: 0 }
+    }
+
+    /// Adds a token; the text that is complete now, which may be empty.
+    pub fn push(&mut self, token: u32) -> Result<String, FormatError> {
+        self.window.push(token);
+        self.advance(self.window.len() - self.shown > MAX_PENDING)
+    }
+
+    /// The text that was still waited for, with U+FFFD for what is incomplete.
+    pub fn finish(mut self) -> Result<String, FormatError> {
+        self.advance(true)
+    }
+
+    fn advance(&mut self, flush: bool) -> Result<String, FormatError> {
+        let before = self.tokenizer.decode(&self.window[..self.shown])?;
+        let mut text = self.tokenizer.decode(&self.window)?;
+        if text.len() <= before.len() || text.ends_with(char::REPLACEMENT_CHARACTER) && !flush {
+            if flush {
+                self.window.truncate(self.shown);
+            }
+            return Ok(String::new());
+        }
+        let common = before.char_indices().zip(text.chars()).find(|((_, one), other)| one != other);
+        let from = common.map_or(before.len(), |((start, _), _)| start);
+        self.window.drain(..self.shown);
+        self.shown = self.window.len();
+        Ok(text.split_off(from))
+    }
+}
