@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cargo xtask bench [trace|proofs|demo]: measures, prints, and writes a raw run to benches/runs.
+# cargo xtask bench [trace|proofs|window|attacks|demo]: measures, prints, and writes a raw run to benches/runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 names=("$@")
@@ -25,11 +25,15 @@ for name in "${names[@]}"; do
       for folder in /usr/share/doc /usr/share/perl /usr/lib/python3*; do [ -d "$folder" ] && folders+=("$folder"); done
       { machine; echo; cargo run --release --quiet -p fonte-attribution --example proof_bench -- --mb 100 "${folders[@]}"; } \
         | tee "$out" ;;
+    window)
+      { machine; echo; cargo run --release --quiet -p fonte-corpus --example window; } | tee "$out" ;;
+    attacks)
+      { machine; echo; cargo run --release --quiet -p fonte-worker --example attacks; } | tee "$out" ;;
     demo)
       cargo build --release --quiet
       { machine; echo; { time -p "${CARGO_TARGET_DIR:-target}/release/fonte" demo; } 2>&1; } | tee "$out" ;;
     *)
-      echo "unknown bench $name: there are trace, proofs and demo" >&2
+      echo "unknown bench $name: there are trace, proofs, window, attacks and demo" >&2
       exit 2 ;;
   esac
 done
