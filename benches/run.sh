@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cargo xtask bench [trace|proofs|attribution|demo]: measures, prints, and writes a raw run to benches/runs.
+# cargo xtask bench [trace|proofs|attribution|window|attacks|demo]: measures, prints, and writes a raw run to benches/runs.
 # attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -61,11 +61,15 @@ for name in "${names[@]}"; do
       for folder in /usr/share/doc /usr/share/perl /usr/lib/python3*; do [ -d "$folder" ] && folders+=("$folder"); done
       { machine; echo; cargo run --release --quiet -p fonte-attribution --example proof_bench -- --mb 100 "${folders[@]}"; } \
         | tee "$out" ;;
+    window)
+      { machine; echo; cargo run --release --quiet -p fonte-corpus --example window; } | tee "$out" ;;
+    attacks)
+      { machine; echo; cargo run --release --quiet -p fonte-worker --example attacks; } | tee "$out" ;;
     demo)
       cargo build --release --quiet
       { machine; echo; { time -p "${CARGO_TARGET_DIR:-target}/release/fonte" demo; } 2>&1; } | tee "$out" ;;
     *)
-      echo "unknown bench $name: there are trace, proofs, attribution and demo" >&2
+      echo "unknown bench $name: there are trace, proofs, attribution, window, attacks and demo" >&2
       exit 2 ;;
   esac
 done
