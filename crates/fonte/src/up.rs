@@ -28,7 +28,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
         rpc_listen: up.rpc_listen,
         allowed_origins: up.allow_origin.clone(),
         heartbeat: std::time::Duration::from_secs(up.heartbeat.max(1)),
-        settle_every: Some(std::time::Duration::from_secs(15)),
+        settle_every: Some(std::time::Duration::from_secs(5)),
     })
     .await?;
     let prepared = Box::pin(prepare(&net, &up, &home)).await;
@@ -113,6 +113,7 @@ fn announce(json: bool, net: &Embedded, api_key: &str) -> Result<()> {
     }
     println!("\n{}", say!("Try:", "Experimente:"));
     println!("  fonte datanet publish DIR --datanet open --key dev:author");
+    println!("  fonte ask '...' --model fonte-quote:open");
     println!(
         "  curl {gateway}/v1/chat/completions -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\\n    -d '{{\"model\":\"fonte-quote:open\",\"messages\":[{{\"role\":\"user\",\"content\":\"...\"}}]}}'"
     );
