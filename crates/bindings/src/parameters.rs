@@ -193,13 +193,13 @@ impl Parameters {
             notice_seconds: 60,
             penalty_multiple: 2,
             governance: Governance {
-                voting_delay: 2,
+                voting_delay: 1,
                 voting_period: 30,
                 proposal_threshold: FNT,
                 quorum_ppm: 40_000,
                 minimum_quorum: FNT,
                 late_quorum_extension: 5,
-                timelock_seconds: 2,
+                timelock_seconds: 1,
             },
             reviews: Reviews {
                 minimum_stake: 10 * FNT,
@@ -222,8 +222,9 @@ impl Parameters {
             },
             workers: Workers { stake_per_slot: FNT, unbonding_seconds: 60 },
             validators: Validators {
-                max_seats: 16,
-                max_candidates: 32,
+                // A node keeps room for messages of as many as there may be: few, on one machine.
+                max_seats: 7,
+                max_candidates: 10,
                 minimum_stake: 100 * FNT,
                 minimum_own_stake: 10 * FNT,
                 epoch_blocks: 100,

@@ -259,9 +259,9 @@ pub(crate) struct DatanetPublish {
 pub(crate) struct Ask {
     /// The question.
     pub(crate) question: String,
-    /// The API key.
+    /// The API key; without one the commons pay, where the gateway has a budget of the free allowance.
     #[arg(long, env = "FONTE_API_KEY", hide_env_values = true, value_name = "KEY")]
-    pub(crate) api_key: String,
+    pub(crate) api_key: Option<String>,
     /// The model; fonte-quote:NAME restricts it to a datanet.
     #[arg(long, default_value = "fonte-quote", value_name = "MODEL")]
     pub(crate) model: String,

@@ -13,13 +13,14 @@ use std::{
 
 use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
 use alloy_signer_local::PrivateKeySigner;
+use alloy_sol_types::SolCall;
 use eyre::{Result, WrapErr};
 use fonte_bindings::{
     Addresses, Client, ModelRecord,
-    contracts::{models::IModels, workers::IWorkers::Info},
-    genesis::{COMMONS_NAME, Commons, Parameters, commons_calls, predeploys},
+    contracts::{Allowance, models::IModels, workers::IWorkers::Info},
+    genesis::{COMMONS_NAME, Call, Commons, Parameters, commons_calls, predeploys},
 };
-use fonte_chain::{Chain, ChainConfig, ChainHandle};
+use fonte_chain::{Chain, ChainConfig, ChainHandle, SetContract};
 use fonte_evm::{Genesis, GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle};
 use fonte_types::{DatanetId, ModelId};
@@ -212,10 +213,16 @@ impl Embedded {
 
 /// The chain in this process.
 async fn start_chain(config: &EmbeddedConfig) -> Result<ChainHandle> {
-    let genesis = genesis(config).await?;
+    let parameters = kept_parameters(config)?;
+    let genesis = genesis(config, &parameters).await?;
     let mut chain = ChainConfig {
         rpc: config.rpc_listen,
         heartbeat: config.heartbeat,
+        set_contract: Some(SetContract {
+            address: Addresses::predeployed().validators,
+            // At most the contract's own, so that every elected set is adopted before the next one is elected.
+            epoch_blocks: parameters.validators.epoch_blocks,
+        }),
         ..ChainConfig::development(config.data_dir.join("chain"), genesis)
     };
     chain.rpc_limits.allowed_origins.clone_from(&config.allowed_origins);
@@ -334,7 +341,7 @@ fn kept_parameters(config: &EmbeddedConfig) -> Result<Parameters> {
 }
 
 /// The development genesis: funded development keys, the contracts, and the commons before everyone.
-async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
+async fn genesis(config: &EmbeddedConfig, parameters: &Parameters) -> Result<Genesis> {
     let folder = config.data_dir.join("commons");
     let commons = tokio::task::spawn_blocking(move || {
         let store = fonte_corpus::Store::open(&folder)?;
@@ -344,21 +351,21 @@ async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
     .wrap_err("building the commons")?
     .wrap_err("building the commons")?;
     let commons = Commons { root: commons.root(), documents: commons.documents(), text_bytes: commons.text_bytes() };
-    let parameters = kept_parameters(config)?;
     let fund = |address: Address, fnt: u64| GenesisAccount {
         address,
         balance: U256::from(fnt) * U256::from(FNT),
         ..GenesisAccount::default()
     };
-    let treasury = fund(Addresses::predeployed().timelock, 10_000);
+    let at = Addresses::predeployed();
+    let commons_coins = [fund(at.timelock, 10_000), fund(at.allowance, FREE_FUND)];
     let people = keys::DEVELOPMENT.iter().map(|name| fund(keys::development(name).address(), 100_000));
     Ok(Genesis {
         chain_id: parameters.chain_id,
         timestamp: 1_767_225_600, // 2026-01-01
         gas_limit: 60_000_000,
         base_fee: 1_000_000_000,
-        alloc: people.chain([treasury]).collect(),
-        predeploys: predeploys(&parameters)
+        alloc: people.chain(commons_coins).collect(),
+        predeploys: predeploys(parameters)
             .into_iter()
             .map(|contract| Predeploy {
                 name: contract.name.to_owned(),
@@ -369,9 +376,28 @@ async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
             .collect(),
         calls: commons_calls(&[commons])
             .into_iter()
+            .chain([free_budget()])
             .map(|call| GenesisCall { from: call.from, to: call.to, data: call.data })
             .collect(),
     })
+}
+
+/// What the fund of the free allowance begins with, in FNT.
+const FREE_FUND: u64 = 1_000;
+
+/// A budget of the free allowance for the development gateway, as a vote would give it one: so questions without an API
+/// key are answered from the start.
+fn free_budget() -> Call {
+    let at = Addresses::predeployed();
+    let gateway = keys::development("gateway").address();
+    let budget = Allowance::setBudgetCall {
+        gateway,
+        // The gateway names its own as soon as it runs.
+        sessionKey: gateway,
+        perPeriod: 10 * FNT,
+        period: 24 * 3_600,
+    };
+    Call { from: at.timelock, to: at.allowance, data: budget.abi_encode().into() }
 }
 
 /// The quote model, registered if it is not there yet.
@@ -419,4 +445,19 @@ pub(crate) async fn registered(operator: &Client, input: IModels::ModelInput) ->
     let contract = operator.models_contract();
     operator.send("registering a model", contract.register(input)).await?;
     find().await?.ok_or_else(|| eyre::eyre!("model {name} was registered and is not there"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The contract's first set is the node of `fonte up`: nobody else could vote, and it could not vote for anybody else.
+    #[test]
+    fn the_first_seat_is_the_development_validator() {
+        let parameters = Parameters::development(DEVELOPMENT_CHAIN);
+        let [seat] = &parameters.validators.seats[..] else { panic!("one seat") };
+        let keys = fonte_chain::ValidatorKeys::development(0).public().unwrap();
+        assert_eq!((seat.consensus_key.as_ref(), seat.network_key.0), (&keys.vote[..], keys.network));
+        assert_eq!(seat.operator, keys::development("operator").address());
+    }
 }

@@ -45,6 +45,7 @@ use eyre::Result;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    end_quietly_on_closed_pipes();
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
@@ -69,6 +70,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whoever reads only the first lines, as `head` does, has what they wanted: printing more is no failure to tell of.
+fn end_quietly_on_closed_pipes() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if message.starts_with("failed printing to stdout") && message.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        told(panic);
+    }));
 }
 
 /// Runs one command; `false` where it worked and the answer is no.

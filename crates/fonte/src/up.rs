@@ -29,7 +29,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
         rpc_listen: up.rpc_listen,
         allowed_origins: up.allow_origin.clone(),
         heartbeat: std::time::Duration::from_secs(up.heartbeat.max(1)),
-        settle_every: Some(std::time::Duration::from_secs(15)),
+        settle_every: Some(std::time::Duration::from_secs(5)),
         worker_listen: up.worker_listen,
         patience: engine::patience(&up),
         engine: engine::of_up(&up).await?,
@@ -124,6 +124,7 @@ fn announce(json: bool, net: &Embedded, api_key: &str) -> Result<()> {
     }
     println!("\n{}", say!("Try:", "Experimente:"));
     println!("  fonte datanet publish DIR --datanet open --key dev:author");
+    println!("  fonte ask '...' --model fonte-quote:open");
     println!(
         "  curl {gateway}/v1/chat/completions -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\\n    -d '{{\"model\":\"fonte-quote:open\",\"messages\":[{{\"role\":\"user\",\"content\":\"...\"}}]}}'"
     );

@@ -1,7 +1,9 @@
 //! A gateway that lies in what it settles, and is caught on the running chain by each challenge that needs no texts; and
 //! one that is honest, and shows whatever is demanded of it.
 
+use alloy_contract::{CallBuilder, CallDecoder};
 use alloy_primitives::U256;
+use alloy_provider::Provider;
 use fonte_bindings::{
     contracts::{
         Challenges,
@@ -107,6 +109,11 @@ impl Scene {
     }
 }
 
+/// What the contract says of a challenge that does not hold.
+async fn refused<P: Provider, D: CallDecoder + Send + Sync>(net: &Net, call: CallBuilder<P, D>) -> String {
+    net.client.send("a challenge", call).await.unwrap_err().to_string()
+}
+
 fn event(receipt: &alloy_rpc_types_eth::TransactionReceipt) -> Challenges::Challenged {
     receipt.decoded_log::<Challenges::Challenged>().expect("a challenge tells").data
 }
@@ -152,6 +159,28 @@ async fn lies_are_caught(net: Net) {
     assert_eq!(settled.iter().map(|batch| batch.rows).sum::<usize>(), 5);
 
     let contract = net.client.challenges_contract();
+    // The honest row withstands each of them: what would punish everybody proves nothing below.
+    let honest = convert::challenges::receipt(&scene.honest.receipt);
+    let call = contract.challengeRow(scene.opening(&scene.honest).await, honest.clone(), 1);
+    assert!(refused(net, call.with_cloned_provider()).await.contains("RowFollows"));
+    let evidence = Evidence::new(scene.honest.runs.clone(), scene.honest.receipt.answer_bytes).unwrap();
+    let cited = scene.honest.runs.iter().position(|run| matches!(run.source, Source::Contribution(_))).unwrap();
+    let opened = evidence.open(u32::try_from(cited).unwrap(), &scene.honest.other_channels).unwrap();
+    let nothing = IChallenges::TextOpening { length: 0, metadataHash: Default::default(), chunks: Vec::new() };
+    let source = IChallenges::SourceOpening { contribution: 0, document: 0, path: Vec::new(), text: nothing.clone() };
+    let call = contract.challengeNotThere(
+        scene.opening(&scene.honest).await,
+        convert::challenges::run(&opened, &scene.honest.receipt),
+        0,
+        nothing,
+        source,
+    );
+    assert!(refused(net, call.with_cloned_provider()).await.contains("SourceMismatch"), "its run is possible");
+    let other = convert::challenges::receipt(&nowhere.receipt);
+    let (first, second) = (scene.opening(&scene.honest).await, scene.opening(&nowhere).await);
+    let call = contract.challengeDoubleSettle(first, honest, second, other);
+    assert!(refused(net, call.with_cloned_provider()).await.contains("DifferentRequests"));
+
     let (deposit, bond) = (scene.deposit().await, scene.bond().await);
     let evidence = convert::challenges::evidence(&shares.runs, &shares.other_channels);
     let call = contract.challengeShares(
@@ -167,15 +196,14 @@ async fn lies_are_caught(net: Net) {
     assert_eq!(net.client.balance(scene.draft.terms.payee).await.unwrap(), told.harm.to::<u128>());
     assert_eq!(scene.bond().await, bond - (told.harm + told.penalty).to::<u128>());
 
-    // An honest row withstands the same challenge.
+    // The honest row withstands this one, too.
     let call = contract.challengeShares(
         scene.opening(&scene.honest).await,
         convert::challenges::receipt(&scene.honest.receipt),
         evidence,
         paid.contribution.0,
     );
-    let refused = net.client.send("shares", call.with_cloned_provider()).await.unwrap_err().to_string();
-    assert!(refused.contains("ShareFollows"), "{refused}");
+    assert!(refused(net, call.with_cloned_provider()).await.contains("ShareFollows"));
 
     let receipt = convert::challenges::receipt(&fee.receipt);
     let call = contract.challengeRow(scene.opening(&fee).await, receipt, 1);
