@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cargo xtask bench [trace|demo]: measures, prints, and writes a raw run to benches/runs.
+# cargo xtask bench [trace|demo|inference]: measures, prints, and writes a raw run to benches/runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 names=("$@")
@@ -22,8 +22,10 @@ for name in "${names[@]}"; do
     demo)
       cargo build --release --quiet
       { machine; echo; { time -p "${CARGO_TARGET_DIR:-target}/release/fonte" demo; } 2>&1; } | tee "$out" ;;
+    inference)
+      { machine; echo; cargo run --release --quiet -p fonte-inference --example bench; } | tee "$out" ;;
     *)
-      echo "unknown bench $name: there are trace and demo" >&2
+      echo "unknown bench $name: there are trace, demo and inference" >&2
       exit 2 ;;
   esac
 done
