@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# cargo xtask bench [trace|proofs|attribution|window|attacks|demo]: measures, prints, and writes a raw run to benches/runs.
+# cargo xtask bench [trace|proofs|attribution|window|attacks|inference|demo]: measures, prints, and writes a raw run to benches/runs.
 # attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -68,8 +68,10 @@ for name in "${names[@]}"; do
     demo)
       cargo build --release --quiet
       { machine; echo; { time -p "${CARGO_TARGET_DIR:-target}/release/fonte" demo; } 2>&1; } | tee "$out" ;;
+    inference)
+      { machine; echo; cargo run --release --quiet -p fonte-inference --example bench; } | tee "$out" ;;
     *)
-      echo "unknown bench $name: there are trace, proofs, attribution, window, attacks and demo" >&2
+      echo "unknown bench $name: there are trace, proofs, attribution, window, attacks, inference and demo" >&2
       exit 2 ;;
   esac
 done

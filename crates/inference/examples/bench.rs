@@ -95,7 +95,7 @@ fn mixed(config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box
                 engine.submit(request(Some(synthetic::hash(seed)), prompts.next(1), 1))?;
             }
             tokens(&mut engine);
-            let kinds: [(&str, fn(u64) -> Option<u64>); 4] = [
+            let kinds: [(&str, Chosen); 4] = [
                 ("base only", |_| None),
                 ("64 distinct", Some),
                 ("16 distinct", |i| Some(i % 16)),
@@ -119,13 +119,18 @@ fn mixed(config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box
     Ok(())
 }
 
-const RANKS: [(&str, fn(u64) -> usize); 2] =
-    [("rank 16", |_| 16), ("ranks 8/16/64", |seed| [8, 16, 64][seed as usize % 3])];
+/// The adapter of a row, by its number.
+type Chosen = fn(u64) -> Option<u64>;
+
+/// The rank of an adapter, by its number.
+type Rank = fn(u64) -> usize;
+
+const RANKS: [(&str, Rank); 2] = [("rank 16", |_| 16), ("ranks 8/16/64", |seed| [8, 16, 64][seed as usize % 3])];
 
 /// A closed loop of 64 requests at a time, over adapters of which most are cold at first.
 fn serve(config: &ModelConfig, threads: usize, requests: usize) -> Result<(), Box<dyn Error>> {
     let mut without = engine(config, Profile::F32Exact, threads, 64, NoAdapters)?;
-    let (times, ..) = load(&mut without, requests, |_| None)?;
+    let times = load(&mut without, requests, |_| None)?.times;
     let ceiling = times.cpu;
     let tokens = (requests * ANSWER) as f64;
     report(&format!("base only, {requests} requests, tokens written"), tokens, vec![times]);
@@ -146,7 +151,7 @@ fn serve(config: &ModelConfig, threads: usize, requests: usize) -> Result<(), Bo
                     };
                     Some(synthetic::hash(seed.min(adapters - 1)))
                 };
-                let (times, hot, cold) = load(&mut engine, requests, draw)?;
+                let Load { times, hot, cold } = load(&mut engine, requests, draw)?;
                 let (stats, share) = (engine.stats(), ceiling / times.cpu * 100.0);
                 report(&format!("{name}, {adapters} adapters {popularity}, {share:.0} % of base"), tokens, vec![times]);
                 println!(
@@ -164,7 +169,7 @@ fn serve(config: &ModelConfig, threads: usize, requests: usize) -> Result<(), Bo
 }
 
 /// First tokens of an engine that has nothing else to do, and what an adapter takes.
-fn idle(config: &ModelConfig, threads: usize, name: &str, rank: fn(u64) -> usize) -> Result<(), Box<dyn Error>> {
+fn idle(config: &ModelConfig, threads: usize, name: &str, rank: Rank) -> Result<(), Box<dyn Error>> {
     let mut engine = engine(config, Profile::F32Exact, threads, 64, Copies::new(config, rank))?;
     let (mut hot, mut cold, mut prompts) = (Vec::new(), Vec::new(), Prompts(4));
     let before = resident_bytes();
@@ -278,12 +283,19 @@ fn decode(
     Ok(Times { cpu: median(steps.iter().map(|t| t.cpu)), wall: median(steps.iter().map(|t| t.wall)) })
 }
 
-/// Keeps 64 requests in the engine until all have run: times, and the first tokens' delays, hot and cold.
+/// Times of a closed loop, and its first tokens' delays, with adapters that were in memory and others.
+struct Load {
+    times: Times,
+    hot: Vec<f64>,
+    cold: Vec<f64>,
+}
+
+/// Keeps 64 requests in the engine until all have run.
 fn load(
     engine: &mut Engine,
     requests: usize,
     mut adapter: impl FnMut(usize) -> Option<ContentHash>,
-) -> Result<(Times, Vec<f64>, Vec<f64>), Box<dyn Error>> {
+) -> Result<Load, Box<dyn Error>> {
     let mut prompts = Prompts(6);
     let (mut hot, mut cold) = (Vec::new(), Vec::new());
     let mut waiting: Vec<(RequestId, bool, Instant)> = Vec::new();
@@ -304,13 +316,13 @@ fn load(
                     let (_, resident, since) = waiting.swap_remove(i);
                     if resident { &mut hot } else { &mut cold }.push(since.elapsed().as_secs_f64());
                 }
-                Event::Finished { finish, .. } if finish == Finish::Length => open -= 1,
+                Event::Finished { finish: Finish::Length, .. } => open -= 1,
                 Event::Token { .. } => {}
                 event => return Err(format!("{event:?}").into()),
             }
         }
     }
-    Ok((clock.stop(), hot, cold))
+    Ok(Load { times: clock.stop(), hot, cold })
 }
 
 /// Random tokens: a linear congruential generator.
@@ -343,7 +355,7 @@ fn zipf(count: usize) -> Vec<f64> {
 struct Copies(Vec<Adapter>);
 
 impl Copies {
-    fn new(config: &ModelConfig, rank: fn(u64) -> usize) -> Self {
+    fn new(config: &ModelConfig, rank: Rank) -> Self {
         Self((0..6).map(|seed| synthetic::adapter(config, seed, |_, _| rank(seed))).collect())
     }
 

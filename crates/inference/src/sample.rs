@@ -97,7 +97,7 @@ pub(crate) fn sample(
     let total: u64 = kept.iter().map(|(score, _)| weigh(*score)).sum();
     let mut random = ChaCha20Rng::from_seed(seed);
     random.set_stream(index);
-    let mut left = (u128::from(random.next_u64()) * u128::from(total) >> 64) as u64;
+    let mut left = ((u128::from(random.next_u64()) * u128::from(total)) >> 64) as u64;
     for (score, id) in kept {
         let weight = weigh(score);
         if left < weight {
@@ -165,8 +165,8 @@ fn weight(x: u64) -> u64 {
     });
     // x times log2 e, which is 6,196,328,019 / 2^32. Beyond 33 powers of two nothing is left.
     let x = x.min(33 << 16);
-    let exponent = x * 6_196_328_019 >> 32;
-    let (whole, upper, lower) = (exponent >> 16, exponent >> 8 & 255, exponent & 255);
+    let exponent = (x * 6_196_328_019) >> 32;
+    let (whole, upper, lower) = (exponent >> 16, (exponent >> 8) & 255, exponent & 255);
     let product = u128::from(TABLES[0][upper as usize]) * u128::from(TABLES[1][lower as usize]);
     ((product >> 32) as u64) >> whole
 }

@@ -136,7 +136,7 @@ proptest! {
         let total: u64 = kept.iter().map(weigh).sum();
         let mut random = ChaCha20Rng::from_seed([7; 32]);
         random.set_stream(index);
-        let mut left = (u128::from(random.next_u64()) * u128::from(total) >> 64) as u64;
+        let mut left = ((u128::from(random.next_u64()) * u128::from(total)) >> 64) as u64;
         let expected = kept.iter().find(|id| {
             let found = left < weigh(id);
             left = left.saturating_sub(weigh(id));
