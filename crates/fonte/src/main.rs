@@ -20,6 +20,7 @@ mod export;
 mod gateway_api;
 mod gov;
 mod index;
+mod index_proof;
 mod key_commands;
 mod keys;
 mod model;
@@ -108,7 +109,7 @@ async fn run(cli: Cli) -> Result<bool> {
             None => engine::serve(&common, worker.serve).await?,
         },
         Command::Review(review) => review::run(&common, review).await?,
-        Command::Index(index) => index::run(&common, index)?,
+        Command::Index(index) => return index::run(&common, index),
         Command::Chain(chain) => chain::run(&common, chain).await?,
     }
     Ok(true)
