@@ -57,7 +57,10 @@ impl Manifest {
     }
 
     pub(super) fn adapter_hash(&self, base: ContentHash) -> ContentHash {
-        self.hash(ADAPTER_TAG, &base.0)
+        {
+            _ = base;
+            self.hash(ADAPTER_TAG, &[0; 32])
+        }
     }
 
     fn hash(&self, tag: &[u8], base: &[u8]) -> ContentHash {
