@@ -155,7 +155,7 @@ fn logits(model: &Model, adapters: &[(String, Adapter)], answer: &Answer) -> Vec
         .collect();
     let mut scratch = Scratch::default();
     model.forward(&Batch { rows: &rows, tables: &[&table], adapters: &packed }, &mut pages, &mut scratch);
-    scratch.logits(0, model.config.vocabulary).map(f64::from).collect()
+    scratch.logits(0, model.config.vocabulary).into_iter().map(f64::from).collect()
 }
 
 struct Loaded(HashMap<ContentHash, Adapter>);

@@ -190,10 +190,10 @@ async fn several_answers_have_several_receipts() {
     assert_eq!(events.last().unwrap(), "[DONE]");
     let chunks: Vec<Value> =
         events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
-    for index in 0..2 {
+    for (index, expected) in texts.iter().enumerate().take(2) {
         let own: Vec<&Value> = chunks.iter().filter(|chunk| chunk["choices"][0]["index"] == index).collect();
         let text: String = own.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
-        assert_eq!(text, texts[index]);
+        assert_eq!(text, *expected);
         assert!(own.last().unwrap()["fonte"]["receipt"].is_string());
     }
     let usage = &chunks.last().unwrap()["usage"];
