@@ -257,7 +257,8 @@ fn request(adapter: Option<ContentHash>, prompt: Vec<u32>, tokens: usize) -> Req
     Request { payer: Default::default(), adapter, prefix_scope: 0, prompt, task }
 }
 
-/// The median step while all of a batch write, none reads.
+/// The mean step while all of a batch write, none reads: over one stretch of steps, since the system counts a thread's time
+/// only when it pauses.
 fn decode(
     engine: &mut Engine,
     prompts: &mut Prompts,
@@ -266,21 +267,27 @@ fn decode(
     for adapter in adapters {
         engine.submit(request(*adapter, prompts.next(PROMPT), SHORT))?;
     }
-    let mut steps = Vec::new();
-    let mut last = 0;
+    let mut stretch: Option<(Clock, usize)> = None;
+    let mut times = None;
     while !engine.is_idle() {
-        let clock = Clock::start();
-        let count = engine.step().iter().filter(|event| matches!(event, Event::Token { .. })).count();
-        // The step after all wrote is one in which all write.
-        if last == adapters.len() && count == last {
-            steps.push(clock.stop());
+        let events = engine.step();
+        let written = events.iter().filter(|event| matches!(event, Event::Token { .. })).count();
+        let all = written == adapters.len() && !events.iter().any(Event::is_last);
+        match (&mut stretch, all) {
+            (None, true) => stretch = Some((Clock::start(), 0)),
+            (Some((_, steps)), true) => *steps += 1,
+            (Some(_), false) if times.is_none() => {
+                times = stretch.take().map(|(clock, steps)| (clock.stop(), steps + 1))
+            }
+            _ => {}
         }
-        last = count;
     }
-    if steps.len() < SHORT / 3 {
-        return Err(format!("only {} full steps", steps.len()).into());
+    // The step that ended the stretch is in it.
+    let (times, steps) = times.ok_or("no stretch of full steps")?;
+    if steps < SHORT / 4 {
+        return Err(format!("only {steps} full steps").into());
     }
-    Ok(Times { cpu: median(steps.iter().map(|t| t.cpu)), wall: median(steps.iter().map(|t| t.wall)) })
+    Ok(Times { cpu: times.cpu / steps as f64, wall: times.wall / steps as f64 })
 }
 
 /// Times of a closed loop, and its first tokens' delays, with adapters that were in memory and others.
