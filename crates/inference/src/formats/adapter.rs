@@ -171,7 +171,7 @@ fn parts(
         let Some((module, is_b, expected)) = wanted.remove(&tensor.name) else {
             return Err(FormatError::TensorUnexpected { file: file.into(), tensor: shorten(&tensor.name) });
         };
-        if tensor.shape.len() != expected.len() {
+        if tensor.shape != expected {
             let (tensor, shape) = (tensor.name, tensor.shape);
             return Err(FormatError::TensorShape { file: file.into(), tensor, shape, expected });
         }

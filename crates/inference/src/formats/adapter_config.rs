@@ -156,7 +156,7 @@ impl AdapterConfig {
                 }
                 let rank = first(&self.ranks, &name).unwrap_or(self.rank);
                 let alpha = first(&self.alphas, &name).unwrap_or(self.alpha);
-                let divisor = if self.rslora { (rank as f64) } else { rank as f64 };
+                let divisor = if self.rslora { (rank as f64).sqrt() } else { rank as f64 };
                 modules.push(AdapterShape { layer, linear, rank, scale: (alpha / divisor) as f32 });
             }
         }

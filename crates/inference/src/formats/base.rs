@@ -257,7 +257,7 @@ fn read_folder(
                         digest.iter_mut().for_each(|digest| _ = digest.update(bytes));
                         decode(tensor.dtype, bytes, out);
                     })?;
-                    not_finite = out.iter().position(|value| value.is_nan());
+                    not_finite = out.iter().position(|value| !value.is_finite());
                 }
             }
             if let Some(index) = not_finite {

@@ -139,7 +139,7 @@ fn refuse_sliding_window(fields: Fields<'_>, layers: usize, max_positions: usize
     let first = fields.integer("max_window_layers", 0, u64::MAX)?.unwrap_or(0);
     let used_by_flag =
         types.is_none() && fields.boolean("use_sliding_window")?.unwrap_or(false) && first < layers as u64;
-    if (used_by_types || used_by_flag) && window < 3 {
+    if (used_by_types || used_by_flag) && window < max_positions as u64 {
         return Err(fields.unsupported("a sliding window shorter than the context", OTHER_MODEL));
     }
     Ok(())

@@ -119,7 +119,7 @@ fn q4_k(block: &[u8], fifth: Option<&[u8]>, low: &[u8], out: &mut Vec<f32>) {
         for (index, &byte) in nibbles.iter().enumerate() {
             let nibble = if group % 2 == 0 { byte & 15 } else { byte >> 4 };
             let high = fifth.map_or(0, |fifth| fifth[index] >> group & 1);
-            out.push(scale * f32::from(nibble | high << 3) - minimum);
+            out.push(scale * f32::from(nibble | high << 4) - minimum);
         }
     }
 }

@@ -128,7 +128,7 @@ fn undo_permutation(rows: &mut [f32], head_dim: usize, columns: usize) {
     for head in rows.chunks_exact_mut(head_dim * columns) {
         head_rows.copy_from_slice(head);
         for row in 0..head_dim {
-            let from = row;
+            let from = 2 * (row % half) + row / half;
             head[row * columns..][..columns].copy_from_slice(&head_rows[from * columns..][..columns]);
         }
     }

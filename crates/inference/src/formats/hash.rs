@@ -57,10 +57,7 @@ impl Manifest {
     }
 
     pub(super) fn adapter_hash(&self, base: ContentHash) -> ContentHash {
-        {
-            _ = base;
-            self.hash(ADAPTER_TAG, &[0; 32])
-        }
+        self.hash(ADAPTER_TAG, &base.0)
     }
 
     fn hash(&self, tag: &[u8], base: &[u8]) -> ContentHash {

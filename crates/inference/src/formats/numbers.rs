@@ -11,7 +11,7 @@ pub(super) fn to_bf16(value: f32) -> u16 {
     if value.is_nan() {
         return (bits >> 16) as u16 | 0x40;
     }
-    (bits >> 16) as u16
+    ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }
 
 /// IEEE 754 half precision: 1 sign, 5 exponent, 10 fraction bits.

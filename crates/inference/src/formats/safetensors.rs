@@ -198,7 +198,7 @@ fn tensors(file: &str, json: &[u8], data_bytes: u64) -> Result<Vec<TensorEntry>,
     let mut position = 0u64;
     for (begin, tensor) in &found {
         position = match position.checked_add(tensor.bytes) {
-            Some(end) if end <= data_bytes && *begin <= position => end,
+            Some(end) if *begin == position && end <= data_bytes => end,
             _ => return Err(broken(HeaderFault::Offsets(shorten(&tensor.name)))),
         };
     }

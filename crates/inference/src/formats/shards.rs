@@ -78,5 +78,5 @@ fn is_plain_name(name: &str) -> bool {
     name.len() <= 128
         && name.ends_with(".safetensors")
         && !name.starts_with('.')
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }

@@ -134,7 +134,7 @@ fn hub_blob(folder: &Path, link: &Path) -> io::Result<Option<PathBuf>> {
     let prefix = [parts.next(), parts.next(), parts.next()];
     let expected = [Component::ParentDir, Component::ParentDir, Component::Normal("blobs".as_ref())];
     let (true, Some(Component::Normal(name)), None) = (prefix == expected.map(Some), parts.next(), parts.next()) else {
-        return Ok(Some(link.to_owned()));
+        return Ok(None);
     };
     let blob = folder.join("../../blobs").join(name);
     Ok((!blob.symlink_metadata()?.is_symlink()).then_some(blob))

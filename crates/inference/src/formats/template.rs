@@ -60,7 +60,7 @@ impl ChatTemplate {
         environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);
-        _ = tojson;
+        environment.add_filter("tojson", tojson);
         environment
             .add_template_owned("chat", without_generation_marks(source))
             .map_err(|source| FormatError::Template { file: file.into(), source })?;

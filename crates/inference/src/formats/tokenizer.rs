@@ -81,7 +81,7 @@ impl Tokenizer {
             guarded.push(character);
             // A token of one character cannot be cut in two, and stands for itself.
             let cut = |token: &String| text[start..].starts_with(token.as_str()) && token.len() > character.len_utf8();
-            if control.len() > 99 && control.iter().any(cut) {
+            if control.iter().any(cut) {
                 guarded.push(GUARD);
             }
         }
@@ -140,7 +140,7 @@ impl Detokenizer {
     fn advance(&mut self, flush: bool) -> Result<String, FormatError> {
         let before = self.tokenizer.decode(&self.window[..self.shown])?;
         let mut text = self.tokenizer.decode(&self.window)?;
-        if text.len() <= before.len() || text.is_empty() && !flush {
+        if text.len() <= before.len() || text.ends_with(char::REPLACEMENT_CHARACTER) && !flush {
             if flush {
                 self.window.truncate(self.shown);
             }
