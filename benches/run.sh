@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# cargo xtask bench [trace|proofs|window|attacks|demo]: measures, prints, and writes a raw run to benches/runs.
+# cargo xtask bench [trace|proofs|attribution|window|attacks|inference|demo]: measures, prints, and writes a raw run to benches/runs.
+# attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 names=("$@")
@@ -14,11 +15,46 @@ machine() {
   echo "load      $(cut -d' ' -f1-3 /proc/loadavg)"
 }
 
+# Beside infini-gram on the same real texts, then alone at growing sizes. One core for both.
+attribution() {
+  local work="${CARGO_TARGET_DIR:-target}/bench-attribution" pinned="taskset -c 0" mb
+  mkdir -p "$work"
+  work="$(realpath "$work")"
+  export TMPDIR="$work"
+  local bench="${CARGO_TARGET_DIR:-target}/release/examples/trace_bench"
+  cargo build --release --quiet -p fonte-attribution --example trace_bench
+  if [ ! -x "$work/venv/bin/python" ]; then
+    python3 -m venv "$work/venv"
+    # It names neither numpy nor transformers as its own, and does not start without.
+    "$work/venv/bin/pip" install --quiet infini-gram==2.6.0 numpy transformers
+  fi
+  echo "python    $("$work/venv/bin/python" --version), $("$work/venv/bin/pip" freeze | grep -iE '^(infini|numpy|transformers)' | xargs)"
+  echo
+  echo "== the same files, one core each: this machine's own texts"
+  rm -rf "$work/real"
+  $pinned "$bench" --mb "${PEER_MB:-100}" --export "$work/real" /usr/share /usr/lib /usr/include
+  $pinned "$work/venv/bin/python" -u benches/attribution/ask_infini_gram.py "$work/real"
+  rm -rf "$work/real"
+  echo
+  echo "== growth: generated texts, segments of 128 MiB, then one segment of all"
+  for mb in ${SIZES:-1 10 100 1000 3000}; do
+    $pinned "$bench" --mb "$mb"
+    if [ "$mb" -gt 128 ] && [ "$mb" -le 1000 ]; then $pinned "$bench" --mb "$mb" --segment-mib 2047; fi
+    echo
+  done | tee "$work/growth.txt"
+  echo "== rows: MB, segment MiB, segments, build CPU s per 100 MB, disk bytes per byte, open cold ms, count us, spans us,"
+  echo "   owners us (CPU), spans cold us, spans warm us (median wall), adding 1 MB CPU s"
+  grep ^row "$work/growth.txt" | cut -c5-
+  python3 benches/attribution/plot.py "$work/growth.txt" >"benches/runs/$stamp-attribution.svg"
+}
+
 for name in "${names[@]}"; do
   out="benches/runs/$stamp-$name.txt"
   case "$name" in
     trace)
       { machine; echo; cargo run --release --quiet -p fonte-attribution --example trace_bench; } | tee "$out" ;;
+    attribution)
+      { machine; attribution; } | tee "$out" ;;
     proofs)
       # What a Debian machine has; without any of it, generated words.
       folders=()
@@ -32,8 +68,10 @@ for name in "${names[@]}"; do
     demo)
       cargo build --release --quiet
       { machine; echo; { time -p "${CARGO_TARGET_DIR:-target}/release/fonte" demo; } 2>&1; } | tee "$out" ;;
+    inference)
+      { machine; echo; cargo run --release --quiet -p fonte-inference --example bench; } | tee "$out" ;;
     *)
-      echo "unknown bench $name: there are trace, proofs, window, attacks and demo" >&2
+      echo "unknown bench $name: there are trace, proofs, attribution, window, attacks, inference and demo" >&2
       exit 2 ;;
   esac
 done

@@ -73,25 +73,20 @@ execute() {
   done
 }
 
-# evaluate MODEL SCORE...: one score for each evaluator
+# evaluate MODEL SCORE...: one score for each evaluator. The keeper of the gateway draws and counts: nobody has to.
 evaluate() {
   local model=$1 key; shift
   json model evaluate "$model" unseal --key "$VOTER" >/dev/null
   json model evaluate "$model" open --key "$OWNER" >/dev/null
-  local deadline=$((SECONDS + PATIENCE))
-  until json model evaluate "$model" draw --key "$OWNER" >"$work/drawn" 2>"$work/refused"; do
-    [ $SECONDS -lt $deadline ] || fail "no evaluators: $(cat "$work/refused")"
-    sleep 0.5
-  done
-  note "evaluators: $(field seats <"$work/drawn")"
+  until_is "round" committing round_phase "$model"
   for key in $EVALUATORS; do
     json model evaluate "$model" commit --score "$1" --report "$work/report" --key "$key" >/dev/null
     shift
   done
   until_is "round" revealing round_phase "$model"
   for key in $EVALUATORS; do json model evaluate "$model" reveal --key "$key" >/dev/null; done
-  json model evaluate "$model" close --key "$OWNER" >"$work/closed"
-  same "the round stands" true "$(field stands <"$work/closed")"
+  until_is "round" stood round_phase "$model"
+  json model evaluate "$model" status >"$work/closed"
 }
 
 # candidate NAME: proposes an adapter with its criterion, and votes until it is approved and trained

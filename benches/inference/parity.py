@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Logits and greedy continuations of random models by transformers and PEFT, for Fonte's engine to agree with.
 
-    python3 -m venv target/parity && target/parity/bin/pip install torch transformers peft blake3
+    python3 -m venv target/parity && target/parity/bin/pip install torch transformers peft blake3 gguf
     target/parity/bin/python benches/inference/parity.py --export target/parity-models   # 200 prompts, whole folders
     FONTE_PARITY=$PWD/target/parity-models cargo test -p fonte-inference parity -- --include-ignored
     target/parity/bin/python benches/inference/parity.py --vectors fixtures/inference     # what CI reads
@@ -184,6 +184,81 @@ def record(name, seed, prompts, folder):
     return vectors
 
 
+def record_gguf(folder):
+    """A Llama in which each kind of tensor that is read from GGUF stands several times, of random bytes, and what the gguf
+    package makes of them, in Hugging Face's order of rows."""
+    import gguf
+    from safetensors.numpy import save_file
+
+    random = numpy.random.Generator(numpy.random.PCG64(7))
+    kinds = [gguf.GGMLQuantizationType[name] for name in ["F32", "F16", "BF16", "Q8_0", "Q4_K", "Q5_K", "Q6_K"]]
+    # Where a block has its half-precision numbers, and how many.
+    halves = dict(F16=[0], Q8_0=[0], Q4_K=[0, 2], Q5_K=[0, 2], Q6_K=[208])
+    hidden, heads, head_dim, wide, layers, vocabulary = 256, 4, 64, 512, 7, 32
+    shapes = {"token_embd.weight": (vocabulary, hidden), "output.weight": (vocabulary, hidden), "output_norm.weight": (hidden,)}
+    names = {"token_embd.weight": "model.embed_tokens.weight", "output.weight": "lm_head.weight",
+             "output_norm.weight": "model.norm.weight"}
+    for layer in range(layers):
+        for short, long, shape in [
+            ("attn_norm", "input_layernorm", (hidden,)), ("ffn_norm", "post_attention_layernorm", (hidden,)),
+            ("attn_q", "self_attn.q_proj", (heads * head_dim, hidden)), ("attn_k", "self_attn.k_proj", (2 * head_dim, hidden)),
+            ("attn_v", "self_attn.v_proj", (2 * head_dim, hidden)), ("attn_output", "self_attn.o_proj", (hidden, heads * head_dim)),
+            ("ffn_gate", "mlp.gate_proj", (wide, hidden)), ("ffn_up", "mlp.up_proj", (wide, hidden)),
+            ("ffn_down", "mlp.down_proj", (hidden, wide)),
+        ]:
+            shapes[f"blk.{layer}.{short}.weight"] = shape
+            names[f"blk.{layer}.{short}.weight"] = f"model.layers.{layer}.{long}.weight"
+    folder.mkdir(parents=True)
+    writer = gguf.GGUFWriter(folder / "model.gguf", "llama")
+    writer.add_block_count(layers)
+    writer.add_context_length(64)
+    writer.add_embedding_length(hidden)
+    writer.add_feed_forward_length(wide)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(2)
+    writer.add_key_length(head_dim)
+    writer.add_value_length(head_dim)
+    writer.add_rope_dimension_count(head_dim)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    writer.add_token_list([f"t{index}" for index in range(vocabulary)])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    weights = {}
+    for index, (name, shape) in enumerate(shapes.items()):
+        # A layer begins with the next kind, so that every linear layer meets every kind.
+        kind = kinds[0] if len(shape) == 1 else kinds[(index + int(name.split(".")[1] if "blk" in name else 0)) % len(kinds)]
+        elements, size = gguf.GGML_QUANT_SIZES[kind]
+        blocks = random.integers(0, 256, (int(numpy.prod(shape)) // elements, size), dtype=numpy.uint8)
+        if kind.name in ("F32", "BF16"):
+            blocks[:, -1] = blocks[:, -1] & 0x80 | 0x3E  # finite and small
+        for at in halves.get(kind.name, []):
+            blocks[:, at + 1] = blocks[:, at + 1] & 0x80 | 0x20
+        rows = blocks.reshape(*shape[:-1], -1)
+        if kind.name in ("F32", "F16"):
+            rows = rows.view(numpy.float32 if kind.name == "F32" else numpy.float16)
+            writer.add_tensor(name, rows)
+            found = rows.astype(numpy.float32)
+        else:
+            writer.add_tensor(name, rows, raw_dtype=kind)
+            found = gguf.quants.dequantize(rows, kind)
+        found = found.reshape(shape)
+        if "attn_q" in name or "attn_k" in name:
+            found = found.reshape(-1, head_dim // 2, 2, hidden).swapaxes(1, 2).reshape(shape)
+        weights[names[name]] = numpy.ascontiguousarray(found)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    (folder / "base").mkdir()
+    save_file(weights, folder / "base" / "model.safetensors")
+    (folder / "base" / "config.json").write_text(json.dumps(dict(
+        model_type="llama", vocab_size=vocabulary, hidden_size=hidden, intermediate_size=wide, num_hidden_layers=layers,
+        num_attention_heads=heads, num_key_value_heads=2, head_dim=head_dim, rms_norm_eps=1e-5, rope_theta=10000.0,
+        max_position_embeddings=64, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2)))
+    print(f"gguf: {len(weights)} tensors of {len(kinds)} kinds")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--export", type=pathlib.Path, help="folder for whole models with their vectors")
@@ -192,6 +267,9 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    if arguments.export:
+        shutil.rmtree(arguments.export / "gguf", ignore_errors=True)
+        record_gguf(arguments.export / "gguf")
     for index, name in enumerate(MODELS):
         if arguments.export:
             folder = arguments.export / name

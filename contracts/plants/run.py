@@ -56,7 +56,7 @@ def copy(work):
 
 
 def forge(contracts, tests):
-    """Runs `tests`, each Contract.function; returns whether all passed, and the output."""
+    """Runs `tests`, each Contract.function; returns whether all passed (None: nothing ran), and the output."""
     # A failure of an earlier run would be tried again first.
     for folder in ("invariant", "fuzz"):
         shutil.rmtree(contracts / "cache" / folder, ignore_errors=True)
@@ -65,8 +65,8 @@ def forge(contracts, tests):
     command = ["./forge.sh", "test", "--match-contract", patterns[0] + "$", "--match-test", patterns[1] + r"\("]
     run = subprocess.run(command, cwd=contracts, env=os.environ | ENVIRONMENT, capture_output=True, text=True)
     output = run.stdout + run.stderr
-    if "Compiler run failed" in output or "tests passed" not in output:
-        sys.exit(f"{' '.join(command)}\n{output}")
+    if "tests passed" not in output:
+        return None, f"{' '.join(command)}\n{output}"
     return run.returncode == 0, output
 
 
@@ -102,7 +102,9 @@ def main(work, wanted):
         passed, output = forge(contracts, [plant["test"]])
         path.write_text(clean)
         failures = "\n".join(line for line in output.splitlines() if "[FAIL" in line)
-        if passed:
+        if passed is None:
+            verdict = f"MISSED: nothing ran\n{output}"
+        elif passed:
             verdict = "MISSED"
         elif re.search(plant["says"], failures):
             verdict = "caught"

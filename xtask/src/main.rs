@@ -84,6 +84,7 @@ fn test() -> Outcome {
     // The same scenario on a chain that is not Fonte's; anvil came with the contract tools.
     // With the same features as above: nothing is built again.
     cargo(&["test", "--workspace", "--test", "anvil", "--", "--ignored"])?;
+    cargo(&["test", "--workspace", "--test", "gateway", "--", "--ignored", "anvil"])?;
     run(&root().join("web/receipt"), "./test.sh", &[])
 }
 

@@ -5,7 +5,7 @@
 //! Each case starts from good bytes and changes them in one to four places; half of those with a checksum are sealed
 //! again, so that what is behind it is reached. Nothing may panic; a changed proof may prove nothing. A failure names
 //! target, seed and case, and `--seed S --case N TARGET` makes that case again. Targets: segment-header, document-table,
-//! manifest, proof, refutation, proof-file, evidence, run-opening, falsehood.
+//! manifest, paths, proof, refutation, proof-file, evidence, run-opening, falsehood.
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ use std::{
 
 use alloy_primitives::keccak256;
 use fonte_attribution::{
-    Document, IndexConfig, SuffixIndex, fuzzing,
+    Document, FolderIndex, IndexConfig, SuffixIndex, fuzzing,
     proof::{
         Claim, Proof, SegmentProver,
         adversary::{Tries, attack},
@@ -115,6 +115,16 @@ fn targets(seeds: &Seeds) -> BTreeMap<&'static str, Target<'_>> {
         }),
     );
     targets.insert(
+        "paths",
+        Box::new(move |random| {
+            let mut paths = seeds.paths.clone();
+            mutate(&mut paths, random, &seeds.paths);
+            let end = paths.len();
+            seal(&mut paths, end, random);
+            one(Ok(fuzzing::paths(&paths)))
+        }),
+    );
+    targets.insert(
         "proof",
         Box::new(move |random| {
             let (claim, good) = &seeds.proofs[random.random_range(0..seeds.proofs.len())];
@@ -197,13 +207,17 @@ fn targets(seeds: &Seeds) -> BTreeMap<&'static str, Target<'_>> {
     targets
 }
 
+/// Claims and the bytes that prove them.
+type Proven = Vec<(Claim<'static>, Vec<u8>)>;
+
 /// Good bytes of each kind.
 struct Seeds {
     segment: Vec<u8>,
     table: (Vec<u8>, usize),
     manifest: Vec<u8>,
+    paths: Vec<u8>,
     root: [u8; 32],
-    proofs: Vec<(Claim<'static>, Vec<u8>)>,
+    proofs: Proven,
     file: (String, [u8; 32]),
     evidence: String,
     opening: (String, alloy_primitives::B256),
@@ -237,6 +251,13 @@ impl Seeds {
         if !fuzzing::segment_header(&segment) || !fuzzing::document_table(&table.0, table.1) {
             return Err("the seeds are not good; has the format changed?".into());
         }
+        let mut named = FolderIndex::open(&folder.path().join("named"), IndexConfig::default())?;
+        let files = folder.path().join("files");
+        fs::create_dir(&files)?;
+        for name in ["a", "b.txt", "another name"] {
+            fs::write(files.join(name), name)?;
+        }
+        named.add(&named.plan(&files)?, &mut |_| {})?;
         let proofs = proofs(prover, &documents)?;
         let pattern = &documents[3].text[..20.min(documents[3].text.len())];
         let file = ProofFile::prove(&provers, pattern, Question::Count)?.to_json();
@@ -252,6 +273,7 @@ impl Seeds {
             segment,
             table,
             manifest: fs::read(folder.path().join("manifest"))?,
+            paths: fs::read(folder.path().join("named/paths"))?,
             root: prover.root().0,
             proofs,
             file: (file, prover.root().0),
@@ -261,10 +283,7 @@ impl Seeds {
     }
 }
 
-fn proofs(
-    prover: &SegmentProver,
-    documents: &[Document],
-) -> Result<Vec<(Claim<'static>, Vec<u8>)>, Box<dyn std::error::Error>> {
+fn proofs(prover: &SegmentProver, documents: &[Document]) -> Result<Proven, Box<dyn std::error::Error>> {
     let mut all = Vec::new();
     let long = documents.iter().max_by_key(|document| document.text.len()).ok_or("there are documents")?;
     let patterns = [

@@ -1,206 +1,342 @@
-//! How fast the trace index builds and answers here.
+//! How fast the trace index builds, grows and answers here.
 //!
-//! `cargo run --release -p fonte-attribution --example trace_bench -- [--mb N] [FOLDER]...`
+//! `cargo run --release -p fonte-attribution --example trace_bench -- [--mb N] [--segment-mib M] [--export DIR] [FOLDER]...`
 //!
 //! With folders: their UTF-8 files, each folder one contribution, up to N MB (default 100). Without: a seeded generator
-//! of N MB. Prints one line per figure. CPU times mean something on a busy machine, too, though other programs compete
-//! for caches; wall times need an idle one.
+//! of N MB. Prints one line per figure; the last one, `row`, has them all for a table over sizes. `--export` writes the
+//! corpus, the questions and our answers, so that another program can be asked the same.
+//!
+//! CPU times mean something on a busy machine, too, though other programs compete for caches; wall times need an idle
+//! one. Pin it to one core (`taskset -c 0`) to compare with a program that uses one.
 
 use std::{
-    collections::BTreeMap,
-    fs,
+    fs::{self, File},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
+    process::Command,
     time::Instant,
 };
 
-use fonte_attribution::{Document, Everyone, IndexConfig, Members, SpanQuery, SuffixIndex, TraceIndex};
+use fonte_attribution::{Document, Everyone, IndexConfig, MaximalSpan, Members, SpanQuery, SuffixIndex, TraceIndex};
 use fonte_types::{ContributionId, DatanetId};
-use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 
 const ANSWERS: usize = 200;
+/// Answers that the slower program is asked, too.
+const SHARED_ANSWERS: usize = 20;
 const ANSWER_BYTES: usize = 1_000;
+const PATTERNS: usize = 20_000;
+const SHARED_PATTERNS: usize = 2_000;
+const QUERY: SpanQuery = SpanQuery { min_len: 20, max_documents: 10 };
+const PROMPT: &[u8] = b"What do the sources say about this, and how sure are they? Answer in two paragraphs, please.";
+/// Documents kept in memory to make questions of, drawn evenly from all.
+const POOL: usize = 2_000;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut megabytes = 100;
-    let mut folders: Vec<PathBuf> = Vec::new();
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+struct Arguments {
+    megabytes: usize,
+    segment_mib: usize,
+    export: Option<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+fn arguments() -> Outcome<Arguments> {
+    let mut parsed = Arguments { megabytes: 100, segment_mib: 128, export: None, folders: Vec::new() };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
         match argument.as_str() {
-            "--mb" => megabytes = arguments.next().ok_or("--mb needs a number")?.parse()?,
-            folder => folders.push(folder.into()),
+            "--mb" => parsed.megabytes = value()?.parse()?,
+            "--segment-mib" => parsed.segment_mib = value()?.parse()?,
+            "--export" => parsed.export = Some(value()?.into()),
+            folder => parsed.folders.push(folder.into()),
         }
     }
-    let mut random = StdRng::seed_from_u64(1);
+    Ok(parsed)
+}
+
+fn main() -> Outcome<()> {
+    let Arguments { megabytes, segment_mib, export, folders } = arguments()?;
     let limit = megabytes * 1_000_000;
-    let documents = if folders.is_empty() { generate(limit, &mut random) } else { read(&folders, limit) };
-    let bytes: usize = documents.iter().map(|document| document.text.len()).sum();
-    let contributions = documents.last().map_or(0, |document| document.contribution.0);
-    println!("corpus: {:.1} MB, {} documents, {contributions} contributions", bytes as f64 / 1e6, documents.len());
+    let config = IndexConfig { max_segment_bytes: segment_mib << 20, ..IndexConfig::default() };
+    let mut corpus = Corpus::new(limit, &folders);
+    let mut exported = export.as_deref().map(Export::new).transpose()?;
+    let folder = tempfile::tempdir_in(export.as_deref().unwrap_or(&std::env::temp_dir()))?;
+    let index = SuffixIndex::open(folder.path(), config)?;
 
-    let quoting: Vec<Vec<u8>> = (0..ANSWERS).map(|_| quote(&documents, &mut random)).collect();
-    let foreign: Vec<Vec<u8>> = quoting.iter().map(|answer| scramble(answer, &mut random)).collect();
-    let single: Vec<Vec<u8>> = (0..ANSWERS).map(|_| excerpt(&documents, ANSWER_BYTES, &mut random).to_vec()).collect();
-    let patterns: Vec<Vec<u8>> = (0..20_000).map(|_| excerpt(&documents, 20, &mut random).to_vec()).collect();
-    let before = peak_mib();
-
-    let folder = tempfile::tempdir()?;
-    let index = SuffixIndex::open(folder.path(), IndexConfig::default())?;
+    // Making the texts is not building: their CPU time is taken off.
     let (wall, cpu) = (Instant::now(), cpu_seconds());
+    let mut making = 0.0;
+    let mut failed = None;
+    let documents = std::iter::from_fn(|| {
+        let before = cpu_seconds();
+        let document = corpus.next();
+        if let (Some(document), Some(exported)) = (&document, &mut exported) {
+            failed = exported.document(document).err();
+        }
+        making += cpu_seconds() - before;
+        document.filter(|_| failed.is_none())
+    });
     index.add(documents)?;
-    let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu - making);
     let stats = index.stats();
+    let per_100mb = cpu / (corpus.bytes as f64 / 1e8);
+    let per_byte = stats.file_bytes as f64 / stats.text_bytes as f64;
     println!(
-        "build: {cpu:.2} s CPU, {wall:.2} s wall, {:.2} CPU s per 100 MB; {} segments, {:.2} bytes on disk per byte; \
-         peak {} MiB, of which {before} MiB before",
-        cpu / (bytes as f64 / 1e8),
+        "corpus: {:.1} MB, {} documents, {} contributions, {}",
+        corpus.bytes as f64 / 1e6,
+        stats.documents,
+        corpus.contribution,
+        if folders.is_empty() { "generated, seed 1".to_owned() } else { format!("from {folders:?}") }
+    );
+    println!(
+        "build: {cpu:.2} s CPU, {wall:.2} s wall with making the texts, {per_100mb:.2} CPU s per 100 MB; {} segments, \
+         {per_byte:.3} bytes on disk per byte; peak {} MiB",
         stats.segments,
-        stats.file_bytes as f64 / stats.text_bytes as f64,
         peak_mib(),
     );
 
+    let mut random = StdRng::seed_from_u64(2);
+    let pool = std::mem::take(&mut corpus.pool);
+    let quoting: Vec<Vec<u8>> = (0..ANSWERS).map(|_| quote(&pool, &mut random)).collect();
+    let foreign: Vec<Vec<u8>> = quoting.iter().map(|answer| scramble(answer, &mut random)).collect();
+    let single: Vec<Vec<u8>> = (0..ANSWERS).map(|_| excerpt(&pool, ANSWER_BYTES, &mut random).to_vec()).collect();
+    let patterns: Vec<Vec<u8>> = (0..PATTERNS).map(|_| excerpt(&pool, 20, &mut random).to_vec()).collect();
+
+    drop(index);
+    forget_pages(folder.path())?;
+    let opening = Instant::now();
+    let index = SuffixIndex::open(folder.path(), config)?;
+    let open_ms = opening.elapsed().as_secs_f64() * 1e3;
     drop(index);
     let opening = Instant::now();
-    let index = SuffixIndex::open(folder.path(), IndexConfig::default())?;
-    println!("open: {:.2} ms", opening.elapsed().as_secs_f64() * 1e3);
+    let index = SuffixIndex::open(folder.path(), config)?;
+    println!("open, cold: {open_ms:.2} ms; again: {:.2} ms", opening.elapsed().as_secs_f64() * 1e3);
+    let cold =
+        measure(&quoting[..SHARED_ANSWERS], |answer| index.spans(answer, QUERY, &Everyone).map(|spans| spans.len()));
+    println!("spans, cold: the first {SHARED_ANSWERS} answers after opening: {cold}");
 
     let half = |contribution: ContributionId, _: DatanetId| contribution.0.is_multiple_of(2);
-    let prompt = b"What do the sources say about this, and how sure are they? Answer in two paragraphs, please.";
+    let mut figures = Vec::new();
     for (answers, kind) in [(&quoting, "quotes and words"), (&single, "one long quote"), (&foreign, "scrambled words")]
     {
         for (members, who) in [(&Everyone as &dyn Members, "everyone"), (&half, "every second contribution")] {
+            let owners = |answer: &[u8]| index.owners(answer, PROMPT, members).map(|runs| runs.len());
+            let spans = |answer: &[u8]| index.spans(answer, QUERY, members).map(|spans| spans.len());
             // Once unmeasured: the first touch of a chunk checks its checksum.
             for answer in answers {
-                index.owners(answer, prompt, members)?;
+                owners(answer)?;
+                spans(answer)?;
             }
-            let mut runs = 0;
-            let owners =
-                measure(answers, |answer| runs += index.owners(answer, prompt, members).map_or(0, |runs| runs.len()));
-            let mut found = 0;
-            let query = SpanQuery { min_len: 20, max_documents: 10 };
-            let spans =
-                measure(answers, |answer| found += index.spans(answer, query, members).map_or(0, |spans| spans.len()));
-            println!(
-                "{ANSWER_BYTES}-byte answer, {kind}, {who}: owners {owners}, {:.1} runs; spans >= 20 {spans}, {:.1} spans",
-                runs as f64 / ANSWERS as f64,
-                found as f64 / ANSWERS as f64,
-            );
+            let (owners, spans) = (measure(answers, owners), measure(answers, spans));
+            println!("{ANSWER_BYTES}-byte answer, {kind}, {who}: owners {owners} runs; spans >= 20 {spans} spans");
+            figures.push((owners, spans));
         }
     }
-    let mut total = 0;
-    let counts = measure(&patterns, |pattern| total += index.count(pattern, &Everyone).unwrap_or(0));
-    println!("count of a 20-byte pattern: {counts}; {total} occurrences in all");
+    for pattern in &patterns {
+        index.count(pattern, &Everyone)?;
+    }
+    let counts = measure(&patterns, |pattern| index.count(pattern, &Everyone).map(|count| count as usize));
+    println!("count of a 20-byte pattern: {counts} occurrences");
+
+    if let Some(exported) = exported {
+        exported.questions(&index, &quoting[..SHARED_ANSWERS], &patterns[..SHARED_PATTERNS])?;
+        let spans =
+            measure(&quoting[..SHARED_ANSWERS], |answer| index.spans(answer, QUERY, &Everyone).map(|s| s.len()));
+        let counts = measure(&patterns[..SHARED_PATTERNS], |p| index.count(p, &Everyone).map(|count| count as usize));
+        println!("of the exported questions: spans {spans} spans; count {counts} occurrences");
+    }
+
+    let first = ContributionId(corpus.contribution + 1);
+    let more: Vec<Document> = Corpus::new(1_000_000, &[])
+        .map(|document| Document { contribution: ContributionId(document.contribution.0 + first.0), ..document })
+        .collect();
+    let (wall, cpu) = (Instant::now(), cpu_seconds());
+    index.add(more)?;
+    let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    println!("adding 1 MB: {cpu:.3} s CPU, {wall:.3} s wall");
+    let (wall, gone) = (Instant::now(), std::collections::BTreeSet::from([first]));
+    index.withdraw(&gone)?;
+    println!("withdrawing a contribution: {:.1} ms wall", wall.elapsed().as_secs_f64() * 1e3);
     println!("peak {} MiB", peak_mib());
+    let (owners, spans) = &figures[0];
+    println!(
+        "row {megabytes} {segment_mib} {} {per_100mb:.2} {per_byte:.3} {open_ms:.2} {:.2} {:.1} {:.1} {:.1} {:.1} {cpu:.3}",
+        stats.segments, counts.cpu, spans.cpu, owners.cpu, cold.median, spans.median,
+    );
     Ok(())
 }
 
-/// Mean CPU time and the median and 95th percentile of the wall time, as text.
-fn measure(inputs: &[Vec<u8>], mut query: impl FnMut(&[u8])) -> String {
+/// What one kind of question took, in microseconds, and how much it found on average.
+struct Figure {
+    cpu: f64,
+    median: f64,
+    late: f64,
+    found: f64,
+}
+
+impl std::fmt::Display for Figure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { cpu, median, late, found } = self;
+        write!(f, "{cpu:.1} us CPU (wall: median {median:.1}, 95 % {late:.1}), {found:.1}")
+    }
+}
+
+fn measure<E: std::fmt::Debug>(inputs: &[Vec<u8>], query: impl Fn(&[u8]) -> Result<usize, E>) -> Figure {
     let cpu = cpu_seconds();
+    let mut found = 0;
     let mut times: Vec<f64> = inputs
         .iter()
         .map(|input| {
             let start = Instant::now();
-            query(input);
+            found += query(input).expect("the index was built just now");
             start.elapsed().as_secs_f64() * 1e6
         })
         .collect();
-    let cpu = (cpu_seconds() - cpu) * 1e6 / inputs.len() as f64;
+    let count = inputs.len() as f64;
+    let cpu = (cpu_seconds() - cpu) * 1e6 / count;
     times.sort_by(f64::total_cmp);
-    format!("{cpu:.1} us CPU (wall: median {:.1}, 95 % {:.1})", times[times.len() / 2], times[times.len() * 95 / 100])
+    Figure { cpu, median: times[times.len() / 2], late: times[times.len() * 95 / 100], found: found as f64 / count }
 }
 
-fn read(folders: &[PathBuf], limit: usize) -> Vec<Document> {
-    let mut by_folder: BTreeMap<PathBuf, Vec<Vec<u8>>> = BTreeMap::new();
-    let mut bytes = 0;
-    for folder in folders {
-        walk(folder, limit, &mut bytes, &mut by_folder);
+/// Documents as they come, and a sample of them.
+struct Corpus {
+    limit: usize,
+    bytes: usize,
+    contribution: u64,
+    document: u32,
+    random: StdRng,
+    seen: usize,
+    pool: Vec<Vec<u8>>,
+    /// Files still to be read, last first; nothing where texts are generated.
+    files: Option<Vec<PathBuf>>,
+    folder: PathBuf,
+    words: Vec<String>,
+    notice: String,
+}
+
+impl Corpus {
+    fn new(limit: usize, folders: &[PathBuf]) -> Self {
+        let mut random = StdRng::seed_from_u64(1);
+        let word = |random: &mut StdRng| -> String {
+            (0..random.random_range(2..10)).map(|_| random.random_range(b'a'..=b'z') as char).collect()
+        };
+        let words: Vec<String> = (0..40_000).map(|_| word(&mut random)).collect();
+        let notice = (0..200).map(|at| words[at * 7].clone() + " ").collect();
+        let files = (!folders.is_empty()).then(|| {
+            let mut files = Vec::new();
+            for folder in folders {
+                walk(folder, &mut files);
+            }
+            files.reverse();
+            files
+        });
+        let (folder, pool) = (PathBuf::new(), Vec::new());
+        Self { limit, bytes: 0, contribution: 0, document: 0, random, seen: 0, pool, files, folder, words, notice }
     }
-    let contribution = |(at, texts): (usize, Vec<Vec<u8>>)| {
-        texts.into_iter().enumerate().map(move |(document, text)| Document {
-            contribution: ContributionId(at as u64 + 1),
-            document: document as u32,
+
+    /// Words drawn with frequencies like a language's, paragraphs copied now and then, a notice in every tenth document.
+    fn generate(&mut self) -> Option<Vec<u8>> {
+        if self.bytes == self.limit {
+            return None;
+        }
+        let mut text = Vec::new();
+        if self.random.random_bool(0.1) {
+            text.extend_from_slice(self.notice.as_bytes());
+        }
+        let length = self.random.random_range(500..20_000);
+        while text.len() < length {
+            if self.random.random_bool(0.002) && !self.pool.is_empty() {
+                text.extend_from_slice(excerpt(&self.pool, 300, &mut self.random));
+            }
+            // A power of a uniform draw: few words are frequent, most are rare.
+            let word = (self.random.random::<f64>().powi(4) * self.words.len() as f64) as usize;
+            text.extend_from_slice(self.words[word].as_bytes());
+            text.push(b' ');
+        }
+        text.truncate(self.limit - self.bytes);
+        if self.seen.is_multiple_of(4) {
+            (self.contribution, self.document) = (self.contribution + 1, 0);
+        }
+        Some(text)
+    }
+
+    fn read(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let path = self.files.as_mut()?.pop()?;
+            let Ok(text) = fs::read(&path) else { continue };
+            if text.len() > 4 << 20 || self.bytes + text.len() > self.limit || std::str::from_utf8(&text).is_err() {
+                continue;
+            }
+            let folder = path.parent().expect("a file stands in a folder");
+            if folder != self.folder {
+                (self.contribution, self.document) = (self.contribution + 1, 0);
+                self.folder = folder.to_owned();
+            }
+            return Some(text);
+        }
+    }
+}
+
+impl Iterator for Corpus {
+    type Item = Document;
+
+    fn next(&mut self) -> Option<Document> {
+        let text = if self.files.is_some() { self.read() } else { self.generate() }?;
+        self.bytes += text.len();
+        self.seen += 1;
+        // Each document so far is in the pool with equal chance.
+        if self.pool.len() < POOL {
+            self.pool.push(text.clone());
+        } else if let Some(slot) = { self.pool.get_mut(self.random.random_range(0..self.seen)) } {
+            slot.clone_from(&text);
+        }
+        self.document += 1;
+        Some(Document {
+            contribution: ContributionId(self.contribution),
+            document: self.document - 1,
             datanet: DatanetId(1),
             text,
         })
-    };
-    by_folder.into_values().enumerate().flat_map(contribution).collect()
+    }
 }
 
-fn walk(folder: &Path, limit: usize, bytes: &mut usize, by_folder: &mut BTreeMap<PathBuf, Vec<Vec<u8>>>) {
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
-    let mut paths: Vec<_> = entries.flatten().collect();
-    paths.sort_by_key(fs::DirEntry::path);
-    for entry in paths {
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => walk(&entry.path(), limit, bytes, by_folder),
-            Ok(kind) if kind.is_file() => {
-                let Ok(text) = fs::read(entry.path()) else { continue };
-                if text.len() > 4 << 20 || *bytes + text.len() > limit || std::str::from_utf8(&text).is_err() {
-                    continue;
-                }
-                *bytes += text.len();
-                by_folder.entry(folder.to_owned()).or_default().push(text);
-            }
-            _ => {}
-        }
+    let mut entries: Vec<_> = entries.flatten().collect();
+    entries.sort_by_key(fs::DirEntry::path);
+    let is = |entry: &fs::DirEntry, test: fn(&fs::FileType) -> bool| entry.file_type().is_ok_and(|kind| test(&kind));
+    // A folder's own files first, so that they are neighbours.
+    files.extend(entries.iter().filter(|entry| is(entry, fs::FileType::is_file)).map(fs::DirEntry::path));
+    for entry in entries.iter().filter(|entry| is(entry, fs::FileType::is_dir)) {
+        walk(&entry.path(), files);
     }
-}
-
-/// Words drawn with frequencies like a language's, paragraphs copied now and then, a notice in every tenth document.
-fn generate(limit: usize, random: &mut StdRng) -> Vec<Document> {
-    let words: Vec<String> = (0..40_000)
-        .map(|_| (0..random.random_range(2..10)).map(|_| random.random_range(b'a'..=b'z') as char).collect())
-        .collect();
-    let notice: String = (0..200).map(|at| words[at * 7].clone() + " ").collect();
-    let mut documents: Vec<Document> = Vec::new();
-    let mut bytes = 0;
-    while bytes < limit {
-        let mut text = Vec::new();
-        if random.random_bool(0.1) {
-            text.extend_from_slice(notice.as_bytes());
-        }
-        let length = random.random_range(500..20_000).min(limit - bytes);
-        while text.len() < length {
-            if random.random_bool(0.002) && !documents.is_empty() {
-                text.extend_from_slice(excerpt(&documents, 300, random));
-            }
-            // A power of a uniform draw: few words are frequent, most are rare.
-            let word = (random.random::<f64>().powi(4) * words.len() as f64) as usize;
-            text.extend_from_slice(words[word].as_bytes());
-            text.push(b' ');
-        }
-        bytes += text.len();
-        let at = documents.len();
-        documents.push(Document {
-            contribution: ContributionId(at as u64 / 4 + 1),
-            document: at as u32 % 4,
-            datanet: DatanetId(1),
-            text,
-        });
-    }
-    documents
 }
 
 /// `length` bytes of some document that has them, uniform over documents.
-fn excerpt<'a>(documents: &'a [Document], length: usize, random: &mut StdRng) -> &'a [u8] {
+fn excerpt<'a>(pool: &'a [Vec<u8>], length: usize, random: &mut StdRng) -> &'a [u8] {
     loop {
-        let text = &documents.choose(random).expect("the corpus is not empty").text;
+        let text = &pool[random.random_range(0..pool.len())];
         if text.len() >= length {
             let start = random.random_range(0..=text.len() - length);
             return &text[start..start + length];
         }
-        if documents.iter().all(|document| document.text.len() < length) {
+        if pool.iter().all(|text| text.len() < length) {
             return text;
         }
     }
 }
 
-fn quote(documents: &[Document], random: &mut StdRng) -> Vec<u8> {
+fn quote(pool: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
     let mut answer = Vec::new();
     while answer.len() < ANSWER_BYTES {
         let length = random.random_range(60..300);
-        answer.extend_from_slice(excerpt(documents, length, random));
-        let own = scramble(excerpt(documents, 40, random), random);
+        answer.extend_from_slice(excerpt(pool, length, random));
+        let own = scramble(excerpt(pool, 40, random), random);
         answer.extend_from_slice(&own);
     }
     answer.truncate(ANSWER_BYTES);
@@ -216,10 +352,77 @@ fn scramble(text: &[u8], random: &mut StdRng) -> Vec<u8> {
     words.join(&b' ')
 }
 
-/// CPU time of the main thread, the only one.
+/// Files for another program: the corpus as JSON lines, questions in hexadecimal, our answers as plain lines.
+struct Export {
+    folder: PathBuf,
+    corpus: BufWriter<File>,
+}
+
+impl Export {
+    fn new(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder.join("data"))?;
+        let corpus = BufWriter::new(File::create(folder.join("data/corpus.jsonl"))?);
+        Ok(Self { folder: folder.to_owned(), corpus })
+    }
+
+    fn document(&mut self, document: &Document) -> io::Result<()> {
+        write!(self.corpus, "{{\"id\":\"{}.{}\",\"text\":\"", document.contribution, document.document)?;
+        for byte in &document.text {
+            match byte {
+                b'"' | b'\\' => self.corpus.write_all(&[b'\\', *byte])?,
+                0..0x20 | 0x7f => write!(self.corpus, "\\u{byte:04x}")?,
+                _ => self.corpus.write_all(&[*byte])?,
+            }
+        }
+        self.corpus.write_all(b"\"}\n")
+    }
+
+    /// One line per answer: `start end count document:offset ...` per span, spans parted by semicolons.
+    fn questions(mut self, index: &SuffixIndex, answers: &[Vec<u8>], patterns: &[Vec<u8>]) -> Outcome<()> {
+        self.corpus.flush()?;
+        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "\n";
+        fs::write(self.folder.join("answers"), answers.iter().map(|answer| hex(answer)).collect::<String>())?;
+        fs::write(self.folder.join("patterns"), patterns.iter().map(|pattern| hex(pattern)).collect::<String>())?;
+        let mut spans = String::new();
+        for answer in answers {
+            let found = index.spans(answer, QUERY, &Everyone)?;
+            let shown: Vec<String> = found.iter().map(show).collect();
+            spans += &(shown.join(";") + "\n");
+        }
+        fs::write(self.folder.join("spans"), spans)?;
+        let counts = patterns.iter().map(|pattern| Ok(format!("{}\n", index.count(pattern, &Everyone)?)));
+        fs::write(self.folder.join("counts"), counts.collect::<Outcome<String>>()?)?;
+        Ok(())
+    }
+}
+
+fn show(span: &MaximalSpan) -> String {
+    let places: Vec<String> = span
+        .documents
+        .iter()
+        .map(|place| format!("{}.{}:{}", place.contribution, place.document, place.offset))
+        .collect();
+    format!("{} {} {} {}", span.start, span.end, span.count, places.join(" "))
+}
+
+/// CPU time of the main thread: the only one where there is one core, to which `benches/run.sh` pins this.
 fn cpu_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     stat.split_whitespace().next().and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9
+}
+
+/// Takes the files of a folder out of the page cache, so that they are read from disk again.
+fn forget_pages(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        File::open(&path)?.sync_all()?;
+        let input = format!("if={}", path.display());
+        let done = Command::new("dd").args([input.as_str(), "iflag=nocache", "count=0", "status=none"]).status()?;
+        if !done.success() {
+            println!("note: {} may still be cached, `dd` failed", path.display());
+        }
+    }
+    Ok(())
 }
 
 fn peak_mib() -> u64 {

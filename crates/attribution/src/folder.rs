@@ -110,7 +110,9 @@ impl FolderIndex {
     /// [`FolderError::Changed`] where a file is no longer what was added, [`FolderError`] where one cannot be read.
     pub fn plan(&self, folder: &Path) -> Result<Plan, FolderError> {
         let mut found = Vec::new();
-        walk(folder, &mut found)?;
+        // An index may lie among the files that it indexes.
+        let own = fs::canonicalize(&self.folder).map_err(IndexError::io("open", &self.folder))?;
+        walk(folder, &own, &mut found)?;
         found.sort();
         let live = self.live();
         let mut plan = Plan { files: Vec::new(), known: 0 };
@@ -182,13 +184,16 @@ fn same(text: &[u8], path: &str, length: u64) -> bool {
     text.len() as u64 == length && fs::read(path).is_ok_and(|now| now == text)
 }
 
-fn walk(folder: &Path, found: &mut Vec<(String, u64)>) -> Result<(), FolderError> {
+fn walk(folder: &Path, except: &Path, found: &mut Vec<(String, u64)>) -> Result<(), FolderError> {
     let io = |error| FolderError::from(IndexError::io("list", folder)(error));
     for entry in fs::read_dir(folder).map_err(io)? {
         let entry = entry.map_err(io)?;
         let kind = entry.file_type().map_err(io)?;
         if kind.is_dir() {
-            walk(&entry.path(), found)?;
+            let path = entry.path();
+            if fs::canonicalize(&path).map_err(io)? != except {
+                walk(&path, except, found)?;
+            }
         } else if kind.is_file() {
             let length = entry.metadata().map_err(io)?.len();
             let path =

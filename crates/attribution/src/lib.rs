@@ -6,7 +6,9 @@
 //! [`TraceIndex::spans`] and [`TraceIndex::count`] show what else matches, how often and where; they pay nobody.
 //!
 //! The trace index, [`SuffixIndex`], is a directory of immutable, memory-mapped segments: text, document table and
-//! suffix array. Adding documents writes a new segment; small segments merge; a withdrawal is a filter at query time.
+//! suffix array. Adding documents writes a new segment; small segments merge; withdrawing a contribution from a datanet is
+//! a filter at query time, [`SuffixIndex::withdraw`] takes it out of the index itself. [`FolderIndex`] is the same over
+//! files, named by their paths.
 //! Two more channels are seams without an implementation here: [`PassageScorer`] (context) and [`GradientSource`]
 //! (influence). All of it is specified in `docs/spec/attribution.md`.
 //!
@@ -14,7 +16,7 @@
 //! of the two seams and never in evidence or shares.
 //!
 //! ```
-//! use fonte_attribution::{Document, Everyone, IndexConfig, SuffixIndex, trace_answer};
+//! use fonte_attribution::{Document, Everyone, IndexConfig, SpanQuery, SuffixIndex, TraceIndex, trace_answer};
 //! use fonte_types::{ContributionId, DatanetId};
 //!
 //! let directory = tempfile::tempdir()?;
@@ -26,6 +28,15 @@
 //! let traced = trace_answer(&index, answer, b"How much weight do beans lose?", &Everyone)?;
 //! // 42 bytes up to "weight" are quoted, 19 of 61 are nobody's.
 //! assert_eq!(traced.shares.of(ContributionId(7)), 688_524);
+//!
+//! let query = SpanQuery { min_len: 20, max_documents: 1 };
+//! let spans = index.spans(answer, query, &Everyone)?;
+//! assert_eq!((spans.len(), spans[0].start, spans[0].end, spans[0].count), (1, 0, 42, 1));
+//! assert_eq!(index.count(b"weight", &Everyone)?, 1);
+//!
+//! // Withdrawn for good: no query sees it, also after a restart.
+//! index.withdraw(&[ContributionId(7)].into())?;
+//! assert_eq!(index.count(b"weight", &Everyone)?, 0);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

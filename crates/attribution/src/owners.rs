@@ -26,6 +26,8 @@ const NOBODY: u64 = u64::MAX;
 const BLOCK: usize = WINDOW / 2;
 /// So many occurrences are compared one by one rather than searched for window by window.
 pub(crate) const FEW: usize = 256;
+/// So many comparisons, or nodes of the tree of minima, cost what a search costs.
+const SEARCH: usize = 32;
 
 pub(crate) fn owners(views: &[View<'_>], answer: &[u8], prompt: &[u8]) -> Result<Vec<Run>, TraceError> {
     check_length("answer", answer, MAX_ANSWER_BYTES)?;
@@ -111,9 +113,7 @@ impl View<'_> {
     ///
     /// Goes from the right, in blocks of 17 windows, which have their middle 16 bytes in common. Where these are absent,
     /// so is every window that holds their shortest absent prefix: text that nobody wrote costs one search per twenty
-    /// bytes or so. Where they stand in few places, each place is compared with the answer to both sides, and shows
-    /// every window of the block that it holds: quotes cost one search per 17 bytes. Only boilerplate, which stands in
-    /// many places, is searched in smaller blocks and in the end window by window.
+    /// bytes or so. Otherwise quotes cost one search per 17 bytes: see [`Block`].
     fn own_windows(
         &self,
         answer: &[u8],
@@ -123,90 +123,118 @@ impl View<'_> {
         let segment = self.segment;
         let Some(first) = segment.first_contribution() else { return Ok(()) };
         let mut scan = MemberScan::new(self.members);
-        let mut block = BLOCK;
+        let mut wide = BLOCK;
         let mut next = windows.len().checked_sub(1);
         while let Some(last) = next {
             next = last.checked_sub(1);
             if windows[last] <= first.0 {
                 continue;
             }
-            let begin = last.saturating_sub(block);
+            let begin = last.saturating_sub(wide);
             match segment.interval_or_longest(&answer[last..begin + WINDOW])? {
                 // `answer[last..=last + longest]` stands nowhere: the next window that can is the one that ends before.
                 Err(longest) => {
                     next = (last + longest).checked_sub(WINDOW);
-                    block = BLOCK;
+                    wide = BLOCK;
                 }
-                Ok(interval) if interval.len() <= FEW => {
-                    for (s, position) in
-                        (begin..).zip(self.earliest_of_block(answer, begin..=last, interval, &mut scan)?)
-                    {
-                        if let Some(position) = position {
-                            windows[s] = windows[s].min(source(segment, position));
+                Ok(interval) => {
+                    let mut block = Block::new(answer, begin, last);
+                    if let Some(settled) = block.settle(segment, interval, &mut scan)? {
+                        for (window, position) in windows[begin..=last].iter_mut().zip(block.earliest()).skip(settled) {
+                            if let Some(position) = position {
+                                *window = (*window).min(source(segment, position));
+                            }
                         }
+                        next = (begin + settled).checked_sub(1);
+                        wide = (wide * 4).clamp(1, BLOCK);
+                    } else {
+                        // Fewer windows have more in common, which stands in fewer places. A single one is settled.
+                        wide = (last - begin) / 4;
+                        next = Some(last);
                     }
-                    next = begin.checked_sub(1);
-                    block = wider(block);
-                }
-                Ok(interval) if begin == last => {
-                    if let Some(position) = segment.earliest(interval, &Bounds::anywhere(WINDOW), &mut scan)? {
-                        windows[last] = windows[last].min(source(segment, position));
-                    }
-                }
-                Ok(_) => {
-                    block = narrower(block);
-                    next = Some(last);
                 }
             }
         }
         Ok(())
     }
+}
 
-    /// For each window of a block the earliest place, where `interval` holds all places of what they have in common.
-    /// Places are given as where `answer[last]` would stand, which is in the same document.
-    fn earliest_of_block(
-        &self,
-        answer: &[u8],
-        block: std::ops::RangeInclusive<usize>,
+/// Windows `begin..=last` of an answer, which share the bytes from `last` to `begin + 32`: their core.
+///
+/// Every place of a window is a place of the core. So the earliest place of the core, compared with the answer to both
+/// sides, is the earliest of every window that it holds: mostly all of them, and boilerplate in thousands of documents
+/// costs no more than a quote. Where it does not hold all, the core's other places are compared as well, if they are few.
+struct Block<'a> {
+    before: &'a [u8],
+    after: &'a [u8],
+    core: usize,
+    /// Per window its earliest place so far, given as where the core stands; `u32::MAX` while there is none.
+    best: [u32; BLOCK + 1],
+}
+
+impl<'a> Block<'a> {
+    fn new(answer: &'a [u8], begin: usize, last: usize) -> Self {
+        let (before, after) = (&answer[begin..last], &answer[begin + WINDOW..last + WINDOW]);
+        Self { before, after, core: begin + WINDOW - last, best: [u32::MAX; BLOCK + 1] }
+    }
+
+    /// Finds the earliest member's place of windows, given all places of the core. Returns the first window, counted
+    /// from `begin`, from which on they are found, or nothing where that would take too many comparisons.
+    fn settle(
+        &mut self,
+        segment: &Segment,
         interval: Interval,
         scan: &mut MemberScan<'_>,
-    ) -> Result<impl Iterator<Item = Option<u32>> + use<>, TraceError> {
-        let segment = self.segment;
-        let (begin, last) = (*block.start(), *block.end());
-        let (wide, core) = (last - begin, begin + WINDOW - last);
-        let (before, after) = (&answer[begin..last], &answer[begin + WINDOW..last + WINDOW]);
-        let mut best = [u32::MAX; BLOCK + 1];
-        for rank in interval.lo..interval.hi {
-            let position = segment.suffix(rank)?;
-            let known = wide.min(position as usize);
-            let left = common_suffix(segment.text(position - known as u32, known)?, before);
-            let right = common_prefix(segment.text(position + core as u32, wide)?, after);
-            // Window `begin + i` needs `wide - i` bytes to the left and `i` to the right.
-            if left + right < wide || best[wide - left..=right].iter().all(|best| *best <= position) {
-                continue;
-            }
-            let document = segment.document_at(position);
-            if !scan.is_member(segment, document) {
-                continue;
-            }
-            let entry = segment.documents()[document];
-            let left = left.min((position - entry.start) as usize);
-            let Some(room) = (entry.end() as usize).checked_sub(position as usize + core) else { continue };
-            let right = right.min(room);
-            if left + right >= wide {
-                best[wide - left..=right].iter_mut().for_each(|best| *best = (*best).min(position));
-            }
+    ) -> Result<Option<usize>, TraceError> {
+        let steps = if self.places().len() == 1 { usize::MAX } else { SEARCH };
+        let Some(first) = segment.earliest_in_steps(interval, &Bounds::anywhere(self.core), scan, steps)? else {
+            return Ok(None);
+        };
+        let Some(first) = first else { return Ok(Some(0)) };
+        self.compare(segment, first, scan)?;
+        let found = self.places().iter().rev().take_while(|place| **place != u32::MAX).count();
+        let left = self.places().len() - found;
+        // With some found, another block's search costs less than many comparisons.
+        if left == 0 || (found > 0 && interval.len() > SEARCH) {
+            return Ok(Some(left));
         }
-        Ok(best.into_iter().take(wide + 1).map(|best| (best != u32::MAX).then_some(best)))
+        if interval.len() > FEW {
+            return Ok(None);
+        }
+        for rank in interval.lo..interval.hi {
+            self.compare(segment, segment.suffix(rank)?, scan)?;
+        }
+        Ok(Some(0))
     }
-}
 
-fn narrower(block: usize) -> usize {
-    block / 4
-}
+    /// Notes the windows that stand around one place of the core.
+    fn compare(&mut self, segment: &Segment, position: u32, scan: &mut MemberScan<'_>) -> Result<(), TraceError> {
+        let wide = self.before.len();
+        let known = wide.min(position as usize);
+        let left = common_suffix(segment.text(position - known as u32, known)?, self.before);
+        let right = common_prefix(segment.text(position + self.core as u32, wide)?, self.after);
+        // Window `begin + i` needs `wide - i` bytes to the left and `i` to the right.
+        if left + right < wide || self.best[wide - left..=right].iter().all(|best| *best <= position) {
+            return Ok(());
+        }
+        let document = segment.document_at(position);
+        let entry = segment.documents()[document];
+        let Some(room) = (entry.end() as usize).checked_sub(position as usize + self.core) else { return Ok(()) };
+        let (left, right) = (left.min((position - entry.start) as usize), right.min(room));
+        if left + right >= wide && scan.is_member(segment, document) {
+            self.best[wide - left..=right].iter_mut().for_each(|best| *best = (*best).min(position));
+        }
+        Ok(())
+    }
 
-fn wider(block: usize) -> usize {
-    (block * 4).clamp(1, BLOCK)
+    fn places(&self) -> &[u32] {
+        &self.best[..=self.before.len()]
+    }
+
+    /// Per window its earliest place, given as where the core stands, which is in the same document.
+    fn earliest(&self) -> impl Iterator<Item = Option<u32>> {
+        self.places().iter().map(|place| (*place != u32::MAX).then_some(*place))
+    }
 }
 
 /// The earliest source of every byte: the minimum over the windows that cover it.
@@ -287,7 +315,7 @@ fn witness_stretch(
 
 impl Segment {
     /// The longest prefix of `pattern` that stands in one of these neighbouring documents, if it has at least `least`
-    /// bytes, and the smallest text position where it does.
+    /// bytes, which is no less than a window, and the smallest text position where it does.
     fn longest_in(
         &self,
         documents: &Range<usize>,
@@ -295,6 +323,10 @@ impl Segment {
         least: usize,
     ) -> Result<Option<(usize, u32)>, TraceError> {
         let positions = self.text_range(documents);
+        let interval = self.interval(&pattern[..WINDOW])?;
+        if interval.len() <= FEW {
+            return self.longest_of_few(interval, &positions, pattern, least);
+        }
         let mut scan = MemberScan::new(&Everyone);
         let mut first = |length: usize| {
             let interval = self.interval(&pattern[..length])?;
@@ -321,6 +353,28 @@ impl Segment {
             }
         }
         Ok(found)
+    }
+
+    /// The same by comparing every place of the first window.
+    fn longest_of_few(
+        &self,
+        interval: Interval,
+        positions: &Range<u32>,
+        pattern: &[u8],
+        least: usize,
+    ) -> Result<Option<(usize, u32)>, TraceError> {
+        let mut best: Option<(usize, Reverse<u32>)> = None;
+        for rank in interval.lo..interval.hi {
+            let position = self.suffix(rank)?;
+            if positions.contains(&position) {
+                let room = self.documents()[self.document_at(position)].end() - position;
+                let length = common_prefix(self.text(position, room as usize)?, pattern);
+                if length >= least {
+                    best = best.max(Some((length, Reverse(position))));
+                }
+            }
+        }
+        Ok(best.map(|(length, Reverse(position))| (length, position)))
     }
 }
 

@@ -75,6 +75,17 @@ fn earlier_files_precede_later_ones_and_restarts_keep_their_names() {
 }
 
 #[test]
+fn an_index_among_its_files_does_not_index_itself() {
+    let texts = tempfile::tempdir().unwrap();
+    write(texts.path(), "a.txt", SONG.as_bytes());
+    let mut index = FolderIndex::open(&texts.path().join("index"), IndexConfig::default()).unwrap();
+    let plan = index.plan(texts.path()).unwrap();
+    index.add(&plan, &mut |_| {}).unwrap();
+    let again = index.plan(texts.path()).unwrap();
+    assert_eq!((plan.files.len(), again.files.len(), again.known), (1, 0, 1));
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named_and_the_rest_is_kept() {
     let (texts, at) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let paths: Vec<PathBuf> = (0..4).map(|n| write(texts.path(), &format!("{n}"), SONG.as_bytes())).collect();

@@ -18,6 +18,7 @@ pub mod abi;
 pub mod addresses;
 pub mod client;
 pub mod convert;
+pub mod evidence;
 pub mod genesis;
 pub mod parameters;
 

@@ -193,13 +193,13 @@ impl Parameters {
             notice_seconds: 60,
             penalty_multiple: 2,
             governance: Governance {
-                voting_delay: 2,
+                voting_delay: 1,
                 voting_period: 30,
                 proposal_threshold: FNT,
                 quorum_ppm: 40_000,
                 minimum_quorum: FNT,
                 late_quorum_extension: 5,
-                timelock_seconds: 2,
+                timelock_seconds: 1,
             },
             reviews: Reviews {
                 minimum_stake: 10 * FNT,
@@ -222,11 +222,12 @@ impl Parameters {
             },
             workers: Workers { stake_per_slot: FNT, unbonding_seconds: 60 },
             validators: Validators {
-                max_seats: 16,
-                max_candidates: 32,
+                // A node keeps room for messages of as many as there may be: few, on one machine.
+                max_seats: 7,
+                max_candidates: 10,
                 minimum_stake: 100 * FNT,
                 minimum_own_stake: 10 * FNT,
-                epoch_blocks: 10,
+                epoch_blocks: 100,
                 epoch_seconds: 30,
                 evidence_seconds: 300,
                 unbonding_seconds: 600,
@@ -319,7 +320,8 @@ fn development_operator() -> Address {
         .address()
 }
 
-/// The development validator number 0. Its keys are those that `fonte_chain` derives for it; nothing compares the two yet.
+/// The development validator number 0. Its keys are those that `fonte_chain` derives for it: a test of
+/// `fonte` compares the two.
 fn development_seat(operator: Address) -> Seat {
     Seat {
         operator,

@@ -150,7 +150,7 @@ fn edited(text: &[u8], edit: Edit, seed: u64) -> Vec<u8> {
         Edit::Word(one_in) => {
             let mut out = Vec::with_capacity(text.len() + text.len() / 8);
             for word in text.split_inclusive(|byte| byte.is_ascii_whitespace()) {
-                if random.next() % one_in == 0 {
+                if random.next().is_multiple_of(one_in) {
                     // No text has this word, so nothing but the edit is measured.
                     out.extend_from_slice(format!("w{:x}", random.next() % 0xffff).as_bytes());
                     out.extend(word.last().filter(|byte| byte.is_ascii_whitespace()));

@@ -213,7 +213,7 @@ fn wei_text(value: &Value) -> String {
 /// `fonte ask`.
 pub(crate) async fn ask(common: &Common, ask: Ask) -> Result<()> {
     let gateway = GatewayApi::new(&common.gateway)?;
-    let answer = gateway.ask(&ask.api_key, &ask.model, &ask.question, ask.private).await?;
+    let answer = gateway.ask(ask.api_key.as_deref(), &ask.model, &ask.question, ask.private).await?;
     if common.json {
         println!("{}", serde_json::to_string_pretty(&answer)?);
         return Ok(());

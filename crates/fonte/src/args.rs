@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod chain;
+pub(crate) mod engine;
 pub(crate) mod gov;
 pub(crate) mod index;
 pub(crate) mod model;
@@ -73,9 +74,8 @@ pub(crate) enum Command {
     /// Votes: propose, vote, queue, execute, delegate.
     #[command(subcommand)]
     Gov(gov::Gov),
-    /// Compute workers: register, status, leave.
-    #[command(subcommand)]
-    Worker(worker::Worker),
+    /// Compute workers: serve a gateway, or register, status, pause, leave.
+    Worker(Box<worker::WorkerArgs>),
     /// Staked reviewers and their cases.
     #[command(subcommand)]
     Review(review::Review),
@@ -121,6 +121,14 @@ pub(crate) struct Up {
     /// Start with the shipped demo corpus published.
     #[arg(long)]
     pub(crate) with_demo_corpus: bool,
+    /// Where other workers may dial in: `fonte worker --dial ADDR`.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) worker_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) engine: engine::Engine,
+    /// The engine's model to serve, by its name there; the engine's only one otherwise.
+    #[arg(long, value_name = "NAME", requires = "engine")]
+    pub(crate) engine_model: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -251,9 +259,9 @@ pub(crate) struct DatanetPublish {
 pub(crate) struct Ask {
     /// The question.
     pub(crate) question: String,
-    /// The API key.
+    /// The API key; without one the commons pay, where the gateway has a budget of the free allowance.
     #[arg(long, env = "FONTE_API_KEY", hide_env_values = true, value_name = "KEY")]
-    pub(crate) api_key: String,
+    pub(crate) api_key: Option<String>,
     /// The model; fonte-quote:NAME restricts it to a datanet.
     #[arg(long, default_value = "fonte-quote", value_name = "MODEL")]
     pub(crate) model: String,

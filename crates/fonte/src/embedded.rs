@@ -4,7 +4,7 @@
 //! wire over an in-memory pair; both read the chain over JSON-RPC like anybody else.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -13,20 +13,25 @@ use std::{
 
 use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
 use alloy_signer_local::PrivateKeySigner;
+use alloy_sol_types::SolCall;
 use eyre::{Result, WrapErr};
 use fonte_bindings::{
     Addresses, Client, ModelRecord,
-    contracts::{models::IModels, workers::IWorkers::Info},
-    genesis::{COMMONS_NAME, Commons, Parameters, commons_calls, predeploys},
+    contracts::{Allowance, models::IModels, workers::IWorkers::Info},
+    genesis::{COMMONS_NAME, Call, Commons, Parameters, commons_calls, predeploys},
 };
-use fonte_chain::{Chain, ChainConfig, ChainHandle};
+use fonte_chain::{Chain, ChainConfig, ChainHandle, SetContract};
 use fonte_evm::{Genesis, GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle};
-use fonte_types::ModelId;
-use fonte_worker::{Config as WorkerConfig, Worker};
+use fonte_types::{DatanetId, ModelId};
+use fonte_worker::{AnswerModel, Config as WorkerConfig, QuoteModel, Worker};
 use tokio::task::JoinSet;
 
-use crate::{args::Common, keys, network};
+use crate::{
+    args::Common,
+    engine::{self, EngineOf},
+    keys, network,
+};
 
 /// One FNT in wei.
 pub(crate) const FNT: u128 = 1_000_000_000_000_000_000;
@@ -49,6 +54,12 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) heartbeat: Duration,
     /// A batch is sent this long after its first row; none: only when asked to.
     pub(crate) settle_every: Option<Duration>,
+    /// Where other workers may dial in.
+    pub(crate) worker_listen: Option<SocketAddr>,
+    /// An answer may take this long, where that is longer than usual.
+    pub(crate) patience: Duration,
+    /// An engine whose model is served beside the quote model.
+    pub(crate) engine: Option<EngineOf>,
 }
 
 /// Where a chain is, and the contracts on it.
@@ -81,6 +92,9 @@ impl EmbeddedConfig {
             allowed_origins: Vec::new(),
             heartbeat: Duration::from_secs(1),
             settle_every: None,
+            worker_listen: None,
+            patience: Duration::ZERO,
+            engine: None,
         }
     }
 }
@@ -95,6 +109,8 @@ pub(crate) struct Embedded {
     /// Sends as the operator: curator of the demo's datanets and owner of the model.
     pub(crate) operator: Client,
     pub(crate) model: ModelRecord,
+    /// The engine's model, if there is one.
+    pub(crate) engine_model: Option<ModelRecord>,
     own_chain: Option<ChainHandle>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -153,6 +169,12 @@ impl Embedded {
             GatewayConfig::new(chain.rpc_url(), keys::development("gateway"), config.data_dir.join("gateway"));
         gateway_config.addresses = chain.addresses();
         gateway_config.listen = config.listen;
+        gateway_config.worker_listen = config.worker_listen;
+        gateway_config.limits.answer_timeout = gateway_config.limits.answer_timeout.max(config.patience);
+        let engine_model = match &config.engine {
+            Some(engine) => Some(engine::development_model(&operator, &engine.name).await?),
+            None => None,
+        };
         gateway_config.settlement.interval = config.settle_every;
         if config.settle_every.is_none() {
             gateway_config.settlement.keeper_interval = None;
@@ -162,8 +184,12 @@ impl Embedded {
         register_worker(&chain).await?;
         let gateway = Arc::new(gateway);
         let folder = config.data_dir.join("worker");
-        let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, model.id));
-        Ok(Self { chain, gateway, operator, model, own_chain, serving })
+        let mut models: Served = BTreeMap::from([(model.id, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]);
+        if let (Some(record), Some(engine)) = (&engine_model, &config.engine) {
+            models.insert(record.id, engine.model());
+        }
+        let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, models));
+        Ok(Self { chain, gateway, operator, model, engine_model, own_chain, serving })
     }
 
     /// Waits until the worker answers from the latest version of every datanet.
@@ -187,55 +213,75 @@ impl Embedded {
 
 /// The chain in this process.
 async fn start_chain(config: &EmbeddedConfig) -> Result<ChainHandle> {
-    let genesis = genesis(config).await?;
+    let parameters = kept_parameters(config)?;
+    let genesis = genesis(config, &parameters).await?;
     let mut chain = ChainConfig {
         rpc: config.rpc_listen,
         heartbeat: config.heartbeat,
+        set_contract: Some(SetContract {
+            address: Addresses::predeployed().validators,
+            // At most the contract's own, so that every elected set is adopted before the next one is elected.
+            epoch_blocks: parameters.validators.epoch_blocks,
+        }),
         ..ChainConfig::development(config.data_dir.join("chain"), genesis)
     };
     chain.rpc_limits.allowed_origins.clone_from(&config.allowed_origins);
     Chain::start(chain).await.wrap_err("starting the chain")
 }
 
-/// A worker for every quote model that may answer: the default one at once, others as they are registered. All under the
-/// one development key, each with texts of its own.
-async fn serve_models(gateway: Arc<GatewayHandle>, chain: ChainAt, folder: PathBuf, first: ModelId) {
+/// What a worker answers with.
+type Served = BTreeMap<ModelId, Arc<dyn AnswerModel>>;
+
+/// A worker for the first models at once, and one for every quote model that is registered later. All under the one
+/// development key, each with texts of its own.
+async fn serve_models(gateway: Arc<GatewayHandle>, chain: ChainAt, folder: PathBuf, first: Served) {
     let mut workers = JoinSet::new();
     let mut serving = BTreeSet::new();
-    let mut wanted = vec![first];
+    let mut wanted = vec![(folder.clone(), first)];
     loop {
-        for model in wanted.drain(..) {
-            let folder = if model == first { folder.clone() } else { folder.with_extension(model.to_string()) };
-            match worker(&chain, folder, model).await {
+        for (folder, models) in wanted.drain(..) {
+            let model = models.keys().copied().collect::<Vec<_>>();
+            match worker(&chain, folder, models).await {
                 Ok(worker) => {
-                    serving.insert(model);
+                    serving.extend(model.iter().copied());
                     let (ours, theirs) = tokio::io::duplex(1 << 20);
                     gateway.attach_worker(ours);
                     workers.spawn(async move {
                         if let Err(error) = worker.serve(theirs).await {
-                            tracing::warn!(%error, %model, "a worker's connection ended");
+                            tracing::warn!(%error, ?model, "a worker's connection ended");
                         }
                     });
                 }
-                Err(error) => tracing::warn!(%error, %model, "no worker for this model"),
+                Err(error) => tracing::warn!(%error, ?model, "no worker for this model"),
             }
         }
         tokio::time::sleep(MODELS_EVERY).await;
         match quote_models(&chain).await {
-            Ok(models) => wanted.extend(models.into_iter().filter(|model| !serving.contains(model))),
+            Ok(models) => {
+                let new = models.into_iter().filter(|model| !serving.contains(model));
+                wanted.extend(new.map(|model| {
+                    let quote = Arc::new(QuoteModel) as Arc<dyn AnswerModel>;
+                    (folder.with_extension(model.to_string()), BTreeMap::from([(model, quote)]))
+                }));
+            }
             Err(error) => tracing::warn!(%error, "new models could not be looked for"),
         }
     }
 }
 
-async fn worker(chain: &ChainAt, folder: PathBuf, model: ModelId) -> Result<Worker> {
+async fn worker(chain: &ChainAt, folder: PathBuf, models: Served) -> Result<Worker> {
     let chain = chain.client(None).await?;
-    let mut config = WorkerConfig::quote(folder, *chain.network(), keys::development("worker"), model);
-    // Genesis makes the commons datanet; elsewhere there is one once a vote has made it.
-    let commons = chain.datanets().await?.into_iter().find(|datanet| datanet.name == COMMONS_NAME);
-    config.commons = commons.filter(|datanet| datanet.curator == chain.addresses().timelock).map(|datanet| datanet.id);
+    let mut config = WorkerConfig::new(folder, *chain.network(), keys::development("worker"), models);
+    config.slots = SLOTS;
+    config.commons = commons(&chain).await?;
     config.jurisdiction = Some(JURISDICTION);
     Worker::open(config, Arc::new(chain)).wrap_err("opening the worker")
+}
+
+/// The datanet of the commons. Genesis makes it; elsewhere there is one once a vote has made it.
+pub(crate) async fn commons(chain: &Client) -> Result<Option<DatanetId>> {
+    let commons = chain.datanets().await?.into_iter().find(|datanet| datanet.name == COMMONS_NAME);
+    Ok(commons.filter(|datanet| datanet.curator == chain.addresses().timelock).map(|datanet| datanet.id))
 }
 
 /// Quote models that may answer now.
@@ -255,9 +301,11 @@ async fn quote_models(chain: &ChainAt) -> Result<Vec<ModelId>> {
 /// Where the development worker declares to stand; the shipped datanets allow it.
 const JURISDICTION: [u8; 2] = *b"BR";
 
+/// Jobs that the development worker takes at once.
+const SLOTS: u32 = 8;
+
 /// Registers the development worker, if it is not: gateways give work to registered workers only.
 async fn register_worker(chain: &ChainAt) -> Result<()> {
-    const SLOTS: u32 = 8;
     let client = chain.client(Some(keys::development("worker"))).await?;
     let contract = client.workers_contract();
     let address = client.sender().unwrap_or_default();
@@ -293,7 +341,7 @@ fn kept_parameters(config: &EmbeddedConfig) -> Result<Parameters> {
 }
 
 /// The development genesis: funded development keys, the contracts, and the commons before everyone.
-async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
+async fn genesis(config: &EmbeddedConfig, parameters: &Parameters) -> Result<Genesis> {
     let folder = config.data_dir.join("commons");
     let commons = tokio::task::spawn_blocking(move || {
         let store = fonte_corpus::Store::open(&folder)?;
@@ -303,21 +351,21 @@ async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
     .wrap_err("building the commons")?
     .wrap_err("building the commons")?;
     let commons = Commons { root: commons.root(), documents: commons.documents(), text_bytes: commons.text_bytes() };
-    let parameters = kept_parameters(config)?;
     let fund = |address: Address, fnt: u64| GenesisAccount {
         address,
         balance: U256::from(fnt) * U256::from(FNT),
         ..GenesisAccount::default()
     };
-    let treasury = fund(Addresses::predeployed().timelock, 10_000);
+    let at = Addresses::predeployed();
+    let commons_coins = [fund(at.timelock, 10_000), fund(at.allowance, FREE_FUND)];
     let people = keys::DEVELOPMENT.iter().map(|name| fund(keys::development(name).address(), 100_000));
     Ok(Genesis {
         chain_id: parameters.chain_id,
         timestamp: 1_767_225_600, // 2026-01-01
         gas_limit: 60_000_000,
         base_fee: 1_000_000_000,
-        alloc: people.chain([treasury]).collect(),
-        predeploys: predeploys(&parameters)
+        alloc: people.chain(commons_coins).collect(),
+        predeploys: predeploys(parameters)
             .into_iter()
             .map(|contract| Predeploy {
                 name: contract.name.to_owned(),
@@ -328,19 +376,32 @@ async fn genesis(config: &EmbeddedConfig) -> Result<Genesis> {
             .collect(),
         calls: commons_calls(&[commons])
             .into_iter()
+            .chain([free_budget()])
             .map(|call| GenesisCall { from: call.from, to: call.to, data: call.data })
             .collect(),
     })
 }
 
+/// What the fund of the free allowance begins with, in FNT.
+const FREE_FUND: u64 = 1_000;
+
+/// A budget of the free allowance for the development gateway, as a vote would give it one: so questions without an API
+/// key are answered from the start.
+fn free_budget() -> Call {
+    let at = Addresses::predeployed();
+    let gateway = keys::development("gateway").address();
+    let budget = Allowance::setBudgetCall {
+        gateway,
+        // The gateway names its own as soon as it runs.
+        sessionKey: gateway,
+        perPeriod: 10 * FNT,
+        period: 24 * 3_600,
+    };
+    Call { from: at.timelock, to: at.allowance, data: budget.abi_encode().into() }
+}
+
 /// The quote model, registered if it is not there yet.
 async fn quote_model(operator: &Client) -> Result<ModelRecord> {
-    let find = async || -> Result<Option<ModelRecord>> {
-        Ok(operator.models().await?.into_iter().find(|model| model.name == QUOTE_MODEL))
-    };
-    if let Some(model) = find().await? {
-        return Ok(model);
-    }
     let input = IModels::ModelInput {
         name: QUOTE_MODEL.into(),
         kind: 0, // Quote: no weights
@@ -369,7 +430,34 @@ async fn quote_model(operator: &Client) -> Result<ModelRecord> {
         base: 0,
         trained: Vec::new(),
     };
+    registered(operator, input).await
+}
+
+/// A model, registered under its name if there is none of that name yet.
+pub(crate) async fn registered(operator: &Client, input: IModels::ModelInput) -> Result<ModelRecord> {
+    let name = input.name.clone();
+    let find = async || -> Result<Option<ModelRecord>> {
+        Ok(operator.models().await?.into_iter().find(|model| model.name == name))
+    };
+    if let Some(model) = find().await? {
+        return Ok(model);
+    }
     let contract = operator.models_contract();
-    operator.send("registering the quote model", contract.register(input)).await?;
-    find().await?.ok_or_else(|| eyre::eyre!("the quote model was registered and is not there"))
+    operator.send("registering a model", contract.register(input)).await?;
+    find().await?.ok_or_else(|| eyre::eyre!("model {name} was registered and is not there"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The contract's first set is the node of `fonte up`: nobody else could vote, and it could not vote for anybody else.
+    #[test]
+    fn the_first_seat_is_the_development_validator() {
+        let parameters = Parameters::development(DEVELOPMENT_CHAIN);
+        let [seat] = &parameters.validators.seats[..] else { panic!("one seat") };
+        let keys = fonte_chain::ValidatorKeys::development(0).public().unwrap();
+        assert_eq!((seat.consensus_key.as_ref(), seat.network_key.0), (&keys.vote[..], keys.network));
+        assert_eq!(seat.operator, keys::development("operator").address());
+    }
 }

@@ -54,10 +54,8 @@ pub(crate) fn word(list: &str, value: usize) -> String {
 
 fn told(error: &Decoded, portuguese: bool) -> Option<String> {
     let qualified = format!("{}.{}", error.contract, error.name);
-    let sentence = table::SENTENCES
-        .iter()
-        .find(|sentence| sentence.error == qualified)
-        .or_else(|| table::SENTENCES.iter().find(|sentence| sentence.error == error.name))?;
+    let named = |name: &str| table::sentences().find(|sentence| sentence.error == name);
+    let sentence = named(&qualified).or_else(|| named(&error.name))?;
     Some(fill(if portuguese { sentence.portuguese } else { sentence.english }, error))
 }
 
@@ -112,9 +110,8 @@ mod tests {
         for contract in abi::contracts() {
             for error in contract.abi.errors() {
                 let qualified = format!("{}.{}", contract.name, error.name);
-                let found = table::SENTENCES.iter().find(|sentence| sentence.error == qualified);
-                let found = found.or_else(|| table::SENTENCES.iter().find(|sentence| sentence.error == error.name));
-                let Some(sentence) = found else {
+                let named = |name: &str| table::sentences().find(|sentence| sentence.error == name);
+                let Some(sentence) = named(&qualified).or_else(|| named(&error.name)) else {
                     faults.push(format!("no sentence for {}.{}", contract.name, error.signature()));
                     continue;
                 };
@@ -136,7 +133,7 @@ mod tests {
             }
         }
         let standard = ["Error", "Panic"];
-        for sentence in table::SENTENCES {
+        for sentence in table::sentences() {
             if !used.contains(sentence.error) && !standard.contains(&sentence.error) {
                 faults.push(format!("no contract throws {}", sentence.error));
             }

@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::SolValue;
 use eyre::{Result, eyre};
-use fonte_bindings::contracts::ModelReviews;
+use fonte_bindings::contracts::{ModelReviews, models::IModels::Life};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -230,9 +230,7 @@ async fn close(common: &Common, named: &str) -> Result<()> {
         .decoded_log::<ModelReviews::Closed>()
         .ok_or_else(|| eyre!("the round was closed and no event says so"))?;
     let life = context.client.models_contract().life(model).call().await?;
-    let at_least = life.criteria.direction == 0;
-    let met = event.stands
-        && if at_least { life.score >= life.criteria.threshold } else { life.score <= life.criteria.threshold };
+    let met = event.stands && met(&life);
     if common.json {
         println!(
             "{}",
@@ -262,6 +260,12 @@ async fn close(common: &Common, named: &str) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether the score on record is what was voted.
+fn met(life: &Life) -> bool {
+    let at_least = life.criteria.direction == 0;
+    if at_least { life.score >= life.criteria.threshold } else { life.score <= life.criteria.threshold }
 }
 
 async fn status(common: &Common, named: &str) -> Result<()> {
@@ -301,7 +305,9 @@ async fn status(common: &Common, named: &str) -> Result<()> {
         }));
     }
     if common.json {
-        println!("{}", serde_json::to_string_pretty(&json!({"model": model, "rounds": rounds}))?);
+        let life = context.client.models_contract().life(model).call().await?;
+        let met = (!life.evaluation.is_zero()).then(|| met(&life));
+        println!("{}", serde_json::to_string_pretty(&json!({"model": model, "rounds": rounds, "met": met}))?);
     }
     Ok(())
 }

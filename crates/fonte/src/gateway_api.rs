@@ -152,12 +152,16 @@ impl GatewayApi {
     }
 
     /// A chat completion with one question.
-    pub(crate) async fn ask(&self, api_key: &str, model: &str, question: &str, private: bool) -> Result<Value> {
+    pub(crate) async fn ask(&self, api_key: Option<&str>, model: &str, question: &str, private: bool) -> Result<Value> {
         let mut body = json!({ "model": model, "messages": [{ "role": "user", "content": question }] });
         if private {
             body["fonte"] = json!({ "visibility": "private" });
         }
-        self.read(self.post("/v1/chat/completions", &body).bearer_auth(api_key)).await
+        let mut request = self.post("/v1/chat/completions", &body);
+        if let Some(key) = api_key {
+            request = request.bearer_auth(key);
+        }
+        self.read(request).await
     }
 
     /// A stored receipt.

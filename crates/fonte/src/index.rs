@@ -1,4 +1,4 @@
-//! `fonte index build|add|withdraw|stats|count|trace|owners`: the trace index by itself, over files.
+//! `fonte index build|add|withdraw|stats|count|trace|owners|prove|verify`: the trace index by itself, over files.
 
 use std::{
     io::Read,
@@ -20,19 +20,24 @@ use crate::{
         index::{Add, Build, Index, Trace},
     },
     datanet::progress_bar,
+    index_proof,
     say::say,
 };
 
-pub(crate) fn run(common: &Common, command: Index) -> Result<()> {
+/// `false` where a proof was refused.
+pub(crate) fn run(common: &Common, command: Index) -> Result<bool> {
     match command {
-        Index::Build(build) => self::build(common, &build),
-        Index::Add(add) => self::add(common, &add),
-        Index::Withdraw { index, paths, erase } => withdraw(common, &index, &paths, erase),
-        Index::Stats { index } => stats(common, &index),
-        Index::Count { index, pattern } => count(common, &index, &pattern),
-        Index::Trace(trace) => self::trace(common, &trace),
-        Index::Owners { index, text } => owners(common, &index, &text),
+        Index::Build(build) => self::build(common, &build)?,
+        Index::Add(add) => self::add(common, &add)?,
+        Index::Withdraw { index, paths, erase } => withdraw(common, &index, &paths, erase)?,
+        Index::Stats { index } => stats(common, &index)?,
+        Index::Count { index, pattern } => count(common, &index, &pattern)?,
+        Index::Trace(trace) => self::trace(common, &trace)?,
+        Index::Owners { index, text } => owners(common, &index, &text)?,
+        Index::Prove(prove) => index_proof::prove(common, &prove)?,
+        Index::Verify(verify) => return index_proof::verify(common, &verify),
     }
+    Ok(true)
 }
 
 fn build(common: &Common, build: &Build) -> Result<()> {

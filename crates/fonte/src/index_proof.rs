@@ -3,55 +3,97 @@
 use std::{
     fs::File,
     io::{Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use alloy_primitives::B256;
-use eyre::{Result, WrapErr, eyre};
+use clap::Args;
+use eyre::{Result, WrapErr, bail, eyre};
 use fonte_attribution::{
-    SuffixIndex,
+    FolderIndex, IndexConfig, Occurrence,
     proof::{
-        SegmentProver,
-        file::{MAX_FILE, ProofFile, Question},
+        MAX_PATTERN, SegmentProver,
+        file::{FileClaim, MAX_FILE, ProofFile, Question, Verdict},
     },
 };
+use fonte_types::ContributionId;
 use serde_json::json;
 
 use crate::{args::Common, datanet::progress_bar, say::say};
 
-/// Proves what is so about `pattern` and writes the proof file to `out`, or to standard output. The first time, the
-/// trees of each segment are built beside it.
-pub(crate) fn prove(
-    common: &Common,
-    index: &SuffixIndex,
-    pattern: &[u8],
-    question: Question,
-    out: Option<&Path>,
-) -> Result<()> {
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// The index.
+    pub(crate) index: PathBuf,
+    /// The text, byte for byte.
+    #[arg(long, required_unless_present = "text")]
+    pattern: Option<String>,
+    /// The text, from a file of at most 65,535 bytes; - reads it from the standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "pattern")]
+    text: Option<PathBuf>,
+    /// That its longest beginning that stands in any document has so many bytes. This is what is proved unless something
+    /// else is asked for.
+    #[arg(long, group = "question")]
+    longest: bool,
+    /// That it stands in no document.
+    #[arg(long, group = "question")]
+    absent: bool,
+    /// That it stands in the documents exactly so often.
+    #[arg(long, group = "question")]
+    count: bool,
+    /// That it stands in this document at this byte.
+    #[arg(long, group = "question", value_name = "PATH:OFFSET")]
+    here: Option<String>,
+    /// That it stands in a document that precedes this one.
+    #[arg(long, group = "question", value_name = "PATH")]
+    earlier: Option<String>,
+    /// Where the proof goes; to the standard output otherwise.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The proof.
+    file: PathBuf,
+    /// Root of a segment that the claim is to cover. Give all of them: what stands in no segment that is named here may
+    /// stand in another.
+    #[arg(long = "root", required = true, value_name = "ROOT")]
+    roots: Vec<B256>,
+}
+
+/// Proves what is so about a text. The first time, the trees of each segment are built beside it.
+pub(crate) fn prove(common: &Common, prove: &Prove) -> Result<()> {
+    // Trees are written beside the segments, so this takes the lock of a writer.
+    let index = FolderIndex::open(&prove.index, IndexConfig::default())?;
+    let pattern = match (&prove.pattern, &prove.text) {
+        (Some(pattern), _) => pattern.clone().into_bytes(),
+        (None, Some(file)) => text(file)?,
+        (None, None) => bail!(say!("give a text: --pattern or --text", "dê um texto: --pattern ou --text")),
+    };
+    let question = question(prove, &index)?;
     let bar = progress_bar(common.json);
     bar.set_message(say!("building the proof trees", "montando as árvores de prova"));
-    let provers = index.provers(|done, all| {
+    let provers = index.index().provers(|done, all| {
         bar.set_length(all);
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    let file = ProofFile::prove(&provers, pattern, question)?;
+    let file = ProofFile::prove(&provers, &pattern, question)?;
     let roots: Vec<B256> = provers.iter().map(SegmentProver::root).collect();
+    // What others will check, checked before it leaves.
     let verdict = file.verify(&roots)?;
     let bytes: usize = file.segments.iter().map(|segment| segment.proof.len()).sum();
-    let json = file.to_json();
-    let Some(out) = out else {
-        return std::io::stdout().write_all(json.as_bytes()).wrap_err("standard output");
+    let Some(out) = &prove.out else {
+        return std::io::stdout().write_all(file.to_json().as_bytes()).wrap_err("standard output");
     };
-    std::fs::write(out, &json).wrap_err_with(|| out.display().to_string())?;
+    std::fs::write(out, file.to_json()).wrap_err_with(|| out.display().to_string())?;
     if common.json {
-        println!(
-            "{}",
-            json!({"file": out.display().to_string(), "value": verdict.value, "proof_bytes": bytes, "roots": roots})
-        );
+        let file = out.display().to_string();
+        println!("{}", json!({"file": file, "value": verdict.value, "proof_bytes": bytes, "roots": roots}));
         return Ok(());
     }
-    println!("{}", sentence(question_of(&file), verdict.value, verdict.segments));
+    println!("{}", sentence(&file, verdict));
     println!("{}", say!("{}: {} bytes of proof", "{}: {} bytes de prova", out.display(), bytes));
     for root in roots {
         println!("{}", say!("root of a segment: {root}", "raiz de um segmento: {root}"));
@@ -60,21 +102,19 @@ pub(crate) fn prove(
 }
 
 /// Checks a proof file against the roots of all the segments that it is to cover; `false` where it is refused.
-pub(crate) fn verify(common: &Common, path: &Path, roots: &[B256]) -> Result<bool> {
-    let mut json = Vec::new();
-    let file = File::open(path).wrap_err_with(|| path.display().to_string())?;
-    file.take(MAX_FILE as u64 + 1).read_to_end(&mut json).wrap_err_with(|| path.display().to_string())?;
-    let checked = ProofFile::from_json(&json).and_then(|file| Ok((file.verify(roots)?, file)));
+pub(crate) fn verify(common: &Common, verify: &Verify) -> Result<bool> {
+    let json = read(&verify.file, MAX_FILE)?;
+    let checked = ProofFile::from_json(&json).and_then(|file| Ok((file.verify(&verify.roots)?, file)));
     match checked {
-        Ok((verdict, file)) if common.json => {
-            println!(
-                "{}",
-                json!({"ok": true, "claim": file.claim, "value": verdict.value, "segments": verdict.segments})
-            );
-            Ok(true)
-        }
         Ok((verdict, file)) => {
-            println!("{}", sentence(question_of(&file), verdict.value, verdict.segments));
+            if common.json {
+                let object = json!({
+                    "ok": true, "claim": file.claim, "value": verdict.value, "segments": verdict.segments,
+                });
+                println!("{object}");
+            } else {
+                println!("{}", sentence(&file, verdict));
+            }
             Ok(true)
         }
         Err(error) => {
@@ -90,46 +130,70 @@ pub(crate) fn verify(common: &Common, path: &Path, roots: &[B256]) -> Result<boo
     }
 }
 
-/// `DOCUMENT:OFFSET`, as `--here` takes it: the last colon parts them.
-pub(crate) fn split_place(place: &str) -> Result<(&str, u64)> {
-    place.rsplit_once(':').and_then(|(document, offset)| Some((document, offset.parse().ok()?))).ok_or_else(|| {
+fn question(prove: &Prove, index: &FolderIndex) -> Result<Question> {
+    if let Some(place) = &prove.here {
+        let (path, offset) = split_place(place)?;
+        return Ok(Question::Here(Occurrence { contribution: contribution(index, path)?, document: 0, offset }));
+    }
+    if let Some(path) = &prove.earlier {
+        return Ok(Question::Earlier(contribution(index, path)?));
+    }
+    Ok(match (prove.absent, prove.count) {
+        (true, _) => Question::Absent,
+        (_, true) => Question::Count,
+        _ => Question::Longest,
+    })
+}
+
+/// The contribution that a file is in its index.
+fn contribution(index: &FolderIndex, path: &str) -> Result<ContributionId> {
+    index.live().get(path).copied().ok_or_else(|| {
         eyre!(say!(
-            "{place:?} is no place: write DOCUMENT:OFFSET, the offset in bytes",
-            "{place:?} não é um lugar: escreva DOCUMENTO:POSIÇÃO, a posição em bytes"
+            "{path:?} is not in the index; `fonte index stats` counts what is, and paths are as they were added",
+            "{path:?} não está no índice; `fonte index stats` conta o que está, e os caminhos são os de quando entraram"
         ))
     })
 }
 
-/// What was proved, without the pattern.
-#[derive(Clone, Copy)]
-enum Proven {
-    Place,
-    Longest,
-    Absent,
-    Count,
+/// The last colon parts path and offset.
+fn split_place(place: &str) -> Result<(&str, u64)> {
+    place.rsplit_once(':').and_then(|(path, offset)| Some((path, offset.parse().ok()?))).ok_or_else(|| {
+        eyre!(say!(
+            "{place:?} is no place: write PATH:OFFSET, the offset in bytes",
+            "{place:?} não é um lugar: escreva CAMINHO:POSIÇÃO, a posição em bytes"
+        ))
+    })
 }
 
-fn question_of(file: &ProofFile) -> Proven {
-    use fonte_attribution::proof::file::FileClaim;
+/// One byte more than can be proved is read at most, so that the prover can say what is too long.
+fn text(file: &Path) -> Result<Vec<u8>> {
+    read(file, MAX_PATTERN)
+}
+
+fn read(file: &Path, most: usize) -> Result<Vec<u8>> {
+    let reader: Box<dyn Read> = if file == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(file).wrap_err_with(|| file.display().to_string())?)
+    };
+    let mut bytes = Vec::new();
+    reader.take(most as u64 + 1).read_to_end(&mut bytes).wrap_err_with(|| file.display().to_string())?;
+    Ok(bytes)
+}
+
+/// What was proved, without the text.
+fn sentence(file: &ProofFile, verdict: Verdict) -> String {
+    let Verdict { segments, value } = verdict;
     match file.claim {
-        FileClaim::Here { .. } | FileClaim::Earlier { .. } => Proven::Place,
-        FileClaim::Longest { .. } => Proven::Longest,
-        FileClaim::Absent { .. } => Proven::Absent,
-        FileClaim::Count { .. } => Proven::Count,
-    }
-}
-
-fn sentence(proven: Proven, value: u64, segments: usize) -> String {
-    match proven {
-        Proven::Place => say!("it stands there", "está lá"),
-        Proven::Longest => say!(
+        FileClaim::Here { .. } | FileClaim::Earlier { .. } => say!("it stands there", "está lá"),
+        FileClaim::Longest { .. } => say!(
             "the longest beginning of it that stands in these {segments} segments has {value} bytes",
             "o maior começo dele que consta nestes {segments} segmentos tem {value} bytes"
         ),
-        Proven::Absent => {
+        FileClaim::Absent { .. } => {
             say!("it stands nowhere in these {segments} segments", "não consta em nenhum destes {segments} segmentos")
         }
-        Proven::Count => say!(
+        FileClaim::Count { .. } => say!(
             "it stands exactly {value} times in these {segments} segments",
             "consta exatamente {value} vezes nestes {segments} segmentos"
         ),

@@ -13,12 +13,14 @@ mod datanet;
 mod demo;
 mod deploy;
 mod embedded;
+mod engine;
 mod errors;
 mod evaluate;
 mod export;
 mod gateway_api;
 mod gov;
 mod index;
+mod index_proof;
 mod key_commands;
 mod keys;
 mod model;
@@ -44,6 +46,7 @@ use eyre::Result;
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    end_quietly_on_closed_pipes();
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
@@ -70,6 +73,18 @@ fn main() -> ExitCode {
     }
 }
 
+/// Whoever reads only the first lines, as `head` does, has what they wanted: printing more is no failure to tell of.
+fn end_quietly_on_closed_pipes() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        if message.starts_with("failed printing to stdout") && message.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        told(panic);
+    }));
+}
+
 /// Runs one command; `false` where it worked and the answer is no.
 async fn run(cli: Cli) -> Result<bool> {
     let common = cli.common;
@@ -89,9 +104,12 @@ async fn run(cli: Cli) -> Result<bool> {
         Command::Account(account) => account::run(&common, account).await?,
         Command::Model(model) => model::run(&common, *model).await?,
         Command::Gov(gov) => gov::run(&common, gov).await?,
-        Command::Worker(worker) => worker::run(&common, worker).await?,
+        Command::Worker(worker) => match worker.command {
+            Some(command) => worker::run(&common, command).await?,
+            None => engine::serve(&common, worker.serve).await?,
+        },
         Command::Review(review) => review::run(&common, review).await?,
-        Command::Index(index) => index::run(&common, index)?,
+        Command::Index(index) => return index::run(&common, index),
         Command::Chain(chain) => chain::run(&common, chain).await?,
     }
     Ok(true)

@@ -1,9 +1,11 @@
 //! `fonte review register|list|show|seat|vote|reveal|close|appeal|finish|leave|unstake`: the pool of staked reviewers.
 
+use alloy_contract::CallBuilder;
 use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_provider::DynProvider;
 use alloy_sol_types::SolValue;
-use eyre::{Result, eyre};
-use fonte_bindings::contracts::reviews::IReviews;
+use eyre::{Result, bail, eyre};
+use fonte_bindings::contracts::{Reviews, reviews::IReviews};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -20,6 +22,8 @@ use crate::{
     transact::transact,
 };
 
+type Contract = Reviews::ReviewsInstance<DynProvider>;
+
 /// What hides a vote.
 #[derive(Debug, Serialize, Deserialize)]
 struct SealedVote {
@@ -35,18 +39,10 @@ pub(crate) async fn run(common: &Common, command: Review) -> Result<()> {
             let context = Context::read_only(common).await?;
             print(common, &case_object(&context, case).await?, Value::Null)
         }
-        Review::Seat { case } => {
-            let context = Context::signing(common).await?;
-            let contract = context.client.reviews_contract();
-            moved(common, &context, case, "drawing the panel", contract.seat(case)).await
-        }
+        Review::Seat { case } => move_on(common, case, "drawing the panel", |contract| contract.seat(case)).await,
         Review::Vote { case, vote } => self::vote(common, case, vote).await,
         Review::Reveal { case } => reveal(common, case).await,
-        Review::Close { case } => {
-            let context = Context::signing(common).await?;
-            let contract = context.client.reviews_contract();
-            moved(common, &context, case, "counting the votes", contract.close(case)).await
-        }
+        Review::Close { case } => move_on(common, case, "counting the votes", |contract| contract.close(case)).await,
         Review::Appeal { case } => {
             let context = Context::signing(common).await?;
             let contract = context.client.reviews_contract();
@@ -54,21 +50,9 @@ pub(crate) async fn run(common: &Common, command: Review) -> Result<()> {
             let call = contract.appeal(case).value(U256::from(deposit));
             moved(common, &context, case, "the appeal", call).await
         }
-        Review::Finish { case } => {
-            let context = Context::signing(common).await?;
-            let contract = context.client.reviews_contract();
-            moved(common, &context, case, "ending the case", contract.finish(case)).await
-        }
-        Review::Leave => {
-            let context = Context::signing(common).await?;
-            let contract = context.client.reviews_contract();
-            membership(common, &context, "leaving the pool", contract.unregister()).await
-        }
-        Review::Unstake => {
-            let context = Context::signing(common).await?;
-            let contract = context.client.reviews_contract();
-            membership(common, &context, "taking the stake out", contract.unstake()).await
-        }
+        Review::Finish { case } => move_on(common, case, "ending the case", |contract| contract.finish(case)).await,
+        Review::Leave => change(common, "leaving the pool", |contract| contract.unregister()).await,
+        Review::Unstake => change(common, "taking the stake out", |contract| contract.unstake()).await,
     }
 }
 
@@ -82,12 +66,33 @@ async fn register(common: &Common, amount: Option<String>) -> Result<()> {
     membership(common, &context, "registering as a reviewer", contract.register().value(U256::from(value))).await
 }
 
+/// Sends a call of the key that changes its place in the pool.
+async fn change<D: alloy_contract::CallDecoder + Send + Sync>(
+    common: &Common,
+    what: &'static str,
+    call: impl FnOnce(&Contract) -> CallBuilder<&DynProvider, D>,
+) -> Result<()> {
+    let context = Context::signing(common).await?;
+    membership(common, &context, what, call(&context.client.reviews_contract())).await
+}
+
+/// Sends a call of the key that moves a case on.
+async fn move_on<D: alloy_contract::CallDecoder + Send + Sync>(
+    common: &Common,
+    case: u64,
+    what: &'static str,
+    call: impl FnOnce(&Contract) -> CallBuilder<&DynProvider, D>,
+) -> Result<()> {
+    let context = Context::signing(common).await?;
+    moved(common, &context, case, what, call(&context.client.reviews_contract())).await
+}
+
 /// Sends a call that changes the caller's place in the pool, and says how it stands then.
 async fn membership<P: alloy_provider::Provider, D: alloy_contract::CallDecoder + Send + Sync>(
     common: &Common,
     context: &Context,
     what: &'static str,
-    call: alloy_contract::CallBuilder<P, D>,
+    call: CallBuilder<P, D>,
 ) -> Result<()> {
     let Some(receipt) = transact(common, &context.client, what, call).await? else { return Ok(()) };
     let own = context.client.sender().ok_or_else(|| eyre!("no key"))?;
@@ -125,7 +130,7 @@ async fn moved<P: alloy_provider::Provider, D: alloy_contract::CallDecoder + Sen
     context: &Context,
     case: u64,
     what: &'static str,
-    call: alloy_contract::CallBuilder<P, D>,
+    call: CallBuilder<P, D>,
 ) -> Result<()> {
     let Some(receipt) = transact(common, &context.client, what, call).await? else { return Ok(()) };
     print(common, &case_object(context, case).await?, json!(receipt.transaction_hash))
@@ -138,6 +143,12 @@ const VOTES: [&str; 5] = ["none", "seated", "committed", "approved", "rejected"]
 async fn case_object(context: &Context, number: u64) -> Result<Value> {
     let contract = context.client.reviews_contract();
     let case: IReviews::Case = contract.caseOf(number).call().await?;
+    if case.stage == 0 {
+        bail!(say!(
+            "there is no case {number}: see `fonte review list`",
+            "não existe o caso {number}: veja `fonte review list`"
+        ));
+    }
     let outcome = contract.outcome(number).call().await?;
     let about = subject(context, number, &case).await?;
     let mut panel = Value::Null;

@@ -13,6 +13,7 @@ use crate::{
     context::data_dir,
     demo::{self, Tell},
     embedded::{DEVELOPMENT_CHAIN, Elsewhere, Embedded, EmbeddedConfig},
+    engine,
     gateway_api::GatewayApi,
     keys,
     say::say,
@@ -28,7 +29,10 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
         rpc_listen: up.rpc_listen,
         allowed_origins: up.allow_origin.clone(),
         heartbeat: std::time::Duration::from_secs(up.heartbeat.max(1)),
-        settle_every: Some(std::time::Duration::from_secs(15)),
+        settle_every: Some(std::time::Duration::from_secs(5)),
+        worker_listen: up.worker_listen,
+        patience: engine::patience(&up),
+        engine: engine::of_up(&up).await?,
     })
     .await?;
     let prepared = Box::pin(prepare(&net, &up, &home)).await;
@@ -88,6 +92,7 @@ fn announce(json: bool, net: &Embedded, api_key: &str) -> Result<()> {
         let object = json!({
             "rpc_url": rpc_url, "ws_url": net.chain.ws_url(), "gateway": gateway, "openai_base_url": format!("{gateway}/v1"),
             "chain_id": network.chain_id, "network_id": network.network_id, "api_key": api_key, "model": net.model.name,
+            "engine_model": net.engine_model.as_ref().map(|model| &model.name), "workers_at": net.gateway.worker_addr(),
             "keys": development,
         });
         println!("{object}");
@@ -96,6 +101,12 @@ fn announce(json: bool, net: &Embedded, api_key: &str) -> Result<()> {
     println!("JSON-RPC   {rpc_url}  (chain id {})", network.chain_id);
     println!("OpenAI     {gateway}/v1");
     println!("API key    {api_key}");
+    if let Some(model) = &net.engine_model {
+        println!("{}", say!("Engine     model {}", "Motor      modelo {}", model.name));
+    }
+    if let Some(address) = net.gateway.worker_addr() {
+        println!("{}", say!("Workers    --dial {address}", "Máquinas   --dial {address}"));
+    }
     println!(
         "\n{}",
         say!(
@@ -113,6 +124,7 @@ fn announce(json: bool, net: &Embedded, api_key: &str) -> Result<()> {
     }
     println!("\n{}", say!("Try:", "Experimente:"));
     println!("  fonte datanet publish DIR --datanet open --key dev:author");
+    println!("  fonte ask '...' --model fonte-quote:open");
     println!(
         "  curl {gateway}/v1/chat/completions -H 'Authorization: Bearer {api_key}' -H 'Content-Type: application/json' \\\n    -d '{{\"model\":\"fonte-quote:open\",\"messages\":[{{\"role\":\"user\",\"content\":\"...\"}}]}}'"
     );

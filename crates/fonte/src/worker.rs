@@ -1,10 +1,15 @@
 //! `fonte worker register|status|pause|resume|leave|withdraw`.
 
+use alloy_contract::CallBuilder;
 use alloy_primitives::{Address, FixedBytes, U256};
+use alloy_provider::DynProvider;
 use eyre::{Result, eyre};
 use fonte_bindings::{
     Client,
-    contracts::workers::IWorkers::{self, Info},
+    contracts::{
+        Workers,
+        workers::IWorkers::{self, Info},
+    },
 };
 use serde_json::{Value, json};
 
@@ -29,18 +34,10 @@ pub(crate) async fn run(common: &Common, command: Worker) -> Result<()> {
     match command {
         Worker::Register(register) => self::register(common, register).await,
         Worker::Status { worker } => status(common, worker).await,
-        Worker::Pause => set(common, PAUSED).await,
-        Worker::Resume => set(common, ACTIVE).await,
-        Worker::Leave => {
-            let context = Context::signing(common).await?;
-            let contract = context.client.workers_contract();
-            sent(common, &context, "leaving", contract.unregister()).await
-        }
-        Worker::Withdraw => {
-            let context = Context::signing(common).await?;
-            let contract = context.client.workers_contract();
-            sent(common, &context, "withdrawing the stake", contract.withdraw()).await
-        }
+        Worker::Pause => send(common, "changing the status", |contract| contract.setStatus(PAUSED)).await,
+        Worker::Resume => send(common, "changing the status", |contract| contract.setStatus(ACTIVE)).await,
+        Worker::Leave => send(common, "leaving", |contract| contract.unregister()).await,
+        Worker::Withdraw => send(common, "withdrawing the stake", |contract| contract.withdraw()).await,
     }
 }
 
@@ -77,17 +74,21 @@ fn memory_mib() -> u32 {
     kib.and_then(|kib| u32::try_from(kib / 1024).ok()).unwrap_or_default()
 }
 
-async fn set(common: &Common, status: u8) -> Result<()> {
+/// Sends a call of the key, and says how its worker stands then.
+async fn send<D: alloy_contract::CallDecoder + Send + Sync>(
+    common: &Common,
+    what: &'static str,
+    call: impl FnOnce(&Workers::WorkersInstance<DynProvider>) -> CallBuilder<&DynProvider, D>,
+) -> Result<()> {
     let context = Context::signing(common).await?;
-    let contract = context.client.workers_contract();
-    sent(common, &context, "changing the status", contract.setStatus(status)).await
+    sent(common, &context, what, call(&context.client.workers_contract())).await
 }
 
 async fn sent<P: alloy_provider::Provider, D: alloy_contract::CallDecoder + Send + Sync>(
     common: &Common,
     context: &Context,
     what: &'static str,
-    call: alloy_contract::CallBuilder<P, D>,
+    call: CallBuilder<P, D>,
 ) -> Result<()> {
     let Some(receipt) = transact(common, &context.client, what, call).await? else { return Ok(()) };
     let own = context.client.sender().ok_or_else(|| eyre!("no key"))?;

@@ -13,7 +13,7 @@ fn a_model_is_voted_in_another_is_refused_and_royalties_reach_two_generations() 
         return;
     }
     let (server, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let options = ["--voting-period", "5", "--heartbeat", "1", "--challenge-window", "2"];
+    let options = ["--voting-period", "4", "--heartbeat", "1", "--challenge-window", "2"];
     let up = Up::start_with(server.path(), &options);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/governance.sh");
     let output = Command::new("bash")

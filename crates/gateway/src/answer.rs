@@ -10,8 +10,9 @@ use alloy_primitives::B256;
 use fonte_bindings::{ModelRecord, client::WorkerRecord};
 use fonte_types::{
     bundle::{ReceiptBundle, SaltedText},
+    fees,
     receipt::request_id,
-    wire::{Job, MAX_ANSWER, Refusal, RefusalCode, SignedAnswer},
+    wire::{EngineUsage, Finish, Job, MAX_ANSWER, Refusal, RefusalCode, SignedAnswer},
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -21,6 +22,7 @@ use crate::{
     chat::Chat,
     checks::{self, Expected, Rejection},
     error::ApiError,
+    free,
     keys::ApiKey,
     select::{Selection, select},
     tabs::{NotReserved, Reservation},
@@ -34,12 +36,15 @@ const MAX_CITED: usize = 1024;
 const ADOPTION: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// A request with its price.
+#[derive(Clone)]
 pub(crate) struct Quoted {
     pub(crate) chat: Chat,
     pub(crate) model: ModelRecord,
     pub(crate) selection: Selection,
     pub(crate) input_tokens: u32,
     pub(crate) max_fee: u128,
+    /// Of the first answer; each further one has the next.
+    pub(crate) seed: u64,
 }
 
 /// A quoted request whose fee is held.
@@ -49,9 +54,12 @@ pub(crate) struct Accepted {
     reservation: Reservation,
 }
 
-/// The token rule of `fonte-quote`: four bytes of UTF-8 are a token, rounded up.
-pub(crate) fn tokens(text: &str) -> u32 {
-    u32::try_from(text.len().div_ceil(4)).unwrap_or(u32::MAX)
+/// An answer that is kept, and what was told of it besides.
+#[derive(Clone)]
+pub(crate) struct Answered {
+    pub(crate) bundle: Arc<ReceiptBundle>,
+    pub(crate) finish: Finish,
+    pub(crate) engine_usage: Option<EngineUsage>,
 }
 
 pub(crate) fn unix_now() -> u64 {
@@ -65,25 +73,61 @@ pub(crate) async fn quote(app: &App, chat: Chat) -> Result<Quoted, ApiError> {
         param: Some("model".into()),
         ..ApiError::not_found("model_not_found", format!("there is no model {:?}: see /v1/models", chat.model))
     })?;
+    check_options(app, model, &chat)?;
     let selection = select(&directory, model, &chat)?;
-    let input_tokens = tokens(&chat.prompt);
+    let input_tokens = fees::tokens(&chat.prompt);
     let max_fee = model
         .terms
         .prices
         .fee(input_tokens, chat.max_output_tokens)
         .ok_or_else(|| ApiError::invalid("model", format!("the prices of {:?} overflow", model.name)))?;
-    Ok(Quoted { model: model.clone(), selection, input_tokens, max_fee, chat })
+    // Where nobody says otherwise, asking again gives another answer; 31 bits are a seed to every engine.
+    let seed = chat.seed.unwrap_or_else(|| u64::from(rand::random::<u32>() >> 1));
+    Ok(Quoted { model: model.clone(), selection, input_tokens, max_fee, seed, chat })
+}
+
+/// Refuses what a model that only quotes cannot do, where ignoring it would mislead. What merely has no effect on such a
+/// model (temperature, penalties, a seed) is ignored.
+fn check_options(app: &App, model: &ModelRecord, chat: &Chat) -> Result<(), ApiError> {
+    if app.workers.generates(model.id) != Some(false) {
+        return Ok(());
+    }
+    let unsupported = |param: &str, message: String| {
+        Err(ApiError { code: Some("unsupported_parameter"), ..ApiError::invalid(param, message) })
+    };
+    if chat.choices != 1 {
+        return unsupported("n", format!("{} always gives the same answer: leave n out or set it to 1", model.name));
+    }
+    if chat.asked.log_probs.is_some() {
+        return unsupported(
+            "logprobs",
+            format!("{} quotes and has no log-probabilities: leave logprobs out", model.name),
+        );
+    }
+    Ok(())
 }
 
 /// Holds the fee, or says what is missing.
 pub(crate) async fn accept(app: &App, key: ApiKey, quoted: Quoted) -> Result<Accepted, ApiError> {
+    let mut share = match key.client {
+        Some(client) => Some(free::admit(app, client, &quoted).await?),
+        None => None,
+    };
+    let mut refilled = false;
     loop {
         let epoch = app.tabs.epoch();
         let funds = app.chain.funds(key.payer, key.session.address()).await?;
         match app.tabs.reserve(key.payer, quoted.max_fee, funds.spendable(), epoch) {
-            Ok(reservation) => return Ok(Accepted { quoted, key, reservation }),
+            Ok(reservation) => {
+                let reservation = reservation.shared(share.take());
+                return Ok(Accepted { quoted, key, reservation });
+            }
             // A batch settled between the two: what was read may count its fees twice or not at all.
             Err(NotReserved::Stale) => continue,
+            Err(NotReserved::Insufficient { available }) if key.client.is_some() => {
+                free::refill_for(app, &quoted, available, refilled).await?;
+                refilled = true;
+            }
             Err(NotReserved::Insufficient { available }) => {
                 let (payer, session) = (key.payer, key.session.address());
                 let missing = if funds.cap == 0 {
@@ -141,13 +185,13 @@ impl Live {
 }
 
 enum Attempt {
-    Finished(Arc<ReceiptBundle>),
+    Finished(Answered),
     /// Another worker may do it.
     Next(Refusal),
 }
 
 /// Gets the answer: when this returns, evidence and row are on disk and the fee is owed; or nothing is owed.
-pub(crate) async fn drive(app: &Arc<App>, accepted: Accepted, live: &Live) -> Result<Arc<ReceiptBundle>, ApiError> {
+pub(crate) async fn drive(app: &Arc<App>, accepted: Accepted, live: &Live) -> Result<Answered, ApiError> {
     let work = async {
         let Accepted { quoted, key, reservation } = accepted;
         wait_for_adoption(app, &quoted).await;
@@ -175,7 +219,7 @@ pub(crate) async fn drive(app: &Arc<App>, accepted: Accepted, live: &Live) -> Re
                 continue;
             };
             match attempt {
-                Attempt::Finished(bundle) => return Ok(bundle),
+                Attempt::Finished(answered) => return Ok(answered),
                 Attempt::Next(refusal) => last = Some(refusal),
             }
         }
@@ -242,6 +286,10 @@ fn refused(refusal: &Refusal) -> ApiError {
         RefusalCode::Busy | RefusalCode::NotAdopted | RefusalCode::UnknownModel => {
             ApiError::unavailable("no_worker", &refusal.message)
         }
+        RefusalCode::Engine => {
+            let message = format!("{}; nothing is charged", refusal.message);
+            ApiError { code: Some("engine_failed"), ..ApiError::bad_answer(message) }
+        }
         RefusalCode::Internal => ApiError::bad_answer("the worker failed: nothing is charged, try again"),
     }
 }
@@ -276,8 +324,9 @@ async fn attempt(
         question: quoted.chat.question.clone(),
         answer_salt,
         max_output_tokens: quoted.chat.max_output_tokens,
-        seed: quoted.chat.seed,
+        seed: quoted.seed,
         visibility: quoted.chat.visibility,
+        asked: quoted.chat.asked.clone(),
     };
     let Some(mut running) = peer.start(job, registered.slots).await else {
         return Ok(None);
@@ -307,7 +356,7 @@ async fn attempt(
         datanets,
         adopted: versions,
         visibility: quoted.chat.visibility,
-        seed: quoted.chat.seed,
+        seed: quoted.seed,
         input_tokens: quoted.input_tokens,
         max_output_tokens: quoted.chat.max_output_tokens,
         max_fee: quoted.max_fee,
@@ -315,8 +364,9 @@ async fn attempt(
     };
     let text = SaltedText { text: live.text(), salt: answer_salt };
     let held = reservation.take().expect("only a finished attempt takes it, and then no other follows");
+    let (finish, engine_usage) = (answer.told.finish, answer.told.engine_usage);
     let bundle = keep(app, &quoted.model, expected, (prompt, text), *answer, held).await?;
-    Ok(Some(Attempt::Finished(bundle)))
+    Ok(Some(Attempt::Finished(Answered { bundle, finish, engine_usage })))
 }
 
 /// Reads a job to its end.

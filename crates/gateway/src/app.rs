@@ -32,8 +32,9 @@ use crate::{
     checks,
     config::GatewayConfig,
     contributions::Hosted,
-    http,
-    keys::{KeyError, Keys},
+    duties::{self, Duties, Performed},
+    free, http,
+    keys::{ApiKey, KeyError, Keys},
     metrics::Metrics,
     settlement::{self, PushedBatch, SettledBatch, Settlement, SettlementError},
     store::{Store, StoreError},
@@ -85,6 +86,11 @@ pub(crate) struct App {
     pub(crate) chain: Chain,
     pub(crate) store: Store,
     pub(crate) keys: Keys,
+    /// Signs for requests that the commons pay for.
+    pub(crate) free_key: ApiKey,
+    /// Who has used how much of the free allowance.
+    pub(crate) clients: free::Clients,
+    pub(crate) duties: Duties,
     pub(crate) tabs: Tabs,
     pub(crate) workers: Workers,
     pub(crate) hosted: Hosted,
@@ -163,6 +169,8 @@ impl Gateway {
             Chain::connect(&config.rpc_url, config.addresses, config.key.clone(), config.settlement.inclusion_timeout)
                 .await?;
         let keys = Keys::load(&store, config.limits.keys, config.limits.keys_per_payer)?;
+        let allowance = chain.client.addresses().allowance;
+        let free_key = keys.own(&store, free::key_name(), allowance, unix_now())?;
         let tabs = Tabs::default();
         for row in store.pending(usize::MAX)? {
             tabs.owe(row.payer, row.fee);
@@ -195,6 +203,9 @@ impl Gateway {
             chain,
             store,
             keys,
+            free_key,
+            clients: free::Clients::default(),
+            duties: Duties::new(),
             tabs,
             hosted,
             url: url.trim_end_matches('/').to_owned(),
@@ -316,6 +327,14 @@ impl GatewayHandle {
     /// As [`Self::flush_settlement`].
     pub async fn answer_demands(&self) -> Result<usize, SettlementError> {
         settlement::answer_demands(&self.app).await
+    }
+
+    /// Does what is due for the protocol and anybody may do, now; the keeper does it by itself.
+    ///
+    /// # Errors
+    /// The first of what could not be done; the rest is done all the same.
+    pub async fn perform_duties(&self) -> Result<Vec<Performed>, ChainError> {
+        duties::perform(&self.app).await
     }
 
     /// Pays out every batch whose window is over.

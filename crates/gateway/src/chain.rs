@@ -92,6 +92,14 @@ impl Funds {
     }
 }
 
+/// The latest block, as contracts see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HeadFacts {
+    pub(crate) number: u64,
+    /// Seconds since 1970.
+    pub(crate) timestamp: u64,
+}
+
 /// A connection that reads, and the account that sends.
 pub(crate) struct Chain {
     pub(crate) client: Client,
@@ -162,6 +170,14 @@ impl Chain {
         result: Result<T, alloy_contract::Error>,
     ) -> Result<T, ChainError> {
         Ok(self.client.reading(what, result)?)
+    }
+
+    /// The latest block.
+    pub(crate) async fn head(&self) -> Result<HeadFacts, ChainError> {
+        let missing = |why: String| ChainError::Rpc { what: "the latest block", why };
+        let block = self.provider().get_block(BlockId::latest()).await.map_err(|error| missing(error.to_string()))?;
+        let header = block.ok_or_else(|| missing("there is none".into()))?.header;
+        Ok(HeadFacts { number: header.number, timestamp: header.timestamp })
     }
 
     /// Models and datanets as of the latest block: whoever published a moment ago can ask at once.

@@ -1,7 +1,13 @@
-//! A chat request as OpenAI's clients send it, and its rendering into the one text that is committed.
+//! Requests as OpenAI's clients send them, and their rendering into the one text that is committed.
 
-use fonte_types::{Visibility, wire::MAX_PROMPT};
+use fonte_types::{
+    Visibility,
+    conversation::{self, Role, Turn},
+    log_probs::MAX_ALTERNATIVES,
+    wire::{Asked, MAX_PROMPT, MAX_STOP, MAX_STOPS, Sampling},
+};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::ApiError;
 
@@ -11,15 +17,53 @@ const MAX_MESSAGES: usize = 1024;
 /// Most jurisdictions that a request names: there are fewer codes.
 const MAX_JURISDICTIONS: usize = 256;
 
-/// The part of a request body that means something here; the rest is ignored, as OpenAI's API does.
+/// Most answers to one request. Each is a receipt of its own.
+const MAX_CHOICES: u32 = 8;
+
+/// Most alternatives that a text completion's `logprobs` asks for.
+const MAX_TEXT_ALTERNATIVES: i64 = 5;
+
+/// The part of a chat completion's body that means something here; the rest is ignored, as OpenAI's API does.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ChatBody {
-    pub(crate) model: String,
     messages: Vec<Message>,
     #[serde(default)]
-    pub(crate) stream: Option<bool>,
+    logprobs: Option<bool>,
     #[serde(default)]
-    pub(crate) stream_options: Option<StreamOptions>,
+    top_logprobs: Option<i64>,
+    #[serde(default)]
+    response_format: Option<ResponseFormat>,
+    #[serde(default)]
+    tools: Option<Vec<Value>>,
+    #[serde(flatten)]
+    options: Options,
+}
+
+/// The same of a text completion's.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TextBody {
+    /// A text, a list of texts, or token numbers.
+    prompt: Value,
+    #[serde(default)]
+    logprobs: Option<i64>,
+    #[serde(default)]
+    echo: Option<bool>,
+    #[serde(default)]
+    suffix: Option<String>,
+    #[serde(default)]
+    best_of: Option<i64>,
+    #[serde(flatten)]
+    options: Options,
+}
+
+/// What both have.
+#[derive(Debug, Deserialize)]
+struct Options {
+    model: String,
+    #[serde(default)]
+    stream: Option<bool>,
+    #[serde(default)]
+    stream_options: Option<StreamOptions>,
     #[serde(default)]
     n: Option<i64>,
     #[serde(default)]
@@ -29,13 +73,36 @@ pub(crate) struct ChatBody {
     #[serde(default)]
     seed: Option<i64>,
     #[serde(default)]
-    pub(crate) fonte: Option<FonteOptions>,
+    temperature: Option<f64>,
+    #[serde(default)]
+    top_p: Option<f64>,
+    #[serde(default)]
+    presence_penalty: Option<f64>,
+    #[serde(default)]
+    frequency_penalty: Option<f64>,
+    #[serde(default)]
+    stop: Option<OneOrMany>,
+    #[serde(default)]
+    fonte: Option<FonteOptions>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct StreamOptions {
+struct StreamOptions {
     #[serde(default)]
-    pub(crate) include_usage: bool,
+    include_usage: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct ResponseFormat {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
 }
 
 /// What only Fonte knows.
@@ -82,9 +149,21 @@ struct Part {
     text: Option<String>,
 }
 
+/// Which of OpenAI's shapes is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Chat,
+    Text,
+}
+
 /// A checked request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Chat {
+    pub(crate) shape: Shape,
+    pub(crate) stream: bool,
+    pub(crate) include_usage: bool,
+    /// Answers wanted.
+    pub(crate) choices: u32,
     /// The model's name without datanets.
     pub(crate) model: String,
     /// The model as asked for, echoed in the response.
@@ -99,15 +178,94 @@ pub(crate) struct Chat {
     /// The last user message.
     pub(crate) question: String,
     pub(crate) max_output_tokens: u32,
-    pub(crate) seed: u64,
+    /// None: one is drawn.
+    pub(crate) seed: Option<u64>,
+    /// The same for a language model.
+    pub(crate) asked: Asked,
 }
 
 impl ChatBody {
     /// Checks everything that needs nothing but the body.
     pub(crate) fn check(self, default_tokens: u32, max_tokens: u32) -> Result<Chat, ApiError> {
-        if self.n.is_some_and(|n| n != 1) {
-            return Err(ApiError::invalid("n", "one choice per request: leave n out or set it to 1"));
+        if let Some(format) = self.response_format.filter(|format| format.kind != "text") {
+            return Err(unsupported(
+                "response_format",
+                format!("answers are text: response_format {:?} is not supported", format.kind),
+            ));
         }
+        if self.tools.is_some_and(|tools| !tools.is_empty()) {
+            return Err(unsupported("tools", "no model here calls tools: leave tools out"));
+        }
+        let log_probs = match (self.logprobs.unwrap_or(false), self.top_logprobs) {
+            (false, None) => None,
+            (false, Some(_)) => {
+                return Err(ApiError::invalid("top_logprobs", "top_logprobs needs logprobs to be true"));
+            }
+            (true, top) => {
+                let most = MAX_ALTERNATIVES as i64;
+                let top = u8::try_from(top.unwrap_or(0)).ok().filter(|top| i64::from(*top) <= most);
+                let range = || ApiError::invalid("top_logprobs", format!("top_logprobs is from 0 to {most}"));
+                Some(top.ok_or_else(range)?)
+            }
+        };
+        let (turns, prompt, question) = read(self.messages)?;
+        let mut chat = self.options.check(Shape::Chat, prompt, question, default_tokens, max_tokens)?;
+        chat.asked.turns = turns;
+        chat.asked.log_probs = log_probs;
+        Ok(chat)
+    }
+}
+
+impl TextBody {
+    /// Checks everything that needs nothing but the body.
+    pub(crate) fn check(self, default_tokens: u32, max_tokens: u32) -> Result<Chat, ApiError> {
+        let prompt = match serde_json::from_value(self.prompt) {
+            Ok(OneOrMany::One(prompt)) => prompt,
+            Ok(OneOrMany::Many(mut prompts)) if prompts.len() == 1 => prompts.remove(0),
+            Ok(OneOrMany::Many(_)) => {
+                return Err(unsupported("prompt", "one prompt per request: send others in requests of their own"));
+            }
+            Err(_) => return Err(unsupported("prompt", "a prompt is text: token numbers are not supported")),
+        };
+        if self.echo.unwrap_or(false) {
+            return Err(unsupported("echo", "the prompt is not repeated: leave echo out"));
+        }
+        if self.suffix.is_some_and(|suffix| !suffix.is_empty()) {
+            return Err(unsupported("suffix", "texts are continued, not filled in: leave suffix out"));
+        }
+        if self.best_of.is_some_and(|best_of| best_of != self.options.n.unwrap_or(1)) {
+            return Err(unsupported("best_of", "every answer is shown: leave best_of out"));
+        }
+        let log_probs = match self.logprobs {
+            None => None,
+            Some(top) if (0..=MAX_TEXT_ALTERNATIVES).contains(&top) => u8::try_from(top).ok(),
+            Some(_) => {
+                return Err(ApiError::invalid("logprobs", format!("logprobs is from 0 to {MAX_TEXT_ALTERNATIVES}")));
+            }
+        };
+        if prompt.len() > MAX_PROMPT {
+            return Err(too_long("prompt"));
+        }
+        if prompt.trim().is_empty() {
+            return Err(ApiError::invalid("prompt", "the prompt is empty"));
+        }
+        let mut chat = self.options.check(Shape::Text, prompt.clone(), prompt, default_tokens, max_tokens)?;
+        chat.asked.log_probs = log_probs;
+        Ok(chat)
+    }
+}
+
+impl Options {
+    fn check(
+        self,
+        shape: Shape,
+        prompt: String,
+        question: String,
+        default_tokens: u32,
+        max_tokens: u32,
+    ) -> Result<Chat, ApiError> {
+        let choices = u32::try_from(self.n.unwrap_or(1)).ok().filter(|n| (1..=MAX_CHOICES).contains(n));
+        let choices = choices.ok_or_else(|| ApiError::invalid("n", format!("n is from 1 to {MAX_CHOICES}")))?;
         let (param, asked) = match (self.max_completion_tokens, self.max_tokens) {
             (Some(tokens), _) => ("max_completion_tokens", Some(tokens)),
             (None, tokens) => ("max_tokens", tokens),
@@ -135,6 +293,23 @@ impl ChatBody {
                 (model.to_owned(), names)
             }
         };
+        let sampling = Sampling {
+            temperature: millionths("temperature", self.temperature, 0.0, 2.0)?.map(i32::unsigned_abs),
+            top_p: millionths("top_p", self.top_p, 0.0, 1.0)?.map(|top_p| top_p.unsigned_abs().max(1)),
+            presence_penalty: millionths("presence_penalty", self.presence_penalty, -2.0, 2.0)?,
+            frequency_penalty: millionths("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?,
+        };
+        let stop = match self.stop {
+            None => Vec::new(),
+            Some(OneOrMany::One(stop)) => vec![stop],
+            Some(OneOrMany::Many(stops)) => stops,
+        };
+        if stop.len() > MAX_STOPS || stop.iter().any(|stop| stop.is_empty() || stop.len() > MAX_STOP) {
+            return Err(ApiError::invalid(
+                "stop",
+                format!("stop takes up to {MAX_STOPS} texts of 1 to {MAX_STOP} bytes"),
+            ));
+        }
         let options = self.fonte.unwrap_or_default();
         if !named.is_empty() && !options.datanets.is_empty() && named != options.datanets {
             return Err(ApiError::invalid(
@@ -142,71 +317,88 @@ impl ChatBody {
                 "model and fonte.datanets name different datanets: use one of the two",
             ));
         }
-        if options.jurisdictions.len() > MAX_JURISDICTIONS {
-            return Err(ApiError::invalid(
-                "fonte.jurisdictions",
-                format!("at most {MAX_JURISDICTIONS} jurisdictions are named"),
-            ));
-        }
-        let mut jurisdictions = Vec::new();
-        for (index, code) in options.jurisdictions.iter().enumerate() {
-            match code.as_bytes() {
-                [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => jurisdictions.push([*a, *b]),
-                _ => {
-                    return Err(ApiError::invalid(
-                        format!("fonte.jurisdictions[{index}]"),
-                        format!("{code:?} is no ISO 3166-1 alpha-2 code, such as BR"),
-                    ));
-                }
-            }
-        }
-        let (prompt, question) = render(self.messages)?;
         Ok(Chat {
+            shape,
+            stream: self.stream.unwrap_or(false),
+            include_usage: self.stream_options.is_some_and(|options| options.include_usage),
+            choices,
             model,
             model_asked: self.model,
+            jurisdictions: jurisdictions(&options.jurisdictions)?,
             datanets: if named.is_empty() { options.datanets } else { named },
-            jurisdictions,
             visibility: options.visibility.unwrap_or(Visibility::Open),
             prompt,
             question,
             max_output_tokens,
-            seed: self.seed.unwrap_or(0).cast_unsigned(),
+            seed: self.seed.map(i64::cast_unsigned),
+            asked: Asked { turns: Vec::new(), sampling, stop, log_probs: None },
         })
     }
 }
 
-/// The chat template: `role: text` per message, a blank line between two. What is echoed is judged by this text.
-fn render(messages: Vec<Message>) -> Result<(String, String), ApiError> {
+fn unsupported(param: &'static str, message: impl Into<String>) -> ApiError {
+    ApiError { code: Some("unsupported_parameter"), ..ApiError::invalid(param, message) }
+}
+
+fn too_long(param: &'static str) -> ApiError {
+    ApiError {
+        code: Some("context_length_exceeded"),
+        ..ApiError::invalid(param, format!("the conversation is longer than {MAX_PROMPT} bytes"))
+    }
+}
+
+/// A sampling option as integer: the wire carries no floating point numbers.
+fn millionths(param: &'static str, value: Option<f64>, least: f64, most: f64) -> Result<Option<i32>, ApiError> {
+    let Some(value) = value else { return Ok(None) };
+    if !(least..=most).contains(&value) {
+        return Err(ApiError::invalid(param, format!("{param} is from {least} to {most}")));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "at most two million")]
+    let rounded = (value * 1e6).round() as i32;
+    Ok(Some(rounded))
+}
+
+fn jurisdictions(codes: &[String]) -> Result<Vec<[u8; 2]>, ApiError> {
+    if codes.len() > MAX_JURISDICTIONS {
+        return Err(ApiError::invalid(
+            "fonte.jurisdictions",
+            format!("at most {MAX_JURISDICTIONS} jurisdictions are named"),
+        ));
+    }
+    let read = |(index, code): (usize, &String)| match code.as_bytes() {
+        [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok([*a, *b]),
+        _ => Err(ApiError::invalid(
+            format!("fonte.jurisdictions[{index}]"),
+            format!("{code:?} is no ISO 3166-1 alpha-2 code, such as BR"),
+        )),
+    };
+    codes.iter().enumerate().map(read).collect()
+}
+
+/// The conversation, its text by the chat template ([`conversation::render`]), and the last user message.
+fn read(messages: Vec<Message>) -> Result<(Vec<Turn>, String, String), ApiError> {
     if messages.is_empty() || messages.len() > MAX_MESSAGES {
         return Err(ApiError::invalid("messages", format!("a conversation has from 1 to {MAX_MESSAGES} messages")));
     }
-    let mut prompt = String::new();
-    let mut question = None;
+    let mut turns = Vec::with_capacity(messages.len());
     for (index, message) in messages.into_iter().enumerate() {
         let param = format!("messages[{index}]");
-        let known = ["system", "developer", "user", "assistant", "tool", "function"];
-        if !known.contains(&message.role.as_str()) {
-            return Err(ApiError::invalid(format!("{param}.role"), format!("a role is one of {}", known.join(", "))));
-        }
-        let text = text_of(message.content, &param)?;
-        if !prompt.is_empty() {
-            prompt.push_str("\n\n");
-        }
-        prompt.push_str(&message.role);
-        prompt.push_str(": ");
-        prompt.push_str(&text);
-        if prompt.len() > MAX_PROMPT {
-            return Err(ApiError {
-                code: Some("context_length_exceeded"),
-                ..ApiError::invalid("messages", format!("the conversation is longer than {MAX_PROMPT} bytes"))
-            });
-        }
-        if message.role == "user" {
-            question = Some(text);
-        }
+        let role = Role::from_name(&message.role).ok_or_else(|| {
+            let known = Role::ALL.map(Role::name).join(", ");
+            ApiError::invalid(format!("{param}.role"), format!("a role is one of {known}"))
+        })?;
+        turns.push(Turn { role, text: text_of(message.content, &param)? });
     }
-    match question {
-        Some(question) if !question.trim().is_empty() => Ok((prompt, question)),
+    // The body is bounded, and so is what it renders to.
+    let prompt = conversation::render(&turns);
+    if prompt.len() > MAX_PROMPT {
+        return Err(too_long("messages"));
+    }
+    match turns.iter().rfind(|turn| turn.role == Role::User) {
+        Some(question) if !question.text.trim().is_empty() => {
+            let question = question.text.clone();
+            Ok((turns, prompt, question))
+        }
         _ => Err(ApiError::invalid("messages", "the last user message is missing or empty")),
     }
 }
@@ -246,7 +438,7 @@ mod tests {
     #[test]
     fn texts_and_parts_render_alike_and_unknown_fields_are_ignored() {
         let parts = check(json!({
-            "model": "fonte-quote:coffee+2", "temperature": 0.3, "stop": ["x"], "user": "u",
+            "model": "fonte-quote:coffee+2", "temperature": 0.3, "stop": "x", "user": "u", "tools": [],
             "messages": [
                 {"role": "system", "content": "Quote."},
                 {"role": "assistant", "content": null, "tool_calls": []},
@@ -259,13 +451,65 @@ mod tests {
         assert_eq!(parts.question, "How?\nWhy?");
         assert_eq!((parts.model.as_str(), parts.max_output_tokens), ("fonte-quote", 7));
         assert_eq!(parts.datanets, [DatanetRef::Name("coffee".into()), DatanetRef::Id(2)]);
+        assert_eq!(conversation::render(&parts.asked.turns), parts.prompt);
+        assert_eq!((parts.seed, parts.choices, parts.asked.stop), (None, 1, vec!["x".to_owned()]));
+        assert_eq!(parts.asked.sampling, Sampling { temperature: Some(300_000), ..Sampling::default() });
+    }
+
+    #[test]
+    fn sampling_options_become_integers() {
+        let chat = check(json!({
+            "model": "m", "messages": [{"role": "user", "content": "x"}], "n": 3, "seed": -1, "stop": ["a", "b"],
+            "temperature": 2, "top_p": 0, "presence_penalty": -1.5, "frequency_penalty": 0.000_001, "logprobs": true,
+            "top_logprobs": 20, "response_format": {"type": "text"}, "stream": true,
+            "stream_options": {"include_usage": true},
+        }))
+        .expect("valid");
+        let sampling = Sampling {
+            temperature: Some(2_000_000),
+            top_p: Some(1),
+            presence_penalty: Some(-1_500_000),
+            frequency_penalty: Some(1),
+        };
+        assert_eq!((chat.asked.sampling, chat.choices, chat.seed), (sampling, 3, Some(u64::MAX)));
+        assert_eq!((chat.asked.log_probs, chat.stream, chat.include_usage), (Some(20), true, true));
+    }
+
+    #[test]
+    fn a_text_is_continued_as_it_stands() {
+        let text = |body: Value| serde_json::from_value::<TextBody>(body).expect("well-formed").check(100, 1000);
+        let chat = text(json!({"model": "m:a", "prompt": ["Once upon"], "logprobs": 2, "stop": null})).expect("valid");
+        assert_eq!((chat.prompt.as_str(), chat.question.as_str()), ("Once upon", "Once upon"));
+        assert_eq!((chat.shape, chat.asked.turns.len(), chat.asked.log_probs), (Shape::Text, 0, Some(2)));
+        let cases = [
+            (json!({"model": "m", "prompt": ["a", "b"]}), "prompt"),
+            (json!({"model": "m", "prompt": [1, 2]}), "prompt"),
+            (json!({"model": "m", "prompt": " "}), "prompt"),
+            (json!({"model": "m", "prompt": "x", "echo": true}), "echo"),
+            (json!({"model": "m", "prompt": "x", "suffix": "y"}), "suffix"),
+            (json!({"model": "m", "prompt": "x", "best_of": 2}), "best_of"),
+            (json!({"model": "m", "prompt": "x", "logprobs": 6}), "logprobs"),
+        ];
+        for (body, param) in cases {
+            assert_eq!(text(body.clone()).expect_err(param).param.as_deref(), Some(param), "{body}");
+        }
     }
 
     #[test]
     fn refusals_name_the_parameter() {
         let user = json!([{"role": "user", "content": "x"}]);
         let cases = [
-            (json!({"model": "m", "messages": user, "n": 2}), "n"),
+            (json!({"model": "m", "messages": user, "n": 0}), "n"),
+            (json!({"model": "m", "messages": user, "n": 9}), "n"),
+            (json!({"model": "m", "messages": user, "temperature": 2.1}), "temperature"),
+            (json!({"model": "m", "messages": user, "top_p": -0.1}), "top_p"),
+            (json!({"model": "m", "messages": user, "presence_penalty": 3}), "presence_penalty"),
+            (json!({"model": "m", "messages": user, "stop": ["a", "b", "c", "d", "e"]}), "stop"),
+            (json!({"model": "m", "messages": user, "stop": ""}), "stop"),
+            (json!({"model": "m", "messages": user, "top_logprobs": 2}), "top_logprobs"),
+            (json!({"model": "m", "messages": user, "logprobs": true, "top_logprobs": 21}), "top_logprobs"),
+            (json!({"model": "m", "messages": user, "response_format": {"type": "json_object"}}), "response_format"),
+            (json!({"model": "m", "messages": user, "tools": [{"type": "function"}]}), "tools"),
             (json!({"model": "m", "messages": []}), "messages"),
             (json!({"model": "m", "messages": [{"role": "user", "content": "  "}]}), "messages"),
             (json!({"model": "m", "messages": [{"role": "robot", "content": "x"}]}), "messages[0].role"),

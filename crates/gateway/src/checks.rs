@@ -10,6 +10,7 @@ use alloy_primitives::{Address, B256};
 use fonte_types::{
     AnswerReceipt, ContributionId, DatanetId, DatanetVersion, ModelId, Network, Visibility,
     bundle::{self, BUNDLE_VERSION, CitedContribution, ReceiptBundle, SaltedText, Terms},
+    fees::BYTES_PER_TOKEN,
     receipt::{self, Countersignature},
     wire::SignedAnswer,
 };
@@ -74,8 +75,8 @@ pub(crate) fn check_request(expected: &Expected, receipt: &AnswerReceipt) -> Res
     same!(visibility, expected.visibility);
     same!(seed, expected.seed);
     same!(input_tokens, expected.input_tokens);
-    // The quote model's rule, the only model there is: a token per four bytes, rounded up.
-    let counted = receipt.answer_bytes.div_ceil(4);
+    // One rule for every model, so that a worker cannot pad a fee with tokens that nobody can count.
+    let counted = receipt.answer_bytes.div_ceil(BYTES_PER_TOKEN as u32);
     if receipt.output_tokens != counted {
         return other("output_tokens", format!("{} where the answer's bytes make {counted}", receipt.output_tokens));
     }
@@ -138,6 +139,7 @@ pub(crate) fn countersign(
         run_leaves: bundle::run_leaves(&answer.runs),
         runs: answer.runs,
         other_channels: answer.other_channels,
+        log_probs: answer.told.log_probs,
         cited: answer.cited,
         receipt: answer.receipt,
     })

@@ -63,7 +63,7 @@ pub struct SettlementConfig {
     pub max_push: usize,
     /// Most that the gateway adds to its bond by itself, in all, in wei; 0: never.
     pub bond_top_up: u128,
-    /// How often the keeper looks for batches whose window has closed; none: only when asked to.
+    /// How often the keeper looks for batches whose window has closed, and for what else is due; none: only when asked to.
     pub keeper_interval: Option<Duration>,
     /// How long a transaction may take until it is looked into.
     pub inclusion_timeout: Duration,
@@ -111,6 +111,10 @@ pub struct Limits {
     pub max_output_tokens: u32,
     /// Answers per minute and API key.
     pub answers_per_minute: u32,
+    /// Answers per minute and client that the commons pay for.
+    pub free_per_minute: u32,
+    /// Part of a period's free allowance that one client gets at most; one answer in any case.
+    pub free_share_ppm: u32,
     /// API keys per minute and address.
     pub keys_per_minute: u32,
     /// API keys in all.
@@ -141,6 +145,8 @@ impl Default for Limits {
             default_output_tokens: 512,
             max_output_tokens: 4096,
             answers_per_minute: 600,
+            free_per_minute: 20,
+            free_share_ppm: 100_000,
             keys_per_minute: 60,
             keys: 10_000,
             keys_per_payer: 16,

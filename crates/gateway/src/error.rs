@@ -43,7 +43,7 @@ impl ApiError {
             StatusCode::UNAUTHORIZED,
             "invalid_request_error",
             Some("invalid_api_key"),
-            "the API key is missing or unknown: send `Authorization: Bearer sk-fonte-...` with a key from POST /fonte/v1/api-keys",
+            "the API key is missing or unknown: send `Authorization: Bearer sk-fonte-...` with a key from POST /fonte/v1/api-keys; without one the commons pay where a gateway has a budget of the free allowance",
         )
     }
 

@@ -4,7 +4,7 @@
 //! chain and up to a cap. Whoever then holds the token spends up to that cap, and the gateway could too: that is what a
 //! payer trusts a gateway with.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use alloy_primitives::{Address, B256, keccak256};
 use alloy_signer_local::PrivateKeySigner;
@@ -32,6 +32,8 @@ pub(crate) struct ApiKey {
     pub(crate) hash: B256,
     pub(crate) payer: Address,
     pub(crate) session: PrivateKeySigner,
+    /// Where the commons pay: whom the gateway counts the request for.
+    pub(crate) client: Option<IpAddr>,
 }
 
 /// All keys of this gateway, in memory and in the store.
@@ -59,7 +61,7 @@ impl Keys {
             match PrivateKeySigner::from_bytes(&record.session_key) {
                 Ok(session) => {
                     let payer = record.payer;
-                    all.insert(hash, ApiKey { hash, payer, session });
+                    all.insert(hash, ApiKey { hash, payer, session, client: None });
                 }
                 Err(error) => tracing::error!(%hash, %error, "a stored session key is damaged and left out"),
             }
@@ -82,9 +84,22 @@ impl Keys {
             return Err(KeyError::FullForPayer { payer, held });
         }
         store.put_key(hash, &record)?;
-        let key = ApiKey { hash, payer, session };
+        let key = ApiKey { hash, payer, session, client: None };
         all.insert(hash, key.clone());
         Ok((token, key))
+    }
+
+    /// The key kept under a name that is no token's hash, made if there is none of this payer.
+    pub(crate) fn own(&self, store: &Store, hash: B256, payer: Address, now: u64) -> Result<ApiKey, StoreError> {
+        let mut all = self.all.write();
+        if let Some(known) = all.get(&hash).filter(|key| key.payer == payer) {
+            return Ok(known.clone());
+        }
+        let session = PrivateKeySigner::random();
+        store.put_key(hash, &KeyRecord { payer, session_key: session.to_bytes(), created_at: now })?;
+        let key = ApiKey { hash, payer, session, client: None };
+        all.insert(hash, key.clone());
+        Ok(key)
     }
 
     /// The key of a token. The map is searched by the token's hash, so timing tells nothing about any token.

@@ -38,6 +38,7 @@ pub(crate) struct Metrics {
     pub(crate) pushes: Counter,
     pub(crate) settlement_failures: Counter,
     pub(crate) relayed: Counter,
+    pub(crate) duties: Counter,
 }
 
 impl Metrics {
@@ -54,6 +55,7 @@ impl Metrics {
             ("fonte_pushes_total", "batches paid out", &self.pushes),
             ("fonte_settlement_failures_total", "failed settlement rounds", &self.settlement_failures),
             ("fonte_relayed_total", "contributions relayed", &self.relayed),
+            ("fonte_duties_total", "things done that anybody may do for the protocol", &self.duties),
         ];
         let mut text = String::new();
         let mut line = |name: &str, help: &str, kind: &str, value: u64| {

@@ -270,6 +270,10 @@ mod tests {
 
     fn chat(names: &[&str], visibility: Visibility) -> Chat {
         Chat {
+            shape: crate::chat::Shape::Chat,
+            stream: false,
+            include_usage: false,
+            choices: 1,
             model: "fonte-quote".into(),
             model_asked: "fonte-quote".into(),
             datanets: names.iter().map(|name| DatanetRef::Name((*name).into())).collect(),
@@ -278,7 +282,8 @@ mod tests {
             prompt: String::new(),
             question: String::new(),
             max_output_tokens: 1,
-            seed: 0,
+            seed: None,
+            asked: Default::default(),
         }
     }
 

@@ -59,7 +59,7 @@ impl Tabs {
             return Err(NotReserved::Insufficient { available });
         }
         state.tabs.entry(payer).or_default().reserved += amount;
-        Ok(Reservation { tabs: self.clone(), payer, amount })
+        Ok(Reservation { tabs: self.clone(), payer, amount, share: None })
     }
 
     /// Adds a fee that is owed without a reservation: rows found in the journal at start.
@@ -94,11 +94,47 @@ pub(crate) struct Reservation {
     tabs: Tabs,
     payer: Address,
     amount: u128,
+    share: Option<Share>,
+}
+
+/// What else counts an answer's fee: it is told what was not used in the end.
+pub(crate) struct Share {
+    unused: u128,
+    release: Option<Box<dyn FnOnce(u128) + Send + Sync>>,
+}
+
+impl Share {
+    /// Counts `amount`; `release` is called once, with what of it was not kept.
+    pub(crate) fn new(amount: u128, release: impl FnOnce(u128) + Send + Sync + 'static) -> Self {
+        Self { unused: amount, release: Some(Box::new(release)) }
+    }
+
+    /// Counts `fee` for good.
+    pub(crate) fn keep(&mut self, fee: u128) {
+        self.unused = self.unused.saturating_sub(fee);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if let Some(release) = self.release.take() {
+            release(self.unused);
+        }
+    }
 }
 
 impl Reservation {
+    /// The same, counted elsewhere too.
+    pub(crate) fn shared(mut self, share: Option<Share>) -> Self {
+        self.share = share;
+        self
+    }
+
     /// Turns the reservation into a debt of `fee`.
-    pub(crate) fn settle(self, fee: u128) {
+    pub(crate) fn settle(mut self, fee: u128) {
+        if let Some(share) = &mut self.share {
+            share.keep(fee);
+        }
         let mut state = self.tabs.0.lock();
         state.tabs.entry(self.payer).or_default().owed += fee;
         drop(state);

@@ -87,6 +87,8 @@ pub(crate) struct Peer {
     id: u64,
     pub(crate) worker: Address,
     models: Vec<ModelId>,
+    /// Those of them that generate.
+    generating: Vec<ModelId>,
     slots: u32,
     out: mpsc::Sender<Frame<ToWorker>>,
     next_job: AtomicU64,
@@ -184,6 +186,12 @@ impl Workers {
         serving
     }
 
+    /// Whether a model generates text, by the word of those who serve it; none: nobody does.
+    pub(crate) fn generates(&self, model: ModelId) -> Option<bool> {
+        let serving = self.serving(model);
+        (!serving.is_empty()).then(|| serving.iter().any(|peer| peer.generating.contains(&model)))
+    }
+
     /// Number of connected workers.
     pub(crate) fn count(&self) -> usize {
         self.peers.lock().len()
@@ -217,19 +225,19 @@ impl Workers {
         let greeting = async {
             let frame = source.next().await.ok_or(WireError::Rules("it left without a greeting"))??;
             match Frame::<ToGateway>::decode(&frame)? {
-                Frame::Message(ToGateway::Hello { protocol, worker, models, slots }) => {
+                Frame::Message(ToGateway::Hello { protocol, worker, models, slots, generating }) => {
                     if protocol != PROTOCOL {
                         return Err(WireError::Rules("it speaks another protocol: run the same release"));
                     }
-                    if slots == 0 || models.is_empty() || models.len() > 1024 {
+                    if slots == 0 || models.is_empty() || models.len() > 1024 || generating.len() > models.len() {
                         return Err(WireError::Rules("it offers no slots, no models or too many"));
                     }
-                    Ok((worker, models, slots))
+                    Ok((worker, models, slots, generating))
                 }
                 _ => Err(WireError::Rules("its first message is no hello")),
             }
         };
-        let (worker, models, slots) = tokio::time::timeout(GREETING, greeting)
+        let (worker, models, slots, generating) = tokio::time::timeout(GREETING, greeting)
             .await
             .map_err(|_| WireError::Rules("its greeting took too long"))??;
         if !self.allowed.is_empty() && !self.allowed.contains(&worker) {
@@ -240,6 +248,7 @@ impl Workers {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             worker,
             models,
+            generating,
             slots: slots.min(4096),
             out: out.clone(),
             next_job: AtomicU64::new(1),

@@ -497,14 +497,17 @@ impl Engine {
         for (index, row) in rows.iter().filter(|row| row.want != Want::Nothing).enumerate() {
             results[row.table].push((index, row.position));
         }
-        let (scratch, model, now) = (&self.scratch, &self.model.config, self.now);
+        let (scratch, model, now) = (&self.scratch, &self.model, self.now);
         for (sequence, count) in self.running.iter_mut().zip(&plan) {
             sequence.computed += count;
             self.cache.seal(&mut sequence.table, &sequence.tokens[..sequence.computed], now);
         }
         let outcomes: Vec<Outcome> = self.pool.install(|| {
-            let tasks = self.running.par_iter_mut().zip(results).with_max_len(1);
-            tasks.map(|(sequence, results)| sequence.advance(results.into_iter(), scratch, model)).collect()
+            let tasks = self.running.par_iter_mut().zip(results);
+            let advance = |scores: &mut Vec<i32>, (sequence, results): (&mut Sequence, Vec<(usize, usize)>)| {
+                sequence.advance(results.into_iter(), scratch, model, scores)
+            };
+            tasks.map_init(Vec::new, advance).collect()
         });
         let mut ended = Vec::new();
         for (index, outcome) in outcomes.into_iter().enumerate() {

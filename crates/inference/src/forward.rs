@@ -20,7 +20,7 @@ mod tests;
 pub(crate) struct Model {
     pub(crate) config: ModelConfig,
     pub(crate) profile: Profile,
-    isa: Isa,
+    pub(crate) isa: Isa,
     /// `None` where it is read back from the head.
     embedding: Option<Vec<f32>>,
     layers: Vec<Layer>,
@@ -83,8 +83,17 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// The logits of the `index`-th row that wanted them.
-    pub(crate) fn logits(&self, index: usize, vocabulary: usize) -> impl Iterator<Item = f32> + '_ {
-        self.logits.chunks_exact(self.rows).flat_map(move |panel| panel[index].0).take(vocabulary)
+    pub(crate) fn logits(&self, index: usize, vocabulary: usize) -> Vec<f32> {
+        let mut logits = Vec::with_capacity(vocabulary + LANE);
+        self.logits.chunks_exact(self.rows).for_each(|panel| logits.extend_from_slice(&panel[index].0));
+        logits.truncate(vocabulary);
+        logits
+    }
+
+    /// The same in multiples of 2^-16; says whether all are finite.
+    pub(crate) fn scores(&self, isa: Isa, index: usize, vocabulary: usize, scores: &mut Vec<i32>) -> bool {
+        scores.resize(vocabulary, 0);
+        elementwise::quantise_logits(isa, &self.logits, self.rows, index, scores)
     }
 
     /// The normed hidden state of the `index`-th row that wanted anything.
@@ -98,6 +107,8 @@ struct Tile<'a> {
     row: usize,
     count: usize,
     adapter: &'a PackedAdapter,
+    /// What to prefetch while this tile is worked on: the adapter after the next one, at the first tile of each.
+    ahead: Option<&'a PackedAdapter>,
 }
 
 impl Model {
@@ -267,7 +278,8 @@ impl Model {
             let tile = &tiles[i];
             for (g, linear) in group.iter().enumerate() {
                 let Some(module) = tile.adapter.module(layer, *linear, &self.config) else { continue };
-                let next = next(tiles, i, layer, *linear, &self.config).map_or(&[][..], |module| module.a);
+                let ahead = tile.ahead.and_then(|adapter| adapter.module(layer, *linear, &self.config));
+                let next = ahead.map_or(&[][..], |module| module.a);
                 let (row, count, out) = (tile.row, tile.count, &mut out[g * room..]);
                 lora::shrink(
                     self.isa,
@@ -302,14 +314,14 @@ impl Model {
     ) {
         let room = room(tiles);
         let stride = room * of;
-        for (i, tile) in tiles.iter().enumerate() {
+        for tile in tiles {
             let Some(module) = tile.adapter.module(layer, linear, &self.config) else { continue };
             let lines = |rank: usize| -> Range<usize> {
                 let pairs = rank.div_ceil(2);
                 2 * first * pairs..(2 * first + y.len() / rows) * pairs
             };
-            let next = next(tiles, i, layer, linear, &self.config);
-            let next = next.map_or(&[][..], |module| &module.b[lines(module.rank)]);
+            let ahead = tile.ahead.and_then(|adapter| adapter.module(layer, linear, &self.config));
+            let next = ahead.map_or(&[][..], |module| &module.b[lines(module.rank)]);
             let z = &ranks[tile.row * stride + which * room..];
             let b = &module.b[lines(module.rank)];
             lora::expand(self.isa, z, stride, tile.count, b, module.rank, y, rows, tile.row, next);
@@ -420,13 +432,24 @@ fn split(rows: usize, panels: &mut [Lane]) -> impl Iterator<Item = (usize, &mut 
 
 fn tiles<'a>(batch: &'a Batch) -> Vec<Tile<'a>> {
     let mut tiles: Vec<Tile> = Vec::new();
+    // The first tile of each adapter.
+    let mut firsts = Vec::new();
     let mut last = None;
     for (row, adapter) in batch.rows.iter().enumerate().filter_map(|(i, row)| Some((i, row.adapter?))) {
         match tiles.last_mut() {
             Some(tile) if last == Some(adapter) && tile.count == 1 && tile.row + 1 == row => tile.count = 2,
-            _ => tiles.push(Tile { row, count: 1, adapter: &batch.adapters[adapter] }),
+            _ => {
+                if last != Some(adapter) {
+                    firsts.push(tiles.len());
+                }
+                tiles.push(Tile { row, count: 1, adapter: &batch.adapters[adapter], ahead: None });
+            }
         }
         last = Some(adapter);
+    }
+    // One adapter's part of a layer is read in less time than memory takes to answer: look two ahead.
+    for (from, to) in firsts.iter().zip(firsts.iter().skip(2)) {
+        tiles[*from].ahead = Some(tiles[*to].adapter);
     }
     tiles
 }
@@ -434,18 +457,6 @@ fn tiles<'a>(batch: &'a Batch) -> Vec<Tile<'a>> {
 /// The largest rank of the batch.
 fn room(tiles: &[Tile]) -> usize {
     tiles.iter().map(|tile| tile.adapter.rank).max().unwrap_or(0)
-}
-
-/// The module that the tile after this one will read, if it has another adapter.
-fn next<'a>(
-    tiles: &[Tile<'a>],
-    i: usize,
-    layer: usize,
-    linear: Linear,
-    config: &ModelConfig,
-) -> Option<crate::arena::ModuleView<'a>> {
-    let tile = tiles.get(i + 1).filter(|next| !std::ptr::eq(next.adapter, tiles[i].adapter))?;
-    tile.adapter.module(layer, linear, config)
 }
 
 fn add_bias(bias: &[Lane], rows: usize, y: &mut [Lane]) {

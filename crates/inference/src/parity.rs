@@ -63,6 +63,10 @@ fn exported_models() {
     for entry in fs::read_dir(folder).unwrap() {
         let folder = entry.unwrap().path();
         let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        if name == "gguf" {
+            check_gguf(&folder);
+            continue;
+        }
         let vectors: Value = serde_json::from_slice(&fs::read(folder.join("vectors.json")).unwrap()).unwrap();
         let base = read(&folder.join("base"));
         // The script hashes with another implementation of BLAKE3, by the specification.
@@ -77,6 +81,17 @@ fn exported_models() {
     }
     assert!(prompts > 0, "FONTE_PARITY names a folder of models");
     println!("{prompts} prompts agree");
+}
+
+/// Every kind of tensor of GGUF, as the gguf package decodes it, bit for bit.
+fn check_gguf(folder: &Path) {
+    let (found, expected) = (read(&folder.join("model.gguf")), read(&folder.join("base")));
+    assert_eq!(found.config, expected.config);
+    for (layer, (found, expected)) in found.weights.layers.iter().zip(&expected.weights.layers).enumerate() {
+        assert!(found == expected, "layer {layer}");
+    }
+    assert!(found.weights == expected.weights);
+    println!("gguf: {} layers agree bit for bit", found.weights.layers.len());
 }
 
 fn read(folder: &Path) -> Base {
@@ -140,7 +155,7 @@ fn logits(model: &Model, adapters: &[(String, Adapter)], answer: &Answer) -> Vec
         .collect();
     let mut scratch = Scratch::default();
     model.forward(&Batch { rows: &rows, tables: &[&table], adapters: &packed }, &mut pages, &mut scratch);
-    scratch.logits(0, model.config.vocabulary).map(f64::from).collect()
+    scratch.logits(0, model.config.vocabulary).into_iter().map(f64::from).collect()
 }
 
 struct Loaded(HashMap<ContentHash, Adapter>);

@@ -13,11 +13,11 @@ use std::sync::LazyLock;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
-use crate::kernels::math;
+use crate::kernels::{Isa, elementwise, math};
 use crate::request::{Logprobs, Sampling, SubmitError};
 
 /// Units of a quantised logit in one.
-const ONE: f32 = 65_536.0;
+const ONE: i64 = 65_536;
 
 /// How often tokens occurred, for penalties.
 #[derive(Clone, Debug, Default)]
@@ -56,24 +56,23 @@ pub(crate) fn check(sampling: &Sampling) -> Result<(), SubmitError> {
     within("repetition_milli", repetition_milli.into(), 1, 100_000, "1 to 100000")
 }
 
-/// A logit as the integer that choices are made by; `None` if it is not finite.
-fn quantise(logit: f32) -> Option<i64> {
-    logit.is_finite().then(|| (logit * ONE).round_ties_even().clamp(-1e9, 1e9) as i64)
-}
-
-/// The token at `index` of an answer; `None` if a logit is not finite.
+/// The token at `index` of an answer, from logits in multiples of 2^-16.
 pub(crate) fn sample(
-    logits: &[f32],
+    isa: Isa,
+    scores: &[i32],
     history: &History,
     sampling: &Sampling,
     seed: [u8; 32],
     index: u64,
-) -> Option<u32> {
-    let mut scores = logits.iter().map(|logit| quantise(*logit)).collect::<Option<Vec<i64>>>()?;
+) -> u32 {
+    if *sampling == Sampling::GREEDY {
+        return elementwise::likeliest(isa, scores);
+    }
+    let mut scores: Vec<i64> = scores.iter().map(|score| i64::from(*score)).collect();
     penalise(&mut scores, history, sampling);
-    let most = *scores.iter().max()?;
+    let most = scores.iter().copied().max().unwrap_or(0);
     if sampling.temperature_milli == 0 {
-        return scores.iter().position(|score| *score == most).map(|id| id as u32);
+        return scores.iter().position(|score| *score == most).unwrap_or(0) as u32;
     }
     let temperature = i64::from(sampling.temperature_milli);
     let weigh = |score: i64| weight(((most - score) * 1000 / temperature) as u64);
@@ -98,11 +97,11 @@ pub(crate) fn sample(
     let total: u64 = kept.iter().map(|(score, _)| weigh(*score)).sum();
     let mut random = ChaCha20Rng::from_seed(seed);
     random.set_stream(index);
-    let mut left = (u128::from(random.next_u64()) * u128::from(total) >> 64) as u64;
+    let mut left = ((u128::from(random.next_u64()) * u128::from(total)) >> 64) as u64;
     for (score, id) in kept {
         let weight = weigh(score);
         if left < weight {
-            return Some(id);
+            return id;
         }
         left -= weight;
     }
@@ -151,7 +150,7 @@ fn penalise(scores: &mut [i64], history: &History, sampling: &Sampling) {
     }
     for (id, count) in &history.answer {
         if let Some(score) = scores.get_mut(*id as usize) {
-            *score -= (presence + frequency * i64::from(*count)) * (ONE as i64) / 1000;
+            *score -= (presence + frequency * i64::from(*count)) * ONE / 1000;
         }
     }
 }
@@ -166,15 +165,14 @@ fn weight(x: u64) -> u64 {
     });
     // x times log2 e, which is 6,196,328,019 / 2^32. Beyond 33 powers of two nothing is left.
     let x = x.min(33 << 16);
-    let exponent = x * 6_196_328_019 >> 32;
-    let (whole, upper, lower) = (exponent >> 16, exponent >> 8 & 255, exponent & 255);
+    let exponent = (x * 6_196_328_019) >> 32;
+    let (whole, upper, lower) = (exponent >> 16, (exponent >> 8) & 255, exponent & 255);
     let product = u128::from(TABLES[0][upper as usize]) * u128::from(TABLES[1][lower as usize]);
     ((product >> 32) as u64) >> whole
 }
 
-/// Log-probabilities of a token and of the likeliest ones; `None` if a logit is not finite.
-pub(crate) fn logprobs(logits: &[f32], token: u32, top: usize) -> Option<Logprobs> {
-    let scores = logits.iter().map(|logit| quantise(*logit)).collect::<Option<Vec<i64>>>()?;
+/// Log-probabilities of a token and of the likeliest ones, from logits and their integers.
+pub(crate) fn logprobs(logits: &[f32], scores: &[i32], token: u32, top: usize) -> Logprobs {
     let most = logits.iter().copied().fold(f32::MIN, f32::max);
     let mut sums = [0.0f32; 16];
     for chunk in logits.chunks(16) {
@@ -182,7 +180,7 @@ pub(crate) fn logprobs(logits: &[f32], token: u32, top: usize) -> Option<Logprob
             *sum += math::exp(logit - most);
         }
     }
-    let log = math::ln(f64::from(crate::kernels::elementwise::tree(sums)));
+    let log = math::ln(f64::from(elementwise::tree(sums)));
     let at = |id: u32| (f64::from(logits[id as usize] - most) - log) as f32;
     let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
     let order = |id: &u32| (Reverse(scores[*id as usize]), *id);
@@ -192,7 +190,7 @@ pub(crate) fn logprobs(logits: &[f32], token: u32, top: usize) -> Option<Logprob
     }
     ids.truncate(top);
     ids.sort_unstable_by_key(order);
-    Some(Logprobs { chosen: at(token), top: ids.into_iter().map(|id| (id, at(id))).collect() })
+    Logprobs { chosen: at(token), top: ids.into_iter().map(|id| (id, at(id))).collect() }
 }
 
 #[cfg(test)]

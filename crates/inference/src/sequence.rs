@@ -1,9 +1,9 @@
 //! A running request: what is known of its tokens, and what a row's results do to it.
 
 use crate::cache::Table;
-use crate::forward::{Scratch, Want};
+use crate::forward::{Model, Scratch, Want};
 use crate::model::ModelConfig;
-use crate::request::{Event, Finish, Generation, Logprobs, Request, RequestId, RunError, Task, Usage};
+use crate::request::{Event, Finish, Generation, Request, RequestId, RunError, Task, Usage};
 use crate::sample::{History, logprobs, sample};
 
 /// Rows of a continuation that is given, not generated, in one step: each takes a row of logits.
@@ -74,30 +74,27 @@ impl Sequence {
         Event::Finished { request: self.id, finish, usage: self.usage() }
     }
 
-    /// Takes the results of its rows: the `index`-th of the pass is that of the row at `position`.
+    /// Takes the results of its rows: the `index`-th of the pass is that of the row at `position`. `scores` is a buffer.
     pub(crate) fn advance(
         &mut self,
         results: impl Iterator<Item = (usize, usize)>,
         scratch: &Scratch,
-        config: &ModelConfig,
+        model: &Model,
+        scores: &mut Vec<i32>,
     ) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut logits = Vec::new();
+        let config = &model.config;
         for (index, position) in results {
             let end = if self.request.task == Task::Embed {
                 self.pool(scratch.hidden(index, config.hidden), position, &mut outcome.events)
+            } else if scratch.scores(model.isa, index, config.vocabulary, scores) {
+                let logits = || scratch.logits(index, config.vocabulary);
+                self.answer(scores, logits, position, model, &mut outcome.events)
             } else {
-                logits.clear();
-                logits.extend(scratch.logits(index, config.vocabulary));
-                match self.answer(&logits, position, config, &mut outcome.events) {
-                    Some(end) => end,
-                    None => {
-                        let error = RunError::NotFinite { position: position + 1 };
-                        outcome.events.push(Event::Failed { request: self.id, error });
-                        outcome.ended = true;
-                        break;
-                    }
-                }
+                let error = RunError::NotFinite { position: position + 1 };
+                outcome.events.push(Event::Failed { request: self.id, error });
+                outcome.ended = true;
+                break;
             };
             if let Some(finish) = end {
                 outcome.events.push(self.finished(finish));
@@ -122,48 +119,46 @@ impl Sequence {
         Some(Finish::Done)
     }
 
-    /// The token after `position`. `None` if a logit is not finite; `Some(None)` if the answer goes on.
+    /// The token after `position`; whether the answer ends with it.
     fn answer(
         &mut self,
-        logits: &[f32],
+        scores: &[i32],
+        logits: impl Fn() -> Vec<f32>,
         position: usize,
-        config: &ModelConfig,
+        model: &Model,
         events: &mut Vec<Event>,
-    ) -> Option<Option<Finish>> {
+    ) -> Option<Finish> {
+        let config = &model.config;
         let index = position + 1 - self.request.prompt.len();
+        let told = |token, top| logprobs(&logits(), scores, token, top);
+        let choose = |generation: &Generation, history: &History| {
+            sample(model.isa, scores, history, &generation.sampling, generation.seed, index as u64)
+        };
         let (token, logprobs, end) = match &self.request.task {
             Task::Generate(generation) => {
-                let token = sample(logits, &self.history, &generation.sampling, generation.seed, index as u64)?;
+                let token = choose(generation, &self.history);
                 self.tokens.push(token);
-                (token, told(logits, token, generation)?, end(generation, token, index, config))
+                (token, generation.logprobs.map(|top| told(token, top)), end(generation, token, index, config))
             }
             Task::Replay(generation, answer) => {
-                let token = sample(logits, &self.history, &generation.sampling, generation.seed, index as u64)?;
+                let token = choose(generation, &self.history);
                 if token != answer[index] {
-                    return Some(Some(Finish::Differs { index, claimed: answer[index], computed: token }));
+                    return Some(Finish::Differs { index, claimed: answer[index], computed: token });
                 }
                 let all = index + 1 == answer.len();
                 let end = if all { Some(Finish::Same) } else { end(generation, token, index, config) };
-                (token, told(logits, token, generation)?, end)
+                (token, generation.logprobs.map(|top| told(token, top)), end)
             }
             Task::Score(answer) => {
                 let end = (index + 1 == answer.len()).then_some(Finish::Done);
-                (answer[index], Some(logprobs(logits, answer[index], 0)?), end)
+                (answer[index], Some(told(answer[index], 0)), end)
             }
             Task::Embed => unreachable!("embeddings want no logits"),
         };
         self.history.push(token);
         self.answered += 1;
         events.push(Event::Token { request: self.id, index, token, logprobs });
-        Some(end)
-    }
-}
-
-/// The log-probabilities that were asked for; the outer `None` is a logit that is not finite.
-fn told(logits: &[f32], token: u32, generation: &Generation) -> Option<Option<Logprobs>> {
-    match generation.logprobs {
-        None => Some(None),
-        Some(top) => logprobs(logits, token, top).map(Some),
+        end
     }
 }
 

@@ -7,10 +7,10 @@ use crate::model::{
     Adapter, AdapterModule, Architecture, ContentHash, LayerWeights, Linear, ModelConfig, RopeScaling, Weights,
 };
 
-/// A Llama of the given width, depth and vocabulary: heads of 48 where they divide the width, else of 64, else of 16, and a
+/// A Llama of the given width, depth and vocabulary: heads of 64 where that divides the width, else of 48, else of 16, and a
 /// feed-forward of 8/3 the width, rounded up to 64.
 pub fn config(hidden: usize, layers: usize, vocabulary: usize) -> ModelConfig {
-    let head_dim = [64, 48, 16].into_iter().find(|width| hidden % width == 0).unwrap_or(hidden);
+    let head_dim = [64, 48, 16].into_iter().find(|width| hidden.is_multiple_of(*width)).unwrap_or(hidden);
     ModelConfig {
         architecture: Architecture::Llama,
         vocabulary,

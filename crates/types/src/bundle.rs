@@ -12,6 +12,7 @@ use crate::{
     evidence::{Evidence, OtherChannels, Run, Source},
     fees::{self, Credits, Prices, Splits},
     ids::{ContributionId, Membership},
+    log_probs::LogProbs,
     merkle::{CommittedText, DocumentOpening},
     metadata::Metadata,
     receipt::{AnswerReceipt, Countersignature, id_of_words, recover, request_id},
@@ -104,6 +105,9 @@ pub struct ReceiptBundle {
     pub other_channels: OtherChannels,
     /// What the runs cite.
     pub cited: Vec<CitedContribution>,
+    /// The engine's log-probabilities, where it told them: `other_channels.context` is their hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_probs: Option<LogProbs>,
 }
 
 impl ReceiptBundle {
@@ -317,6 +321,12 @@ fn check_evidence(bundle: &ReceiptBundle) -> Verdict {
     let evidence = evidence_of(bundle)?;
     if evidence.hash(&bundle.other_channels) != bundle.receipt.evidence_hash {
         return fail("run_leaves", "runs and other channels do not lead to receipt.evidence_hash");
+    }
+    if let Some(log_probs) = &bundle.log_probs {
+        log_probs.check(bundle.answer.text.as_bytes()).or_else(|error| fail("log_probs", error))?;
+        if log_probs.commitment() != bundle.other_channels.context {
+            return fail("log_probs", "are not those that were committed");
+        }
     }
     Ok(())
 }

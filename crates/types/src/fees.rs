@@ -25,6 +25,15 @@ impl Splits {
     }
 }
 
+/// The token rule (`docs/spec/wire.md`, "Tokens"): four bytes of UTF-8 are a token, rounded up, whoever answers. Anyone
+/// counts the same from the texts.
+pub fn tokens(text: &str) -> u32 {
+    u32::try_from(text.len().div_ceil(BYTES_PER_TOKEN)).unwrap_or(u32::MAX)
+}
+
+/// Bytes of UTF-8 in a token.
+pub const BYTES_PER_TOKEN: usize = 4;
+
 /// A model's prices in wei per 1,000 tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prices {

@@ -18,9 +18,11 @@
 //! ```
 
 pub mod bundle;
+pub mod conversation;
 pub mod evidence;
 pub mod fees;
 pub mod ids;
+pub mod log_probs;
 pub mod merkle;
 pub mod metadata;
 pub mod receipt;

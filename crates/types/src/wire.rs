@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Network,
     bundle::{CitedContribution, SaltedText, Terms},
+    conversation::Turn,
     evidence::{OtherChannels, Run},
     ids::{ContributionId, DatanetId, DatanetVersion, ModelId},
+    log_probs::LogProbs,
     receipt::{AnswerReceipt, Visibility},
 };
 
@@ -92,6 +94,49 @@ pub struct Job {
     pub seed: u64,
     /// Who may see the evidence.
     pub visibility: Visibility,
+    /// What a model that generates needs besides.
+    #[serde(default)]
+    pub asked: Asked,
+}
+
+/// The request as a language model takes it. A model that only quotes needs none of it but the stop texts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The conversation whose rendering is the prompt; empty: the prompt is a text to be continued as it stands.
+    #[serde(default)]
+    pub turns: Vec<Turn>,
+    /// How to sample.
+    #[serde(default)]
+    pub sampling: Sampling,
+    /// The answer ends before the first of these.
+    #[serde(default)]
+    pub stop: Vec<String>,
+    /// Alternatives wanted beside each token's log-probability; none: no log-probabilities are wanted.
+    #[serde(default)]
+    pub log_probs: Option<u8>,
+}
+
+/// Most stop texts of a request, as OpenAI's API has it.
+pub const MAX_STOPS: usize = 4;
+
+/// Longest stop text in bytes.
+pub const MAX_STOP: usize = 256;
+
+/// Sampling options in millionths; what is left out is the engine's choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// From 0 to 2,000,000.
+    #[serde(default)]
+    pub temperature: Option<u32>,
+    /// From 1 to 1,000,000.
+    #[serde(default)]
+    pub top_p: Option<u32>,
+    /// From -2,000,000 to 2,000,000.
+    #[serde(default)]
+    pub presence_penalty: Option<i32>,
+    /// From -2,000,000 to 2,000,000.
+    #[serde(default)]
+    pub frequency_penalty: Option<i32>,
 }
 
 /// Worker to gateway.
@@ -108,6 +153,9 @@ pub enum ToGateway {
         models: Vec<ModelId>,
         /// Jobs it takes at once.
         slots: u32,
+        /// Those of the models that generate: they sample, continue any text, and may tell log-probabilities.
+        #[serde(default)]
+        generating: Vec<ModelId>,
     },
     /// The versions it answers from now: every text in them was hashed against the chain.
     Adopted {
@@ -155,6 +203,45 @@ pub struct SignedAnswer {
     pub other_channels: OtherChannels,
     /// Openings of what the runs cite.
     pub cited: Vec<CitedContribution>,
+    /// How the answer came about.
+    #[serde(default)]
+    pub told: Told,
+}
+
+/// What a worker tells of an answer besides what it signs for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Why the answer ends where it does.
+    #[serde(default)]
+    pub finish: Finish,
+    /// The engine's log-probabilities; the evidence carries their hash in the place of the context channel.
+    #[serde(default)]
+    pub log_probs: Option<LogProbs>,
+    /// Tokens as an external engine counted them: shown, not checked, not paid.
+    #[serde(default)]
+    pub engine_usage: Option<EngineUsage>,
+}
+
+/// Why an answer ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model was done, or a stop text came.
+    #[default]
+    Stop,
+    /// The most tokens were reached.
+    Length,
+    /// The engine withheld the rest.
+    ContentFilter,
+}
+
+/// Tokens as an engine counts them, by its own tokenizer and with the passages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineUsage {
+    /// Read.
+    pub input_tokens: u64,
+    /// Written, thoughts included.
+    pub output_tokens: u64,
 }
 
 /// Why a job was refused.
@@ -182,6 +269,8 @@ pub enum RefusalCode {
     Terms,
     /// The job is malformed or over a limit.
     Invalid,
+    /// The engine behind the model failed; the message says how.
+    Engine,
     /// The worker failed.
     Internal,
 }

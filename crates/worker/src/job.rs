@@ -2,21 +2,28 @@
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use fonte_bindings::client::Use;
 use fonte_types::{
     AnswerReceipt, ContributionId, DatanetId, DatanetVersion,
     bundle::{self, BUNDLE_VERSION, Outcome, ReceiptBundle, SaltedText, run_leaves},
+    conversation,
     evidence::OtherChannels,
+    fees,
+    log_probs::LogProbs,
     merkle::CommittedText,
     receipt::{Countersignature, MAX_VERSIONS, request_id, sign},
-    wire::{Frame, Job, MAX_ANSWER, MAX_PROMPT, Refusal, RefusalCode, SignedAnswer, ToGateway},
+    wire::{
+        Frame, Job, MAX_ANSWER, MAX_PROMPT, MAX_STOP, MAX_STOPS, Refusal, RefusalCode, SignedAnswer, ToGateway, Told,
+    },
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     adoption::Snapshot,
     model::{ModelError, Question},
     service::Shared,
+    writer::Writer,
 };
 
 /// Version of the attribution method that receipts name: the span channel of `docs/spec/attribution.md` with shares by
@@ -29,6 +36,7 @@ pub(crate) fn answer(
     shared: &Shared,
     gateway: Address,
     job: &Job,
+    cancelled: &CancellationToken,
     emit: &mut dyn FnMut(&str) -> bool,
 ) -> Result<SignedAnswer, Refusal> {
     check_form(gateway, job)?;
@@ -79,28 +87,28 @@ pub(crate) fn answer(
             && membership.is_member_of_any(&versions)
             && snapshot.view.datanets.get(&membership.datanet).is_some_and(|datanet| datanet.policy.quote)
     };
-    let mut text = String::new();
-    let mut too_long = false;
     let question = Question {
         prompt: &job.prompt.text,
         text: &job.question,
         max_output_tokens: job.max_output_tokens,
         seed: job.seed,
+        asked: &job.asked,
+        cancelled,
     };
-    let written = model.answer(question, &shared.library.passages(&allowed, shared.config.commons), &mut |piece| {
-        too_long |= text.len() + piece.len() > MAX_ANSWER;
-        if too_long {
-            return false;
-        }
-        text.push_str(piece);
-        emit(piece)
-    });
-    let written = written.map_err(|error| match error {
+    let most = (job.max_output_tokens as usize).saturating_mul(fees::BYTES_PER_TOKEN).min(MAX_ANSWER);
+    let mut writer = Writer::new(&job.asked.stop, most, emit);
+    let passages = shared.library.passages(&allowed, shared.config.commons);
+    let written = model.answer(question, &passages, &mut |piece| writer.push(piece)).map_err(|error| match error {
         ModelError::TooShort(_) => invalid(error.to_string()),
-        ModelError::Library(_) | ModelError::Tokens(_) => internal("the model failed", &error),
+        ModelError::Library(_) => internal("the model failed", &error),
+        ModelError::Refused { code, message } => refuse(code, message),
     })?;
-    if too_long {
-        return Err(refuse(RefusalCode::Internal, format!("the answer grew past {MAX_ANSWER} bytes: ask for less")));
+    let (text, finish) = writer.finish(written.finish);
+    if text.is_empty() {
+        return Err(refuse(
+            RefusalCode::Engine,
+            "the model wrote nothing that is an answer: nothing is charged".into(),
+        ));
     }
 
     let members = |id: ContributionId, _: DatanetId| {
@@ -116,12 +124,16 @@ pub(crate) fn answer(
     };
     let prompt_root = committed(CommittedText::prompt(job.prompt.text.as_bytes(), job.prompt.salt))?;
     let answer_root = committed(CommittedText::answer(text.as_bytes(), job.answer_salt))?;
+    let (input_tokens, output_tokens) = (fees::tokens(&job.prompt.text), fees::tokens(&text));
     let fee = job
         .terms
         .prices
-        .fee(written.input_tokens, written.output_tokens)
+        .fee(input_tokens, output_tokens)
         .ok_or_else(|| invalid("the model's prices are too large for a fee".into()))?;
-    let other_channels = OtherChannels::default();
+    // What the engine says of its words that the answer does not hold is not worth a commitment.
+    let log_probs = written.log_probs.and_then(|log_probs| log_probs.within(text.as_bytes()));
+    let other_channels =
+        OtherChannels { context: log_probs.as_ref().map_or(B256::ZERO, LogProbs::commitment), influence: B256::ZERO };
     let receipt = AnswerReceipt {
         request_id: job.request_id,
         payer: job.payer,
@@ -137,8 +149,8 @@ pub(crate) fn answer(
         prompt_root,
         answer_root,
         answer_bytes: traced.evidence.answer_bytes(),
-        input_tokens: written.input_tokens,
-        output_tokens: written.output_tokens,
+        input_tokens,
+        output_tokens,
         seed: job.seed,
         fee,
         method_version: METHOD_VERSION,
@@ -152,7 +164,9 @@ pub(crate) fn answer(
         .map_err(|error| internal("the cited texts could not be opened", &error))?;
     let signature = sign(&shared.config.signer, receipt.id(&shared.config.network))
         .map_err(|error| internal("the receipt could not be signed", &error))?;
-    let answer = SignedAnswer { receipt, signature, runs: traced.evidence.runs().to_vec(), other_channels, cited };
+    let told = Told { finish, log_probs, engine_usage: written.engine_usage };
+    let runs = traced.evidence.runs().to_vec();
+    let answer = SignedAnswer { receipt, signature, runs, other_channels, cited, told };
     check_own(shared, job, &record.name, &text, &answer)?;
     Ok(answer)
 }
@@ -169,6 +183,14 @@ fn check_form(gateway: Address, job: &Job) -> Result<(), Refusal> {
     }
     if !job.terms.splits.is_whole() {
         return Err(invalid("the terms' splits do not add up to 1000000".into()));
+    }
+    let asked = &job.asked;
+    // What is read must be what is committed: echo is judged by it, and it is what the fee counts.
+    if !asked.turns.is_empty() && conversation::render(&asked.turns) != job.prompt.text {
+        return Err(invalid("the conversation does not render to the prompt".into()));
+    }
+    if asked.stop.len() > MAX_STOPS || asked.stop.iter().any(|stop| stop.is_empty() || stop.len() > MAX_STOP) {
+        return Err(invalid(format!("at most {MAX_STOPS} stop texts of 1 to {MAX_STOP} bytes are taken")));
     }
     Ok(())
 }
@@ -244,6 +266,7 @@ fn check_own(shared: &Shared, job: &Job, model_name: &str, text: &str, answer: &
         run_leaves: run_leaves(&answer.runs),
         other_channels: answer.other_channels,
         cited: answer.cited.clone(),
+        log_probs: answer.told.log_probs.clone(),
     };
     // The gateway has not signed yet.
     let failed = bundle::verify(&bundle)

@@ -321,6 +321,29 @@ impl Passages for Shelf<'_> {
         Ok(found)
     }
 
+    fn best(&self, question: &str, bytes: usize) -> Result<Vec<FoundPassage>, LibraryError> {
+        let query = Query { text: question, language: None, limit: PASSAGES };
+        let hits = self.library.search.search(&query, &self.library.store, &|id, _| (self.allowed)(id))?;
+        let mut left = bytes;
+        let mut best = Vec::new();
+        for hit in hits {
+            // A long passage that does not fit leaves room for a shorter one after it.
+            let Some(rest) = left.checked_sub(hit.text.len()) else { continue };
+            left = rest;
+            let (_, metadata) = self.library.store.bundle_of(hit.contribution)?.describe(hit.document)?;
+            best.push(FoundPassage {
+                contribution: hit.contribution,
+                document: hit.document,
+                title: metadata.title,
+                about: format!("{} {}", metadata.author, metadata.url),
+                language: metadata.language,
+                offset: hit.range.start,
+                text: hit.text,
+            });
+        }
+        Ok(best)
+    }
+
     fn boilerplate(&self, text: &str) -> Result<bool, LibraryError> {
         let Some(commons) = self.commons else { return Ok(false) };
         let members = |_: ContributionId, datanet: DatanetId| datanet == commons;

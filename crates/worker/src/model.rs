@@ -1,6 +1,11 @@
 //! The seam of what can answer: a model gets a question and passages, and writes text.
 
-use fonte_types::ContributionId;
+use fonte_types::{
+    ContributionId,
+    log_probs::LogProbs,
+    wire::{Asked, EngineUsage, Finish, RefusalCode},
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     library::LibraryError,
@@ -18,15 +23,22 @@ pub struct Question<'a> {
     pub max_output_tokens: u32,
     /// Sampling seed.
     pub seed: u64,
+    /// The conversation and the sampling options.
+    pub asked: &'a Asked,
+    /// Cancelled once nobody waits for the answer: for models that wait themselves. Others learn it from `emit`.
+    pub cancelled: &'a CancellationToken,
 }
 
-/// What a model wrote, counted by its own token rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a model says of what it wrote. Tokens are not among it: one rule counts them for all models
+/// ([`fonte_types::fees::tokens`]).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Tokens read.
-    pub input_tokens: u32,
-    /// Tokens written.
-    pub output_tokens: u32,
+    /// Why it stopped by itself.
+    pub finish: Finish,
+    /// Log-probabilities of its tokens.
+    pub log_probs: Option<LogProbs>,
+    /// Tokens as an external engine counted them.
+    pub engine_usage: Option<EngineUsage>,
 }
 
 /// A passage that search brought up.
@@ -56,6 +68,13 @@ pub trait Passages {
     /// [`LibraryError`] if index or store failed.
     fn find(&self, question: &str) -> Result<Vec<FoundPassage>, LibraryError>;
 
+    /// The best passages, best first, as long as their texts together have at most so many bytes: for a model that
+    /// reads them all. Each is a passage by itself, without what stands around it.
+    ///
+    /// # Errors
+    /// [`LibraryError`] if index or store failed.
+    fn best(&self, question: &str, bytes: usize) -> Result<Vec<FoundPassage>, LibraryError>;
+
     /// Whether a text is boilerplate: the commons (licence texts, usual notices) hold at least half of its bytes.
     ///
     /// # Errors
@@ -74,8 +93,13 @@ pub trait AnswerModel: Send + Sync {
     /// Whether an answer can be replayed bit for bit.
     fn engine_class(&self) -> fonte_types::EngineClass;
 
-    /// Answers; hands every piece to `emit` in order. `emit` returns `false` when nobody listens any more, and the model
-    /// should stop then.
+    /// Whether it generates text: it samples, and continues any text.
+    fn generates(&self) -> bool {
+        false
+    }
+
+    /// Answers; hands every piece to `emit` in order. `emit` returns `false` when nobody listens any more or the answer
+    /// has all it may have (a stop text came, or the most tokens), and the model should stop then.
     ///
     /// # Errors
     /// [`ModelError`]; what was emitted before it is discarded.
@@ -96,9 +120,14 @@ pub enum ModelError {
     /// The passages could not be had.
     #[error("the passages could not be read")]
     Library(#[from] LibraryError),
-    /// Counts outgrew their fields.
-    #[error("{0} tokens do not fit a receipt")]
-    Tokens(u64),
+    /// The job is refused, in these words; they may go to the payer.
+    #[error("{message}")]
+    Refused {
+        /// What kind of refusal.
+        code: RefusalCode,
+        /// What and what to do.
+        message: String,
+    },
 }
 
 /// `fonte-quote` behind the seam: see [`crate::quote`].
@@ -158,10 +187,6 @@ impl AnswerModel for QuoteModel {
                 break;
             }
         }
-        let count = |text: &str| {
-            let tokens = quote::tokens(text);
-            u32::try_from(tokens).map_err(|_| ModelError::Tokens(tokens))
-        };
-        Ok(Written { input_tokens: count(question.prompt)?, output_tokens: count(&answer.text)? })
+        Ok(Written::default())
     }
 }

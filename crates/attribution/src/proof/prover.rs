@@ -1,6 +1,6 @@
 //! Making proofs: find the ranks, copy what the verifier cannot work out for itself.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use alloy_primitives::B256;
 use fonte_types::ContributionId;
@@ -9,7 +9,7 @@ use super::{
     ProveError,
     source::Source,
     trees::{Trees, Which, hash},
-    verify::{self, Claim, LEAF_ROWS, MAX_PATTERN, MAX_TEXT, Parts, ProofError, SEPARATOR, Statement, TEXT_LEAF},
+    verify::{self, Claim, LEAF_ROWS, MAX_PATTERN, MAX_TEXT, Parts, ProofError, Row, SEPARATOR, Statement, TEXT_LEAF},
 };
 use crate::{
     error::{IndexError, TraceError},
@@ -245,19 +245,22 @@ impl SegmentProver {
         let (head, length) = statement.encode(text_bytes, documents);
         out.extend_from_slice(&head[..length]);
         let (opened_rows, opened_entries) = (statement.row_leaves(text_bytes), statement.entries(documents));
-        let mut rows = BTreeMap::new();
+        let mut rows: Vec<(u32, Vec<Row>)> = Vec::new();
         for leaf in opened_rows.leaves() {
-            for (row, rank) in self.trees.leaf_rows(&self.source, leaf)?.into_iter().zip(leaf * LEAF_ROWS as u32..) {
-                out.extend_from_slice(&row.encode());
-                rows.insert(rank, row);
-            }
+            let opened = self.trees.leaf_rows(&self.source, leaf)?;
+            out.extend(opened.iter().flat_map(Row::encode));
+            rows.push((leaf * LEAF_ROWS as u32, opened));
         }
+        let row = |rank: u32| {
+            let found = rows.iter().find_map(|(first, rows)| rows.get(rank.checked_sub(*first)? as usize));
+            *found.expect("the rows of a statement are opened")
+        };
         for index in opened_entries.leaves() {
             out.extend_from_slice(&self.source.entry(index).encode());
         }
         self.trees.siblings(&self.source, Which::Rows, &opened_rows, &mut out)?;
         self.trees.siblings(&self.source, Which::Entries, &opened_entries, &mut out)?;
-        let places = statement.places(text_bytes, |rank| rows[&rank], |index| self.source.entry(index))?;
+        let places = statement.places(text_bytes, row, |index| self.source.entry(index))?;
         for leaf in places.opened.leaves() {
             let from = leaf * TEXT_LEAF as u32;
             let text = self.source.text(from, TEXT_LEAF)?;

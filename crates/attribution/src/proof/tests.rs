@@ -200,6 +200,23 @@ fn every_wrong_segment_is_refuted_and_no_right_one() {
     assert_eq!(kinds.into_iter().collect::<Vec<u8>>(), [4, 5, 6, 7]);
 }
 
+/// The fuzzer's first find: a proof about a pattern, handed to `refute`, asked for bytes that nobody had given.
+#[test]
+fn proofs_of_claims_refute_nothing() {
+    let text = b"abracadabra".to_vec();
+    let document = Document { contribution: ContributionId(1), document: 0, datanet: DatanetId(1), text };
+    let prover = SegmentProver::of_documents(&[document]).unwrap();
+    for statement in [
+        Statement::Place { index: 0, offset: 2, length: 5 },
+        Statement::Boundary { rank: 3, upper: true, length: 1 },
+        Statement::Interval { lo: 2, hi: 4, length: 2 },
+    ] {
+        let proof = prover.assemble(&statement).unwrap();
+        let error = verify::refute(hash, &prover.root().0, proof.as_bytes()).unwrap_err();
+        assert!(matches!(error, ProofError::Kinds { .. }), "{error}");
+    }
+}
+
 /// A wrong segment can make a falsehood pass; that is what refutations are for.
 #[test]
 fn a_claim_is_worth_what_its_root_is() {

@@ -28,8 +28,8 @@ const VERSION: u32 = 1;
 const HEADER: usize = 64;
 /// Lowest kept level of the text tree: below it are 8 leaves, 512 bytes of text.
 const TEXT_KEPT: u32 = 3;
-/// Lowest kept level of the tree over the rows: below it are 8 leaves, 128 rows.
-const ROWS_KEPT: u32 = 3;
+/// Lowest kept level of the tree over the rows: below it are 4 leaves, 64 rows.
+const ROWS_KEPT: u32 = 2;
 /// Of every so many text positions, what its suffix shares with the one ranked before it is kept.
 const SAMPLED: usize = 32;
 

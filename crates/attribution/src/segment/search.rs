@@ -101,8 +101,13 @@ impl Segment {
         let (mut low_shared, mut high_shared) = (0, 0);
         while lo < hi {
             let middle = lo + (hi - lo) / 2;
+            let skip = low_shared.min(high_shared);
+            // Texts lie anywhere in memory. Those of the two ranks that may come next are fetched while this one's is
+            // waited for, which halves the waiting.
+            self.fetch(lo + (middle - lo) / 2, skip)?;
+            self.fetch(middle + 1 + (hi - middle - 1) / 2, skip)?;
             let text = self.text(self.suffix(middle)?, pattern.len())?;
-            let skip = low_shared.min(high_shared).min(text.len());
+            let skip = skip.min(text.len());
             let shared = skip + common_prefix(&text[skip..], &pattern[skip..]);
             let below = shared < pattern.len() && (shared == text.len() || text[shared] < pattern[shared]);
             if below {
@@ -114,6 +119,15 @@ impl Segment {
             }
         }
         Ok(lo)
+    }
+
+    /// Begins to load the text `skip` bytes behind the suffix of a rank, if there is one.
+    #[inline]
+    fn fetch(&self, rank: usize, skip: usize) -> Result<(), TraceError> {
+        if rank < self.text_bytes() {
+            self.store.touch(self.store.layout.text_at + self.suffix(rank)? as usize + skip);
+        }
+        Ok(())
     }
 
     /// First rank in `[lo, hi)` whose suffix does not begin with `pattern`, or `hi`, where those that do begin at

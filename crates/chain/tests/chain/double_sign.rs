@@ -80,7 +80,7 @@ async fn a_validator_that_votes_twice_is_caught_and_slashed() {
     for index in &honest {
         chains.push(start(slow(*index, &ports, dirs[*index].path(), chain_id)).await);
     }
-    assert_eq!(told(&chains[0]).await, [evidence.clone()]);
+    assert_eq!(told(&chains[0]).await, std::slice::from_ref(&evidence));
     assert_eq!(told(&chains[1]).await, [], "who saw one vote knows nothing");
     reaches(&chains[0], 2).await;
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::index_proof::{Prove, Verify};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Index {
     /// Index every file below a folder; after an interruption, the same command goes on where it was.
@@ -43,6 +45,10 @@ pub(crate) enum Index {
         #[arg(long, value_name = "FILE")]
         text: PathBuf,
     },
+    /// Prove what the index holds, or that it holds no more, to whoever has the roots of its segments.
+    Prove(Prove),
+    /// Check a proof, without the index.
+    Verify(Verify),
 }
 
 #[derive(Debug, Args)]

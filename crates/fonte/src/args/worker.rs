@@ -3,6 +3,16 @@
 use alloy_primitives::{Address, B256};
 use clap::{Args, Subcommand, ValueEnum};
 
+/// Without a command: serve.
+#[derive(Debug, Args)]
+#[command(subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+pub(crate) struct WorkerArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<Worker>,
+    #[command(flatten)]
+    pub(crate) serve: super::engine::Serve,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Worker {
     /// Register the key as a worker, with its stake, or change what it declares.

@@ -18,7 +18,7 @@ use fonte_types::{
     merkle::{CommittedText, DocumentOpening},
     receipt::{AnswerReceipt, request_id, sign},
     shares::Shares,
-    wire::SignedAnswer,
+    wire::{SignedAnswer, Told},
 };
 
 use super::{DEPOSIT, accept, report::Caught};
@@ -231,7 +231,14 @@ async fn forge(
         terms: victim.terms,
         prompt: victim.prompt.clone(),
         answer: victim.answer.clone(),
-        signed: SignedAnswer { receipt, signature, runs, other_channels: victim.other_channels, cited },
+        signed: SignedAnswer {
+            receipt,
+            signature,
+            runs,
+            other_channels: victim.other_channels,
+            cited,
+            told: Told::default(),
+        },
     })
 }
 

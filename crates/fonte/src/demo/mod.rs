@@ -93,7 +93,7 @@ async fn story(net: &Embedded, demo: &Demo, home: &Path, tell: &Tell) -> Result<
     let mut report = Report::default();
     let mut bundles = Vec::new();
     for question in &questions {
-        let answer = gateway.ask(&api_key, QUOTE_MODEL, question, false).await?;
+        let answer = gateway.ask(Some(&api_key), QUOTE_MODEL, question, false).await?;
         let id: B256 = answer["fonte"]["receipt"]
             .as_str()
             .and_then(|id| id.parse().ok())

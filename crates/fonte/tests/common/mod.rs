@@ -39,9 +39,15 @@ impl Up {
 
     /// With options, such as a short voting period.
     pub fn start_with(home: &Path, options: &[&str]) -> Self {
+        Self::start_as(home, options, &[])
+    }
+
+    /// In an environment, too.
+    pub fn start_as(home: &Path, options: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = fonte(home)
             .args(["up", "--json", "--listen", "127.0.0.1:0", "--rpc-listen", "127.0.0.1:0"])
             .args(options)
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,5 +1,6 @@
 //! The HTTP server: routes, bounds and what every response has in common.
 
+mod completion;
 mod network;
 mod openai;
 mod receipts;
@@ -37,7 +38,7 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
-use crate::{app::App, config::Limits, error::ApiError, keys::ApiKey, limits::RateLimit};
+use crate::{app::App, config::Limits, error::ApiError, free, keys::ApiKey, limits::RateLimit};
 
 /// Requests other than answers and uploads end within this.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
@@ -47,6 +48,7 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Buckets per kind of request.
 pub(crate) struct Limiters {
     answers: RateLimit<alloy_primitives::B256>,
+    free: RateLimit<alloy_primitives::B256>,
     keys: RateLimit<IpAddr>,
     relays: RateLimit<IpAddr>,
     reads: RateLimit<IpAddr>,
@@ -56,6 +58,7 @@ impl Limiters {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             answers: RateLimit::new(limits.answers_per_minute),
+            free: RateLimit::new(limits.free_per_minute),
             keys: RateLimit::new(limits.keys_per_minute),
             relays: RateLimit::new(limits.relays_per_minute),
             reads: RateLimit::new(limits.reads_per_minute),
@@ -107,6 +110,7 @@ fn router(app: Arc<App>) -> Router {
     // These have their own bounds on time: an answer's, and one per piece of a body.
     let slow = Router::new()
         .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::text))
         .route("/fonte/v1/contributions/{id}/bundle", put(relay::upload).get(relay::download));
     let cors =
         CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers([REQUEST_ID.clone()]);
@@ -207,6 +211,22 @@ fn authenticate(app: &App, headers: &HeaderMap) -> Result<ApiKey, ApiError> {
         .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")))
         .and_then(|token| app.keys.find(token.trim()))
         .ok_or_else(ApiError::bad_key)
+}
+
+/// Who pays for an answer: the payer of its API key, or without one the commons. Counts it against the rate limit.
+async fn payer(app: &App, headers: &HeaderMap, caller: SocketAddr) -> Result<ApiKey, ApiError> {
+    let free = headers
+        .get(header::AUTHORIZATION)
+        .is_none_or(|value| value.to_str().is_ok_and(|value| value.split_whitespace().nth(1) == Some(free::TOKEN)));
+    if !free {
+        let key = authenticate(app, headers)?;
+        take(&app.limits.answers, key.hash, 1)?;
+        return Ok(key);
+    }
+    let key = free::payer(app, caller.ip());
+    take(&app.limits.free, key.hash, 1)?;
+    free::offered(app).await?;
+    Ok(key)
 }
 
 /// Accepts at most so many connections; the next one waits until one ends.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::header, response::IntoResponse};
 use serde_json::{Value, json};
 
-use crate::{app::App, chain::ChainError, error::ApiError};
+use crate::{app::App, chain::ChainError, error::ApiError, free};
 
 type SharedApp = State<Arc<App>>;
 
@@ -13,6 +13,7 @@ type SharedApp = State<Arc<App>>;
 pub(super) async fn network(State(app): SharedApp) -> Result<Json<Value>, ApiError> {
     let directory = app.chain.directory().await?;
     let network = app.chain.network();
+    let budget = free::budget(&app).await?;
     Ok(Json(json!({
         "chain_id": network.chain_id,
         "network_id": network.network_id,
@@ -23,6 +24,13 @@ pub(super) async fn network(State(app): SharedApp) -> Result<Json<Value>, ApiErr
         "models": directory.models,
         "datanets": directory.datanets,
         "workers": app.workers.count(),
+        "free_allowance": {
+            "payer": app.free_key.payer,
+            "session_key": app.free_key.session.address(),
+            "per_period_wei": budget.per_period.to_string(),
+            "next_period": budget.until,
+            "api_key": free::TOKEN,
+        },
         "limits": {
             "bundle_bytes": app.config.limits.bundle,
             "relay_items": app.config.limits.relay_items,

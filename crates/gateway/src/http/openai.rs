@@ -10,18 +10,17 @@ use axum::{
     http::HeaderMap,
     response::{IntoResponse, Response},
 };
-use fonte_types::{bundle::ReceiptBundle, wei};
+use fonte_types::wei;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Segment, authenticate, read_json, sse, take};
+use super::{Segment, completion::Completion, payer, read_json, sse, take};
 use crate::{
-    answer::{self, Live, unix_now},
+    answer::{self, Live, Quoted, unix_now},
     app::App,
-    chat::{Chat, ChatBody},
-    citations,
+    chat::{Chat, ChatBody, TextBody},
     error::ApiError,
-    keys::KeyError,
+    keys::{ApiKey, KeyError},
 };
 
 type SharedApp = State<Arc<App>>;
@@ -64,62 +63,75 @@ fn check(app: &App, body: ChatBody) -> Result<Chat, ApiError> {
 }
 
 /// `POST /v1/chat/completions`
-pub(super) async fn chat(State(app): SharedApp, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let key = authenticate(&app, &headers)?;
-    take(&app.limits.answers, key.hash, 1)?;
+pub(super) async fn chat(
+    State(app): SharedApp,
+    ConnectInfo(caller): ConnectInfo<std::net::SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let key = payer(&app, &headers, caller).await?;
     let body: ChatBody = read_json(&app, body).await?;
-    let stream = body.stream.unwrap_or(false);
-    let usage = body.stream_options.as_ref().is_some_and(|options| options.include_usage);
-    let slot = app.slots.clone().try_acquire_owned().map_err(|_| {
+    let chat = check(&app, body)?;
+    complete(app, key, chat).await
+}
+
+/// `POST /v1/completions`
+pub(super) async fn text(
+    State(app): SharedApp,
+    ConnectInfo(caller): ConnectInfo<std::net::SocketAddr>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let key = payer(&app, &headers, caller).await?;
+    let body: TextBody = read_json(&app, body).await?;
+    let limits = &app.config.limits;
+    let chat = body.check(limits.default_output_tokens, limits.max_output_tokens)?;
+    complete(app, key, chat).await
+}
+
+/// Answers a checked request: once, or as often as it asks for, each time with a fee and a receipt of its own.
+async fn complete(app: Arc<App>, key: ApiKey, chat: Chat) -> Result<Response, ApiError> {
+    let choices = chat.choices;
+    if choices > 1 {
+        let limit = if key.client.is_some() { &app.limits.free } else { &app.limits.answers };
+        take(limit, key.hash, choices - 1)?;
+    }
+    let slots = app.slots.clone().try_acquire_many_owned(choices).map_err(|_| {
         ApiError::too_many(
             std::time::Duration::from_secs(1),
             "this gateway has as many answers in progress as it takes: try again in a moment",
         )
     })?;
-    let quoted = answer::quote(&app, check(&app, body)?).await?;
-    let model = quoted.chat.model_asked.clone();
-    let accepted = answer::accept(&app, key, quoted).await?;
-    if stream {
-        return sse::stream(app, accepted, model, usage, slot).await;
+    let quoted = answer::quote(&app, chat).await?;
+    let request = Completion::of(&quoted.chat);
+    let stream = quoted.chat.stream;
+    let mut accepted = Vec::with_capacity(choices as usize);
+    for choice in 0..choices {
+        let seed = quoted.seed.wrapping_add(choice.into());
+        accepted.push(answer::accept(&app, key.clone(), Quoted { seed, ..quoted.clone() }).await?);
     }
-    let live = Live::new();
-    let bundle = answer::drive(&app, accepted, &live).await?;
-    drop(slot);
-    let id = completion_id(&bundle);
-    Ok(Json(json!({
-        "id": id,
-        "object": "chat.completion",
-        "created": bundle.receipt.issued_at,
-        "model": model,
-        "choices": [{
-            "index": 0,
-            "message": {
-                "role": "assistant",
-                "content": bundle.answer.text,
-                "refusal": null,
-                "annotations": citations::annotations(&bundle, &app.url),
-            },
-            "logprobs": null,
-            "finish_reason": "stop",
-        }],
-        "usage": usage_of(&bundle),
-        "system_fingerprint": null,
-        "fonte": citations::attribution(&bundle),
-    }))
-    .into_response())
-}
-
-fn completion_id(bundle: &ReceiptBundle) -> String {
-    format!("chatcmpl-{}", hex::encode(&bundle.id[..12]))
-}
-
-pub(super) fn usage_of(bundle: &ReceiptBundle) -> Value {
-    let (input, output) = (bundle.receipt.input_tokens, bundle.receipt.output_tokens);
-    json!({
-        "prompt_tokens": input,
-        "completion_tokens": output,
-        "total_tokens": u64::from(input) + u64::from(output),
-    })
+    if stream {
+        return sse::stream(app, accepted, request, slots).await;
+    }
+    let driven = accepted.into_iter().map(|accepted| async {
+        let live = Live::new();
+        answer::drive(&app, accepted, &live).await
+    });
+    let results = futures::future::join_all(driven).await;
+    drop(slots);
+    // What one choice fails with does not take the others away: they are paid for.
+    let mut answers = Vec::with_capacity(results.len());
+    let mut failed = None;
+    for (index, result) in (0..).zip(results) {
+        match result {
+            Ok(answered) => answers.push((index, answered)),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    match failed {
+        Some(error) if answers.is_empty() => Err(error),
+        _ => Ok(Json(request.whole(&answers, &app.url)).into_response()),
+    }
 }
 
 /// A price before the call.
@@ -171,6 +183,9 @@ pub(super) async fn create_key(
     let request: KeyRequest = read_json(&app, body).await?;
     if request.payer.is_zero() {
         return Err(ApiError::invalid("payer", "the payer is the address whose deposit pays"));
+    }
+    if request.payer == app.free_key.payer {
+        return Err(ApiError::invalid("payer", "the commons pay for requests without an API key: send none"));
     }
     let task = app.clone();
     let made = tokio::task::spawn_blocking(move || task.keys.create(&task.store, request.payer, unix_now()))

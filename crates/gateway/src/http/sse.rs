@@ -1,8 +1,8 @@
-//! A streamed answer: server-sent events in the shape of OpenAI's chunks.
+//! Streamed answers: server-sent events in the shape of OpenAI's chunks.
 //!
-//! The answer is driven by a task of its own that never waits for the client: it appends to memory, and the stream
-//! reads from there. A client that leaves drops the stream, which aborts the task, which cancels the job and lets the
-//! reservation go; unless evidence and row are being written at that moment, which is finished and then owed.
+//! Each answer is driven by a task of its own that never waits for the client: it appends to memory, and the stream
+//! reads from there. A client that leaves drops the stream, which aborts the tasks, which cancels the jobs and lets the
+//! reservations go; unless evidence and row are being written at that moment, which is finished and then owed.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -10,26 +10,29 @@ use axum::response::{
     IntoResponse, Response,
     sse::{Event, KeepAlive, Sse},
 };
-use fonte_types::bundle::ReceiptBundle;
-use futures::{Stream, stream};
-use serde_json::{Value, json};
+use futures::{
+    Stream, StreamExt,
+    stream::{self, FuturesUnordered},
+};
+use parking_lot::Mutex;
 use tokio::{
     sync::{OwnedSemaphorePermit, watch},
     task::JoinHandle,
 };
 
-use super::openai::usage_of;
+use super::completion::Completion;
 use crate::{
-    answer::{Accepted, Live, drive, unix_now},
+    answer::{Accepted, Answered, Live, drive},
     app::App,
-    citations,
     error::ApiError,
 };
 
 /// So that proxies keep the connection open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-struct Driven(JoinHandle<Result<Arc<ReceiptBundle>, ApiError>>);
+type Outcome = Result<Answered, ApiError>;
+
+struct Driven(JoinHandle<Outcome>);
 
 impl Drop for Driven {
     fn drop(&mut self) {
@@ -40,58 +43,48 @@ impl Drop for Driven {
 /// Answers with a stream, or with a plain error if nothing was streamed yet.
 pub(super) async fn stream(
     app: Arc<App>,
-    accepted: Accepted,
-    model: String,
-    include_usage: bool,
-    slot: OwnedSemaphorePermit,
+    accepted: Vec<Accepted>,
+    request: Completion,
+    slots: OwnedSemaphorePermit,
 ) -> Result<Response, ApiError> {
-    let live = Live::new();
-    let mut length = live.subscribe();
-    let (task_app, task_live) = (app.clone(), live.clone());
-    let (finished, done) = watch::channel(());
-    let mut driven = Driven(tokio::spawn(async move {
-        let _slot = slot;
-        let _finished = finished;
-        drive(&task_app, accepted, &task_live).await
-    }));
+    let (request, slots) = (Arc::new(request), Arc::new(slots));
+    let mut choices: Vec<Choice> = (0..)
+        .zip(accepted)
+        .map(|(index, accepted)| Choice::begin(&app, accepted, index, request.clone(), slots.clone()))
+        .collect();
     // A refusal that comes before the first word is a plain HTTP error, with its status.
-    let mut ended = done.clone();
-    let ended_first = tokio::select! {
-        biased;
-        _ = length.changed() => false,
-        _ = ended.changed() => true,
-    };
-    let mut outcome = None;
-    if ended_first {
-        let result = join(&mut driven).await;
-        if let (Err(error), true) = (&result, live.since(0).is_empty()) {
-            return Err(error.clone());
+    let mut beginnings: FuturesUnordered<_> = choices.iter_mut().map(Choice::begun).collect();
+    let mut refusal = None;
+    while let Some(begun) = beginnings.next().await {
+        match begun {
+            Ok(()) => {
+                refusal = None;
+                break;
+            }
+            Err(error) => refusal = refusal.or(Some(error)),
         }
-        outcome = Some(result);
     }
-    let chunks = Chunks {
-        app,
-        live,
-        length,
-        done,
-        driven,
-        outcome,
-        id: format!("chatcmpl-{}", hex::encode(rand::random::<[u8; 12]>())),
-        model,
-        created: unix_now(),
-        include_usage,
-        sent: 0,
-        queue: Vec::new(),
-        state: State::Opening,
-    };
-    Ok(Sse::new(chunks.into_stream()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
-}
-
-async fn join(driven: &mut Driven) -> Result<Arc<ReceiptBundle>, ApiError> {
-    match (&mut driven.0).await {
-        Ok(result) => result,
-        Err(error) => Err(ApiError::internal(&error)),
+    drop(beginnings);
+    if let Some(error) = refusal {
+        return Err(error);
     }
+    let several = choices.len();
+    let answers: Arc<Mutex<Vec<Answered>>> = Arc::default();
+    let streams: Vec<_> = choices.into_iter().map(|choice| choice.into_stream(answers.clone()).boxed()).collect();
+    let ending = stream::once(async move {
+        let answers = answers.lock();
+        let mut events = Vec::new();
+        // A stream that failed ends with the failure.
+        if answers.len() == several {
+            if request.include_usage {
+                events.push(Event::default().data(request.usage(&answers).to_string()));
+            }
+            events.push(Event::default().data("[DONE]"));
+        }
+        stream::iter(events)
+    });
+    let events = stream::select_all(streams).chain(ending.flatten()).map(Ok::<_, Infallible>);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response())
 }
 
 enum State {
@@ -100,61 +93,101 @@ enum State {
     Ended,
 }
 
-struct Chunks {
-    app: Arc<App>,
+/// One answer of a stream.
+struct Choice {
+    index: u32,
+    request: Arc<Completion>,
+    /// The gateway's public URL.
+    base: String,
     live: Arc<Live>,
     length: watch::Receiver<usize>,
     done: watch::Receiver<()>,
     driven: Driven,
-    outcome: Option<Result<Arc<ReceiptBundle>, ApiError>>,
-    id: String,
-    model: String,
-    created: u64,
-    include_usage: bool,
+    outcome: Option<Outcome>,
     /// Bytes of the answer that were sent.
     sent: usize,
-    /// Events to send before anything else, last first.
-    queue: Vec<Event>,
     state: State,
 }
 
-impl Chunks {
-    fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        stream::unfold(self, |mut chunks| async move {
-            let event = chunks.next().await?;
-            Some((Ok(event), chunks))
+impl Choice {
+    fn begin(
+        app: &Arc<App>,
+        accepted: Accepted,
+        index: u32,
+        request: Arc<Completion>,
+        slots: Arc<OwnedSemaphorePermit>,
+    ) -> Self {
+        let live = Live::new();
+        let length = live.subscribe();
+        let (task_app, task_live) = (app.clone(), live.clone());
+        let (finished, done) = watch::channel(());
+        let driven = Driven(tokio::spawn(async move {
+            let _slots = slots;
+            let _finished = finished;
+            drive(&task_app, accepted, &task_live).await
+        }));
+        let base = app.url.clone();
+        Self { index, request, base, live, length, done, driven, outcome: None, sent: 0, state: State::Opening }
+    }
+
+    /// Waits for the first word, or for a refusal before it.
+    async fn begun(&mut self) -> Result<(), ApiError> {
+        let ended_first = tokio::select! {
+            biased;
+            _ = self.length.changed() => false,
+            _ = self.done.changed() => true,
+        };
+        if ended_first {
+            self.finish().await;
+            if let (Some(Err(error)), true) = (&self.outcome, self.live.since(0).is_empty()) {
+                return Err(error.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn into_stream(self, answers: Arc<Mutex<Vec<Answered>>>) -> impl Stream<Item = Event> {
+        stream::unfold((self, answers), |(mut choice, answers)| async move {
+            let event = choice.next(&answers).await?;
+            Some((event, (choice, answers)))
         })
     }
 
-    async fn next(&mut self) -> Option<Event> {
-        if let Some(event) = self.queue.pop() {
-            return Some(event);
+    async fn next(&mut self, answers: &Mutex<Vec<Answered>>) -> Option<Event> {
+        if matches!(self.state, State::Opening) {
+            self.state = State::Running;
+            if let Some(opening) = self.request.opening(self.index) {
+                return Some(Event::default().data(opening.to_string()));
+            }
         }
         match self.state {
-            State::Opening => {
-                self.state = State::Running;
-                Some(self.chunk(json!({"role": "assistant", "content": ""}), Value::Null))
-            }
-            State::Running => Some(self.running().await),
+            State::Opening | State::Running => Some(self.running(answers).await),
             State::Ended => None,
         }
     }
 
-    async fn running(&mut self) -> Event {
+    async fn running(&mut self, answers: &Mutex<Vec<Answered>>) -> Event {
         loop {
             let piece = self.live.since(self.sent);
             if !piece.is_empty() {
                 self.sent += piece.len();
-                return self.chunk(json!({ "content": piece }), Value::Null);
+                return Event::default().data(self.request.piece(self.index, &piece).to_string());
             }
             if self.outcome.is_none() && self.driven.0.is_finished() {
-                self.outcome = Some(join(&mut self.driven).await);
+                self.finish().await;
                 // What was written between the last look and the end.
                 continue;
             }
             if let Some(outcome) = self.outcome.take() {
                 self.state = State::Ended;
-                return self.last(outcome);
+                return match outcome {
+                    Ok(answered) => {
+                        let last = self.request.last(self.index, &answered, &self.base);
+                        answers.lock().push(answered);
+                        Event::default().data(last.to_string())
+                    }
+                    Err(error) => Event::default().data(error.body().to_string()),
+                };
             }
             tokio::select! {
                 changed = self.length.changed() => if changed.is_err() { self.finish().await },
@@ -166,49 +199,10 @@ impl Chunks {
     /// The driver has let go of its ends: its result is there.
     async fn finish(&mut self) {
         if self.outcome.is_none() {
-            self.outcome = Some(join(&mut self.driven).await);
+            self.outcome = Some(match (&mut self.driven.0).await {
+                Ok(result) => result,
+                Err(error) => Err(ApiError::internal(&error)),
+            });
         }
-    }
-
-    /// What ends a stream; the rest of it is queued.
-    fn last(&mut self, outcome: Result<Arc<ReceiptBundle>, ApiError>) -> Event {
-        let end = Event::default().data("[DONE]");
-        let bundle = match outcome {
-            Ok(bundle) => bundle,
-            Err(error) => return Event::default().data(error.body().to_string()),
-        };
-        self.queue.push(end);
-        if self.include_usage {
-            let mut usage = self.frame(json!([]));
-            usage["usage"] = usage_of(&bundle);
-            self.queue.push(Event::default().data(usage.to_string()));
-        }
-        let mut chunk = self.frame(json!([{
-            "index": 0,
-            "delta": {"annotations": citations::annotations(&bundle, &self.app.url)},
-            "logprobs": null,
-            "finish_reason": "stop",
-        }]));
-        chunk["fonte"] = json!(citations::attribution(&bundle));
-        Event::default().data(chunk.to_string())
-    }
-
-    fn chunk(&self, delta: Value, finish_reason: Value) -> Event {
-        let choices = json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason}]);
-        Event::default().data(self.frame(choices).to_string())
-    }
-
-    fn frame(&self, choices: Value) -> Value {
-        let mut frame = json!({
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        });
-        if self.include_usage {
-            frame["usage"] = Value::Null;
-        }
-        frame
     }
 }

@@ -189,6 +189,9 @@ pub(crate) async fn run_keeper(app: Arc<App>, stop: CancellationToken) {
             app.metrics.settlement_failures.increment();
             tracing::error!(error = &error as &dyn std::error::Error, "demands were not answered, to be tried again");
         }
+        if let Err(error) = crate::duties::perform(&app).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a duty could not be done, to be tried again");
+        }
         if let Err(error) = crate::contributions::sweep(&app).await {
             tracing::error!(error = &error as &dyn std::error::Error, "old uploads could not be removed");
         }

@@ -1,7 +1,9 @@
 //! A gateway that lies in what it settles, and is caught on the running chain by each challenge that needs no texts; and
 //! one that is honest, and shows whatever is demanded of it.
 
+use alloy_contract::{CallBuilder, CallDecoder};
 use alloy_primitives::U256;
+use alloy_provider::Provider;
 use fonte_bindings::{
     contracts::{
         Challenges,
@@ -40,8 +42,7 @@ struct Scene {
 }
 
 impl Scene {
-    async fn set() -> Self {
-        let net = Net::start_with_window(WINDOW).await;
+    async fn set(net: Net) -> Self {
         let gateway = net.gateway().await;
         let key = net.api_key(&gateway, coins(5), coins(5)).await;
         let draft = net.draft(net.datanet, "ana", &[TEXT]);
@@ -78,6 +79,7 @@ impl Scene {
                 runs: forged.runs,
                 other_channels: forged.other_channels,
                 cited: forged.cited,
+                told: Default::default(),
             },
         });
         self.gateway.receipt(stored.unwrap().id).unwrap().unwrap()
@@ -107,13 +109,35 @@ impl Scene {
     }
 }
 
+/// What the contract says of a challenge that does not hold.
+async fn refused<P: Provider, D: CallDecoder + Send + Sync>(net: &Net, call: CallBuilder<P, D>) -> String {
+    net.client.send("a challenge", call).await.unwrap_err().to_string()
+}
+
 fn event(receipt: &alloy_rpc_types_eth::TransactionReceipt) -> Challenges::Challenged {
     receipt.decoded_log::<Challenges::Challenged>().expect("a challenge tells").data
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_arithmetic_an_impossible_run_and_a_double_settlement_are_caught_and_paid_for() {
-    let scene = Scene::set().await;
+    lies_are_caught(Net::start_with_window(WINDOW).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_demanded_is_shown_and_what_is_withheld_is_reversed() {
+    withholding_is_caught(Net::start_with_window(WINDOW).await).await;
+}
+
+/// The same on a chain that is not Fonte's.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs anvil from npm: `cargo xtask test` installs it and runs this"]
+async fn challenges_hold_on_an_unmodified_anvil() {
+    lies_are_caught(Net::start_on_anvil(WINDOW).await).await;
+    withholding_is_caught(Net::start_on_anvil(WINDOW).await).await;
+}
+
+async fn lies_are_caught(net: Net) {
+    let scene = Scene::set(net).await;
     let (net, gateway) = (&scene.net, &scene.gateway);
     let paid = scene.honest.receipt.shares.as_slice()[0];
 
@@ -135,6 +159,28 @@ async fn bad_arithmetic_an_impossible_run_and_a_double_settlement_are_caught_and
     assert_eq!(settled.iter().map(|batch| batch.rows).sum::<usize>(), 5);
 
     let contract = net.client.challenges_contract();
+    // The honest row withstands each of them: what would punish everybody proves nothing below.
+    let honest = convert::challenges::receipt(&scene.honest.receipt);
+    let call = contract.challengeRow(scene.opening(&scene.honest).await, honest.clone(), 1);
+    assert!(refused(net, call.with_cloned_provider()).await.contains("RowFollows"));
+    let evidence = Evidence::new(scene.honest.runs.clone(), scene.honest.receipt.answer_bytes).unwrap();
+    let cited = scene.honest.runs.iter().position(|run| matches!(run.source, Source::Contribution(_))).unwrap();
+    let opened = evidence.open(u32::try_from(cited).unwrap(), &scene.honest.other_channels).unwrap();
+    let nothing = IChallenges::TextOpening { length: 0, metadataHash: Default::default(), chunks: Vec::new() };
+    let source = IChallenges::SourceOpening { contribution: 0, document: 0, path: Vec::new(), text: nothing.clone() };
+    let call = contract.challengeNotThere(
+        scene.opening(&scene.honest).await,
+        convert::challenges::run(&opened, &scene.honest.receipt),
+        0,
+        nothing,
+        source,
+    );
+    assert!(refused(net, call.with_cloned_provider()).await.contains("SourceMismatch"), "its run is possible");
+    let other = convert::challenges::receipt(&nowhere.receipt);
+    let (first, second) = (scene.opening(&scene.honest).await, scene.opening(&nowhere).await);
+    let call = contract.challengeDoubleSettle(first, honest, second, other);
+    assert!(refused(net, call.with_cloned_provider()).await.contains("DifferentRequests"));
+
     let (deposit, bond) = (scene.deposit().await, scene.bond().await);
     let evidence = convert::challenges::evidence(&shares.runs, &shares.other_channels);
     let call = contract.challengeShares(
@@ -150,15 +196,14 @@ async fn bad_arithmetic_an_impossible_run_and_a_double_settlement_are_caught_and
     assert_eq!(net.client.balance(scene.draft.terms.payee).await.unwrap(), told.harm.to::<u128>());
     assert_eq!(scene.bond().await, bond - (told.harm + told.penalty).to::<u128>());
 
-    // An honest row withstands the same challenge.
+    // The honest row withstands this one, too.
     let call = contract.challengeShares(
         scene.opening(&scene.honest).await,
         convert::challenges::receipt(&scene.honest.receipt),
         evidence,
         paid.contribution.0,
     );
-    let refused = net.client.send("shares", call.with_cloned_provider()).await.unwrap_err().to_string();
-    assert!(refused.contains("ShareFollows"), "{refused}");
+    assert!(refused(net, call.with_cloned_provider()).await.contains("ShareFollows"));
 
     let receipt = convert::challenges::receipt(&fee.receipt);
     let call = contract.challengeRow(scene.opening(&fee).await, receipt, 1);
@@ -194,9 +239,8 @@ async fn bad_arithmetic_an_impossible_run_and_a_double_settlement_are_caught_and
     scene.gateway.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_demanded_is_shown_and_what_is_withheld_is_reversed() {
-    let scene = Scene::set().await;
+async fn withholding_is_caught(net: Net) {
+    let scene = Scene::set(net).await;
     let (net, gateway) = (&scene.net, &scene.gateway);
     gateway.flush_settlement().await.unwrap();
     let contract = net.client.demands_contract();

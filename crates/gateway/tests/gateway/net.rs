@@ -7,13 +7,13 @@ use alloy_provider::Provider;
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::{
-    Client,
+    Addresses, Client,
     client::{Policy, ReviewRule},
     contracts::{models::IModels, workers::IWorkers},
     convert,
     genesis::{Parameters, commons_calls, predeploys},
 };
-use fonte_chain::{Chain, ChainConfig, ChainHandle, Genesis};
+use fonte_chain::{Chain, ChainConfig, ChainHandle, FinalizedBlocks, Genesis};
 use fonte_corpus::{Document, Store};
 use fonte_evm::{GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle};
@@ -25,14 +25,38 @@ use fonte_types::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::anvil::{self, Anvil};
+
 /// Long enough for a busy machine; every wait is on a condition.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub const PRICE_IN: u128 = 1_000_000_000_000_000;
 pub const PRICE_OUT: u128 = 4_000_000_000_000_000;
 
+/// The chain under a network.
+pub enum Ground {
+    Own(Box<ChainHandle>),
+    Anvil(Anvil),
+}
+
+impl Ground {
+    pub fn rpc_url(&self) -> String {
+        match self {
+            Self::Own(chain) => chain.rpc_url(),
+            Self::Anvil(anvil) => anvil.url.clone(),
+        }
+    }
+
+    pub fn subscribe(&self) -> FinalizedBlocks {
+        match self {
+            Self::Own(chain) => chain.subscribe(),
+            Self::Anvil(_) => panic!("an anvil is asked over JSON-RPC only"),
+        }
+    }
+}
+
 pub struct Net {
-    pub chain: ChainHandle,
+    pub chain: Ground,
     pub folder: TempDir,
     pub client: Client,
     pub payer: PrivateKeySigner,
@@ -67,17 +91,23 @@ impl Net {
 
     /// With a challenge window of so many blocks.
     pub async fn start_with_window(window_blocks: u64) -> Self {
+        Self::start_with(|parameters| parameters.window_blocks = window_blocks, |_, _| ()).await
+    }
+
+    /// With parameters, and with a genesis, that differ; the latter may name the gateway.
+    pub async fn start_with(change: impl FnOnce(&mut Parameters), begin: impl FnOnce(&mut Genesis, Address)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let admin = PrivateKeySigner::random();
         let (payer, gateway_key) = (PrivateKeySigner::random(), PrivateKeySigner::random());
         let chain_id = u64::from_be_bytes(B256::random()[..8].try_into().unwrap()) >> 16;
-        let parameters = Parameters { window_blocks, ..Parameters::development(chain_id) };
+        let mut parameters = Parameters { window_blocks: 2, ..Parameters::development(chain_id) };
+        change(&mut parameters);
         let account = |key: &PrivateKeySigner| GenesisAccount {
             address: key.address(),
             balance: U256::from(coins(1_000)),
             ..GenesisAccount::default()
         };
-        let genesis = Genesis {
+        let mut genesis = Genesis {
             chain_id,
             timestamp: 1_700_000_000,
             gas_limit: 60_000_000,
@@ -92,17 +122,51 @@ impl Net {
                 .map(|call| GenesisCall { from: call.from, to: call.to, data: call.data })
                 .collect(),
         };
+        begin(&mut genesis, gateway_key.address());
         let config = ChainConfig {
             heartbeat: Duration::from_millis(500),
             ..ChainConfig::development(folder.path().join("chain"), genesis)
         };
-        let chain = Chain::start(config).await.unwrap();
-        let client = Client::connect(&chain.rpc_url(), Some(admin)).await.unwrap();
+        let chain = Ground::Own(Box::new(Chain::start(config).await.unwrap()));
+        Self::on(chain, Addresses::predeployed(), parameters, admin, payer, gateway_key, folder).await
+    }
+
+    /// The same on an unmodified anvil, which makes a block for every transaction.
+    pub async fn start_on_anvil(window_blocks: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let anvil = Anvil::start();
+        let admin = anvil::deployer();
+        let parameters = Parameters { window_blocks, ..Parameters::development(anvil::CHAIN_ID) };
+        let addresses = anvil::deploy(&anvil.url, &admin, &parameters).await;
+        let client = Client::connect_with(&anvil.url, Some(admin.clone()), addresses).await.unwrap();
+        let (payer, gateway_key) = (PrivateKeySigner::random(), PrivateKeySigner::random());
+        for key in [&payer, &gateway_key] {
+            let fund = TransactionRequest::default().to(key.address()).value(U256::from(coins(1_000)));
+            client.submit("coins", fund).await.unwrap();
+        }
+        Self::on(Ground::Anvil(anvil), addresses, parameters, admin, payer, gateway_key, folder).await
+    }
+
+    async fn on(
+        chain: Ground,
+        addresses: Addresses,
+        parameters: Parameters,
+        admin: PrivateKeySigner,
+        payer: PrivateKeySigner,
+        gateway_key: PrivateKeySigner,
+        folder: TempDir,
+    ) -> Self {
+        let client = Client::connect_with(&chain.rpc_url(), Some(admin), addresses).await.unwrap();
         let mut net =
             Self { chain, folder, client, payer, gateway_key, datanet: DatanetId(0), model: ModelId(0), parameters };
         net.datanet = net.create_datanet("coffee", policy(|_| ())).await;
         net.model = net.register_model("fonte-quote").await;
         net
+    }
+
+    /// A client that sends as the holder of a key.
+    pub async fn client_of(&self, key: PrivateKeySigner) -> Client {
+        Client::connect_with(&self.chain.rpc_url(), Some(key), *self.client.addresses()).await.unwrap()
     }
 
     pub async fn create_datanet(&self, name: &str, policy: Policy) -> DatanetId {
@@ -152,7 +216,7 @@ impl Net {
         let fund = TransactionRequest::default().to(key.address()).value(U256::from(coins(10)));
         let sent = self.client.provider().send_transaction(fund).await.unwrap();
         assert!(sent.get_receipt().await.unwrap().status());
-        let worker = Client::connect(&self.chain.rpc_url(), Some(key.clone())).await.unwrap();
+        let worker = self.client_of(key.clone()).await;
         let contract = worker.workers_contract();
         let stake = contract.stakePerSlot().call().await.unwrap() * u128::from(slots);
         let info = IWorkers::Info {
@@ -181,10 +245,20 @@ impl Net {
         }
     }
 
+    /// A client that sends as somebody with coins.
+    pub async fn somebody(&self, amount: u64) -> Client {
+        let key = PrivateKeySigner::random();
+        let fund = TransactionRequest::default().to(key.address()).value(U256::from(coins(amount)));
+        let sent = self.client.provider().send_transaction(fund).await.unwrap();
+        assert!(sent.get_receipt().await.unwrap().status());
+        self.client_of(key).await
+    }
+
     /// A gateway that settles and pays only when told to.
     pub fn config(&self) -> GatewayConfig {
         let mut config =
             GatewayConfig::new(self.chain.rpc_url(), self.gateway_key.clone(), self.folder.path().join("gateway"));
+        config.addresses = *self.client.addresses();
         config.settlement.interval = None;
         config.settlement.keeper_interval = None;
         config
@@ -199,7 +273,7 @@ impl Net {
         let made: Value = post(gateway, "/fonte/v1/api-keys", None, json!({"payer": self.payer.address()})).await.1;
         let session: Address = made["session_key"].as_str().unwrap().parse().unwrap();
         assert_eq!(made["gateway"], json!(gateway.gateway()));
-        let payer = Client::connect(&self.chain.rpc_url(), Some(self.payer.clone())).await.unwrap();
+        let payer = self.client_of(self.payer.clone()).await;
         let contract = payer.settlement_contract();
         if deposit > 0 {
             let call = contract.depositFor(self.payer.address()).value(U256::from(deposit)).with_cloned_provider();
@@ -264,7 +338,14 @@ impl Net {
         let (status, revealed) =
             post(gateway, "/fonte/v1/contributions/reveal", None, json!([self.reveal_item(draft, id)])).await;
         assert_eq!((status, &revealed[0]["ok"]), (200, &json!(true)), "{revealed}");
-        if revealed[0]["status"] == "pending" {
+        let curated = self
+            .client
+            .datanets()
+            .await
+            .unwrap()
+            .iter()
+            .any(|datanet| datanet.id == draft.terms.datanet && datanet.policy.review == ReviewRule::Curator);
+        if revealed[0]["status"] == "pending" && curated {
             let call = self.client.datanets_contract().acceptBatch(vec![id.0]).with_cloned_provider();
             self.client.send("accept", call).await.unwrap();
         }
@@ -279,14 +360,7 @@ impl Net {
     /// Blocks go by until a batch's window is over.
     pub async fn window_over(&self, batch: u64) {
         let contract = self.client.settlement_contract();
-        tokio::time::timeout(PATIENCE, async {
-            let mut blocks = self.chain.subscribe();
-            while !contract.windowOver(batch).call().await.unwrap() {
-                blocks.next().await.unwrap();
-            }
-        })
-        .await
-        .unwrap();
+        until("the end of a window", || async { contract.windowOver(batch).call().await.unwrap().then_some(()) }).await;
     }
 }
 
@@ -325,4 +399,17 @@ pub fn ask(question: &str) -> Value {
         "messages": [{"role": "user", "content": question}],
         "max_tokens": 200,
     })
+}
+
+/// Polls until there is an answer.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut poll: impl FnMut() -> F) -> T {
+    let waiting = async {
+        loop {
+            if let Some(answer) = poll().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("{what}: waited in vain"))
 }

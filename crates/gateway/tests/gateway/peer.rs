@@ -14,7 +14,7 @@ use fonte_types::{
     merkle::CommittedText,
     receipt::sign,
     shares::Shares,
-    wire::{Frame, Job, MAX_FRAME, PROTOCOL, Refusal, RefusalCode, SignedAnswer, ToGateway, ToWorker},
+    wire::{Frame, Job, MAX_FRAME, PROTOCOL, Refusal, RefusalCode, SignedAnswer, ToGateway, ToWorker, Told},
 };
 use futures::{SinkExt, StreamExt};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
@@ -82,7 +82,13 @@ impl Peer {
         let mut framed = Framed::new(ours, codec());
         send(
             &mut framed,
-            ToGateway::Hello { protocol: PROTOCOL, worker: key.address(), models: vec![net.model], slots: 2 },
+            ToGateway::Hello {
+                protocol: PROTOCOL,
+                worker: key.address(),
+                models: vec![net.model],
+                slots: 2,
+                generating: Vec::new(),
+            },
         )
         .await;
         match next(&mut framed).await {
@@ -168,6 +174,7 @@ impl Peer {
                             runs: answer.runs,
                             other_channels: OtherChannels::default(),
                             cited: answer.cited,
+                            told: Told::default(),
                         };
                         send(&mut framed, ToGateway::Done { job: job.job, answer: Box::new(signed) }).await;
                     }

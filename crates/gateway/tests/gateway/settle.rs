@@ -190,6 +190,7 @@ async fn a_revoked_limit_parks_only_its_payers_rows() {
                 runs: forged.runs,
                 other_channels: forged.other_channels,
                 cited: forged.cited,
+                told: Default::default(),
             },
         })
         .unwrap();

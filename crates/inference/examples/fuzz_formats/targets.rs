@@ -608,12 +608,9 @@ fn tokenizer(random: &mut Random) -> String {
     outcome(found)
 }
 
-/// Removed when the program ends, by whoever empties the system's temporary folder.
-static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = std::env::temp_dir().join(format!("fonte-fuzz-formats-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("a temporary folder");
-    folder
-});
+/// Where the targets that read files write them; `main` removes it.
+pub(crate) static FOLDER: LazyLock<PathBuf> =
+    LazyLock::new(|| std::env::temp_dir().join(format!("fonte-fuzz-formats-{}", std::process::id())));
 
 fn base_folder(random: &mut Random) -> String {
     let folder = FOLDER.join("base");

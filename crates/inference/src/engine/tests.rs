@@ -230,7 +230,7 @@ fn memory_stays_within_its_budget_and_everyone_is_served() {
         let task = Task::Generate(Generation { ignore_eos: true, ..Generation::greedy(20) });
         Request {
             payer: Payer([i as u8 % 3; 20]),
-            ..request((i % 4 != 0).then_some(i % 17), prompt(i as u32, 50), task)
+            ..request((!i.is_multiple_of(4)).then_some(i % 17), prompt(i as u32, 50), task)
         }
     };
     let ids: Vec<RequestId> = (0..60).map(|i| engine.submit(ask(i)).unwrap()).collect();

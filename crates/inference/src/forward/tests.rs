@@ -138,11 +138,11 @@ fn run(
         for (table, (tokens, adapter)) in sequences.iter().enumerate() {
             let from = logits[table].len();
             let to = (from + chunk(table)).min(tokens.len());
-            for position in from..to {
-                if position % PAGE_TOKENS == 0 {
+            for (position, token) in tokens.iter().enumerate().take(to).skip(from) {
+                if position.is_multiple_of(PAGE_TOKENS) {
                     tables[table].push(pages.allocate());
                 }
-                rows.push(Row { token: tokens[position], position, table, adapter: *adapter, want: Want::Logits });
+                rows.push(Row { token: *token, position, table, adapter: *adapter, want: Want::Logits });
             }
         }
         rows.sort_by_key(|row| row.adapter);
@@ -152,7 +152,7 @@ fn run(
         let tables: Vec<&[PageId]> = tables.iter().map(|table| &table[..]).collect();
         model.forward(&Batch { rows: &rows, tables: &tables, adapters }, &mut pages, &mut scratch);
         for (i, row) in rows.iter().enumerate() {
-            logits[row.table].push(scratch.logits(i, model.config.vocabulary).map(f32::to_bits).collect());
+            logits[row.table].push(scratch.logits(i, model.config.vocabulary).into_iter().map(f32::to_bits).collect());
         }
     }
     logits

@@ -92,8 +92,9 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch(self, line: &Words) {
-        intrinsics!(_mm_prefetch::<_MM_HINT_T1>(line.0.as_ptr().cast()))
+    fn prefetch<T>(self, line: *const T) {
+        // Prefetches do not fault.
+        intrinsics!(_mm_prefetch::<_MM_HINT_T1>(line.cast()))
     }
 
     #[inline(always)]

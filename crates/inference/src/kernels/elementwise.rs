@@ -136,3 +136,36 @@ fn quantise_body<S: Simd>(_: S, x: &[Lane], rows: usize, scales: &mut [f32], out
         }
     }
 }
+
+kernel! {
+    /// The logits of a row of panels as multiples of 2^-16, ties to even, within a billion; says whether all are finite.
+    fn quantise_logits(x: &[Lane], rows: usize, row: usize, out: &mut [i32]) -> bool = quantise_logits_body
+}
+
+#[inline(always)]
+fn quantise_logits_body<S: Simd>(_: S, x: &[Lane], rows: usize, row: usize, out: &mut [i32]) -> bool {
+    let mut finite = [true; 16];
+    for (panel, out) in x.chunks_exact(rows).zip(out.chunks_mut(LANE)) {
+        let mut scores = [0; 16];
+        for ((score, finite), logit) in scores.iter_mut().zip(&mut finite).zip(&panel[row].0) {
+            *finite &= logit.abs() <= f32::MAX;
+            *score = (logit * 65_536.0).round_ties_even().clamp(-1e9, 1e9) as i32;
+        }
+        out.copy_from_slice(&scores[..out.len()]);
+    }
+    finite == [true; 16]
+}
+
+kernel! {
+    /// The lowest index of the largest score.
+    fn likeliest(scores: &[i32]) -> u32 = likeliest_body
+}
+
+#[inline(always)]
+fn likeliest_body<S: Simd>(_: S, scores: &[i32]) -> u32 {
+    let most = scores.iter().fold(i32::MIN, |most, score| most.max(*score));
+    let chunk = scores.chunks(64).position(|chunk| chunk.iter().fold(false, |found, score| found | (*score == most)));
+    let from = chunk.unwrap_or(0) * 64;
+    let within = scores[from..].iter().position(|score| *score == most).unwrap_or(0);
+    (from + within) as u32
+}

@@ -7,6 +7,10 @@ use super::simd::{Bytes, Lane, Simd, Words};
 /// inputs four bytes of each of the 32 outputs (int8).
 pub(crate) const PANEL: usize = 32;
 
+/// With so few rows, a product waits for memory: weights are prefetched so many lines ahead, across the ends of panels.
+const FEW: usize = 4;
+const AHEAD: usize = 96;
+
 kernel! {
     /// For 32 outputs (`w`: `[inputs][2]` lanes) and all rows of the panels `x`: `y = fma chain over the inputs`, from 0.
     /// `y` is two panels.
@@ -77,6 +81,9 @@ fn product_columns<S: Simd, const R: usize, const C: usize>(
     for block in blocks {
         let x = tile_rows::<Lane, R>(panels.next(), row);
         for i in 0..16 {
+            if R <= FEW {
+                (column..column + C).for_each(|c| s.prefetch(block[2 * i + c..].as_ptr().wrapping_add(AHEAD)));
+            }
             let w: [S::F; C] = std::array::from_fn(|c| s.load(&block[2 * i + column + c]));
             for r in 0..R {
                 let x = s.splat(x[r].0[i]);
@@ -173,6 +180,9 @@ fn product_i8_columns<S: Simd, const R: usize, const C: usize>(
     for (block, panel) in w.chunks(32).zip(x.chunks_exact(rows)) {
         let x = tile_rows::<Words, R>(Some(panel), row);
         for (i, w) in block.chunks_exact(2).enumerate().take(16) {
+            if R <= FEW {
+                (column..column + C).for_each(|c| s.prefetch(w[c..].as_ptr().wrapping_add(AHEAD)));
+            }
             for r in 0..R {
                 for c in 0..C {
                     acc[r][c] = s.dot4(acc[r][c], x[r].0[i], &w[column + c]);

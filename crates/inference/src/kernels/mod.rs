@@ -16,6 +16,9 @@
 //! `column / 16 * rows + row` holds the columns of `row`. Columns are padded to 32 with zeros. So a thread owns whole
 //! columns as one contiguous slice, and nothing here needs shared mutable memory.
 
+// A kernel takes slices, strides and counts; and loops over lanes are written over lanes, with several arrays at once.
+#![allow(clippy::too_many_arguments, clippy::needless_range_loop)]
+
 pub(crate) mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -97,18 +100,15 @@ impl Isa {
 macro_rules! kernel {
     ($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? = $body:ident) => {
         $(#[$meta])*
-        #[allow(clippy::too_many_arguments)]
         pub(crate) fn $name(isa: $crate::kernels::Isa, $($argument: $type),*) $(-> $result)? {
             use $crate::kernels::Kind;
             #[cfg(target_arch = "x86_64")]
-            #[allow(clippy::too_many_arguments)]
-            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
+                #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]
             fn avx512(token: $crate::kernels::avx512::Avx512, $($argument: $type),*) $(-> $result)? {
                 $body(token, $($argument),*)
             }
             #[cfg(target_arch = "x86_64")]
-            #[allow(clippy::too_many_arguments)]
-            #[target_feature(enable = "avx2,fma")]
+                #[target_feature(enable = "avx2,fma")]
             fn avx2(token: $crate::kernels::avx2::Avx2, $($argument: $type),*) $(-> $result)? {
                 $body(token, $($argument),*)
             }

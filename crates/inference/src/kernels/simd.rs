@@ -40,8 +40,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn widen(self, from: &Words) -> (Self::F, Self::F);
     /// For each vector the sum of its lanes: `a[i] += a[i + 8]`, then 4, 2, 1.
     fn sums(self, x: [Self::F; 8]) -> [f32; 8];
-    /// Brings a line towards the core. No meaning.
-    fn prefetch(self, line: &Words);
+    /// Brings a cache line towards the core. No meaning; the pointer may point anywhere.
+    fn prefetch<T>(self, line: *const T);
 
     fn zero_i32(self) -> Self::I;
     /// `acc[i] += sum over b of x[b] * w[i][b]`, with `x` four unsigned bytes. Products of 255 x 127 x 4 do not saturate.
@@ -90,7 +90,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    fn prefetch(self, _: &Words) {}
+    fn prefetch<T>(self, _: *const T) {}
 
     #[inline(always)]
     fn zero_i32(self) -> [i32; 16] {

@@ -5,8 +5,12 @@ use super::*;
 
 const WARM: Sampling = Sampling { temperature_milli: 1000, ..Sampling::GREEDY };
 
+fn quantise(logits: &[f32]) -> Vec<i32> {
+    logits.iter().map(|logit| (logit * 65_536.0).round_ties_even() as i32).collect()
+}
+
 fn draw(logits: &[f32], sampling: Sampling, index: u64) -> u32 {
-    sample(logits, &History::new(&sampling, &[]), &sampling, [7; 32], index).unwrap()
+    sample(Isa::best(), &quantise(logits), &History::new(&sampling, &[]), &sampling, [7; 32], index)
 }
 
 #[test]
@@ -61,7 +65,8 @@ fn penalties_act_on_what_was_said() {
     let sampling = Sampling { presence_milli: 1500, frequency_milli: 250, ..Sampling::GREEDY };
     let mut history = History::new(&sampling, &[1]);
     let logits = [0.0, 2.0, 1.0];
-    let pick = |history: &History, sampling: &Sampling| sample(&logits, history, sampling, [0; 32], 0).unwrap();
+    let pick =
+        |history: &History, sampling: &Sampling| sample(Isa::best(), &quantise(&logits), history, sampling, [0; 32], 0);
     // The prompt does not count.
     assert_eq!(pick(&history, &sampling), 1);
     history.push(1);
@@ -70,14 +75,6 @@ fn penalties_act_on_what_was_said() {
     let sampling = Sampling { repetition_milli: 2500, ..Sampling::GREEDY };
     assert_eq!(pick(&History::new(&sampling, &[1]), &sampling), 2);
     assert_eq!(pick(&History::new(&sampling, &[1, 2]), &sampling), 1);
-}
-
-#[test]
-fn what_is_not_finite_is_told() {
-    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        assert_eq!(sample(&[0.0, bad], &History::default(), &WARM, [0; 32], 0), None);
-        assert_eq!(logprobs(&[0.0, bad], 0, 1), None);
-    }
 }
 
 #[test]
@@ -101,7 +98,7 @@ proptest! {
     fn logprobs_are_the_log_softmax(logits in prop::collection::vec(-20f32..20.0, 1..200), top in 0usize..8) {
         let sum: f64 = logits.iter().map(|x| f64::from(*x).exp()).sum();
         let token = (logits.len() / 2) as u32;
-        let got = logprobs(&logits, token, top).unwrap();
+        let got = logprobs(&logits, &quantise(&logits), token, top);
         let expected = |id: u32| f64::from(logits[id as usize]) - sum.ln();
         prop_assert!((f64::from(got.chosen) - expected(token)).abs() < 1e-5);
         prop_assert_eq!(got.top.len(), top.min(logits.len()));
@@ -117,7 +114,8 @@ proptest! {
     ) {
         // A reference that sorts everything.
         let mut order: Vec<u32> = (0..logits.len() as u32).collect();
-        let score = |id: &u32| quantise(logits[*id as usize]).unwrap();
+        let scores = quantise(&logits);
+        let score = |id: &u32| scores[*id as usize];
         order.sort_by_key(|id| (Reverse(score(id)), *id));
         if top_k > 0 {
             order.truncate(top_k as usize);
@@ -138,7 +136,7 @@ proptest! {
         let total: u64 = kept.iter().map(weigh).sum();
         let mut random = ChaCha20Rng::from_seed([7; 32]);
         random.set_stream(index);
-        let mut left = (u128::from(random.next_u64()) * u128::from(total) >> 64) as u64;
+        let mut left = ((u128::from(random.next_u64()) * u128::from(total)) >> 64) as u64;
         let expected = kept.iter().find(|id| {
             let found = left < weigh(id);
             left = left.saturating_sub(weigh(id));

@@ -70,6 +70,9 @@ fn hostile_headers() {
     };
     let overlap = format!("{{{},{}}}", entry("a", 0, 4), entry("b", 3, 6));
     assert_eq!(fault(&overlap, 6), HeaderFault::Offsets("b".into()));
+    // An overlap and a hole that make up for each other.
+    let both = format!("{{{},{},{}}}", entry("a", 0, 4), entry("b", 3, 6), entry("c", 7, 8));
+    assert_eq!(fault(&both, 8), HeaderFault::Offsets("b".into()));
     let hole = format!("{{{},{}}}", entry("a", 0, 2), entry("b", 4, 6));
     assert_eq!(fault(&hole, 6), HeaderFault::Offsets("b".into()));
     let twice = format!("{{{},{}}}", entry("a", 0, 2), entry("a", 2, 4));

@@ -129,6 +129,7 @@ pub fn example() -> Example {
         run_leaves: run_leaves(&runs),
         runs,
         other_channels: OtherChannels::default(),
+        log_probs: None,
         cited: vec![CitedContribution {
             contribution: CREDITED,
             root: contribution_root(&tree),

@@ -81,9 +81,9 @@ pub fn nothing_fits(language: Language) -> &'static str {
     }
 }
 
-/// The token rule of this model: four bytes of UTF-8 are a token, rounded up.
+/// Tokens of a text, by the rule that holds for every model.
 pub fn tokens(text: &str) -> u64 {
-    (text.len() as u64).div_ceil(4)
+    fonte_types::fees::tokens(text).into()
 }
 
 /// A stretch of a document that search brought up.

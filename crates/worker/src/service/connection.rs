@@ -1,13 +1,6 @@
 //! One connection: a reader that hands out, a writer that takes in order, and a task per job.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use alloy_primitives::Address;
 use bytes::Bytes;
@@ -21,7 +14,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
     task::JoinSet,
 };
-use tokio_util::codec::{Framed, LengthDelimitedCodec};
+use tokio_util::{
+    codec::{Framed, LengthDelimitedCodec},
+    sync::CancellationToken,
+};
 
 use super::{
     ServeError, Shared,
@@ -54,6 +50,7 @@ where
         worker: shared.config.signer.address(),
         models: shared.config.models.keys().copied().collect(),
         slots: shared.config.slots,
+        generating: shared.config.models.iter().filter(|(_, model)| model.generates()).map(|(id, _)| *id).collect(),
     };
     send(&mut writer, hello).await?;
     let gateway = greeting(&shared, &mut reader).await?;
@@ -165,8 +162,8 @@ struct Jobs {
     shared: Arc<Shared>,
     gateway: Address,
     out: mpsc::Sender<ToGateway>,
-    /// Set to stop a job.
-    running: HashMap<u64, Arc<AtomicBool>>,
+    /// Stops a job.
+    running: HashMap<u64, CancellationToken>,
     /// Each returns the number of its job.
     tasks: JoinSet<u64>,
 }
@@ -191,7 +188,7 @@ impl Jobs {
 
     fn spawn(&mut self, job: Job, permit: OwnedSemaphorePermit) {
         let number = job.job;
-        let cancelled = Arc::new(AtomicBool::new(false));
+        let cancelled = CancellationToken::new();
         self.running.insert(number, cancelled.clone());
         let (shared, gateway, out) = (self.shared.clone(), self.gateway, self.out.clone());
         self.tasks.spawn(async move {
@@ -199,9 +196,9 @@ impl Jobs {
             let work = tokio::task::spawn_blocking(move || {
                 let mut emit = |text: &str| {
                     let delta = ToGateway::Delta { job: number, text: text.to_owned() };
-                    !stop.load(Ordering::Relaxed) && deltas.blocking_send(delta).is_ok()
+                    !stop.is_cancelled() && deltas.blocking_send(delta).is_ok()
                 };
-                answer(&shared, gateway, &job, &mut emit)
+                answer(&shared, gateway, &job, &stop, &mut emit)
             });
             let message = match work.await {
                 Ok(Ok(answer)) => ToGateway::Done { job: number, answer: Box::new(answer) },
@@ -214,7 +211,7 @@ impl Jobs {
             };
             // The slot is free before the gateway hears of it.
             drop(permit);
-            if !cancelled.load(Ordering::Relaxed) {
+            if !cancelled.is_cancelled() {
                 let _ = out.send(message).await;
             }
             number
@@ -223,7 +220,7 @@ impl Jobs {
 
     fn cancel(&mut self, job: u64) {
         if let Some(cancelled) = self.running.get(&job) {
-            cancelled.store(true, Ordering::Relaxed);
+            cancelled.cancel();
         }
     }
 
@@ -238,7 +235,7 @@ impl Jobs {
 
     /// Stops all jobs and waits for their threads.
     async fn end(mut self) {
-        self.running.values().for_each(|cancelled| cancelled.store(true, Ordering::Relaxed));
+        self.running.values().for_each(CancellationToken::cancel);
         while self.tasks.join_next().await.is_some() {}
     }
 }

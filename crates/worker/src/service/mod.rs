@@ -54,14 +54,24 @@ pub struct Config {
 }
 
 impl Config {
-    /// The quote model under one number, with defaults: two slots, the chain asked four times a second, the system's
-    /// clock, and the commons where genesis puts them.
+    /// The quote model under one number, with defaults.
     pub fn quote(data_dir: PathBuf, network: Network, signer: PrivateKeySigner, model: ModelId) -> Self {
+        Self::new(data_dir, network, signer, BTreeMap::from([(model, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]))
+    }
+
+    /// Models by their numbers, with defaults: two slots, the chain asked four times a second, the system's clock, and
+    /// the commons where genesis puts them.
+    pub fn new(
+        data_dir: PathBuf,
+        network: Network,
+        signer: PrivateKeySigner,
+        models: BTreeMap<ModelId, Arc<dyn AnswerModel>>,
+    ) -> Self {
         Self {
             data_dir,
             network,
             signer,
-            models: BTreeMap::from([(model, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]),
+            models,
             slots: 2,
             commons: Some(DatanetId(1)),
             jurisdiction: None,

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod engine;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
@@ -23,7 +25,7 @@ use fonte_types::{
     ids::Membership,
     metadata::Metadata,
     receipt::{Countersignature, request_id, sign},
-    wire::{Frame, Job, MAX_FRAME, PART, PROTOCOL, Refusal, SignedAnswer, ToGateway, ToWorker},
+    wire::{Asked, Frame, Job, MAX_FRAME, PART, PROTOCOL, Refusal, SignedAnswer, ToGateway, ToWorker},
 };
 use fonte_worker::{Config, Ledger, Reading, ServeError, Worker};
 use futures::{SinkExt, StreamExt};
@@ -254,6 +256,7 @@ impl World {
             max_output_tokens: 1000,
             seed: 0,
             visibility: Visibility::Open,
+            asked: Asked::default(),
         }
     }
 
@@ -284,6 +287,7 @@ impl World {
             runs: answer.runs.clone(),
             other_channels: answer.other_channels,
             cited: answer.cited.clone(),
+            log_probs: answer.told.log_probs.clone(),
         }
     }
 }

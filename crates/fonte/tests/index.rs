@@ -1,0 +1,122 @@
+//! `fonte index` as its users run it: over files, with paths and byte offsets in what it says.
+
+mod common;
+
+use std::{fs, path::Path, process::Output};
+
+use common::{fonte, json};
+use serde_json::{Value, json};
+
+const TIDE: &str = "A maré sobe duas vezes por dia, e o pescador conhece as duas pelo cheiro do vento.\n";
+const BREAD: &str = "Bread that rests overnight in the cold keeps its crumb open and its crust thin.\n";
+
+fn run(home: &Path, arguments: &[&str]) -> Output {
+    fonte(home).current_dir(home).arg("index").args(arguments).output().unwrap()
+}
+
+fn ask(home: &Path, arguments: &[&str]) -> Value {
+    let output = run(home, &[arguments, &["--json"]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    json(&output)
+}
+
+#[test]
+fn an_index_over_files_says_where_a_text_is_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    for (name, text) in [
+        ("texts/b.txt", TIDE.to_owned()),
+        ("texts/a/tide.txt", format!("Copied: {TIDE}{TIDE}")),
+        ("more/0.txt", format!("{BREAD}{TIDE}")),
+    ] {
+        fs::create_dir_all(home.join(name).parent().unwrap()).unwrap();
+        fs::write(home.join(name), text).unwrap();
+    }
+
+    let planned = ask(home, &["build", "texts", "--out", "x", "--dry-run"]);
+    assert_eq!((&planned["added"], &planned["estimate"]["files"]), (&json!(0), &json!(2)));
+    let built = ask(home, &["build", "texts", "--out", "x"]);
+    assert_eq!((&built["added"], &built["documents"], &built["segments"]), (&json!(2), &json!(2), &json!(1)));
+    assert_eq!(built["text_bytes"], TIDE.len() * 3 + 8);
+    let again = ask(home, &["build", "texts", "--out", "x"]);
+    assert_eq!((&again["added"], &again["known"]), (&json!(0), &json!(2)));
+    assert_eq!(ask(home, &["count", "x", "duas"])["count"], 6);
+    assert_eq!(ask(home, &["add", "x", "more"])["added"], 1);
+    assert_eq!(ask(home, &["count", "x", "duas"])["count"], 8);
+
+    // 10 bytes of its own, a quote that begins inside a character, 5 bytes of its own.
+    let quote = &TIDE.as_bytes()[6..60];
+    fs::write(home.join("answer"), [b"He said: '".as_slice(), quote, b"' :-)"].concat()).unwrap();
+    let traced = ask(home, &["trace", "x", "--text", "answer", "--min-len", "20", "--max-docs", "2"]);
+    let places = json!([{"path": "texts/a/tide.txt", "offset": 14}, {"path": "texts/b.txt", "offset": 6}]);
+    assert_eq!(traced["spans"], json!([{"start": 10, "end": 64, "count": 4, "documents": places}]));
+    let owned = ask(home, &["owners", "x", "--text", "answer"]);
+    let runs: Vec<Value> = owned["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| json!([run["start"], run["end"], run["document"]]))
+        .collect();
+    assert_eq!(runs, [json!([0, 10, null]), json!([10, 64, "texts/a/tide.txt"]), json!([64, 69, null])]);
+    // People read whole characters: the second byte of "é" is not shown.
+    let shown = String::from_utf8(run(home, &["trace", "x", "--text", "answer"]).stdout).unwrap();
+    assert!(shown.starts_with("10..64  4x   sobe duas vezes") && shown.contains("texts/b.txt:6"), "{shown}");
+
+    let withdrawn = ask(home, &["withdraw", "x", "texts/a", "--erase"]);
+    assert_eq!((&withdrawn["withdrawn"], &withdrawn["documents"]), (&json!(1), &json!(2)));
+    assert_eq!(withdrawn["withdrawn_documents"], 0);
+    assert_eq!(ask(home, &["owners", "x", "--text", "answer"])["runs"][1]["document"], "texts/b.txt");
+    assert_eq!(ask(home, &["stats", "x"])["text_bytes"], TIDE.len() * 2 + BREAD.len());
+}
+
+#[test]
+fn refusals_say_the_next_step_in_both_languages() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    fs::create_dir_all(home.join("texts")).unwrap();
+    fs::create_dir_all(home.join("other")).unwrap();
+    fs::write(home.join("other/o.txt"), BREAD).unwrap();
+    fs::write(home.join("answer"), BREAD).unwrap();
+    let refused = |arguments: &[&str], language: &str| {
+        let output = fonte(home).current_dir(home).env("LANG", language).arg("index").args(arguments).output().unwrap();
+        assert!(!output.status.success());
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = refused(&["build", "texts", "--out", "x"], "C");
+    assert!(told.contains("no files in texts"), "{told}");
+    let told = refused(&["count", "nowhere", "word"], "C");
+    assert!(told.contains("no index in nowhere"), "{told}");
+    for (language, expected) in
+        [("C", "make one with `fonte index build"), ("pt_BR.UTF-8", "crie com `fonte index build")]
+    {
+        let told = refused(&["add", "nowhere", "texts"], language);
+        assert!(told.contains(expected), "{told}");
+        assert!(!home.join("nowhere").exists());
+    }
+    fs::write(home.join("texts/t.txt"), TIDE).unwrap();
+    ask(home, &["build", "texts", "--out", "x"]);
+    let told = refused(&["build", "other", "--out", "x"], "C");
+    assert!(told.contains("texts/t.txt") && told.contains("fonte index add"), "{told}");
+    fs::write(home.join("texts/t.txt"), BREAD).unwrap();
+    let told = refused(&["add", "x", "texts"], "C");
+    assert!(told.contains("texts/t.txt has changed"), "{told}");
+    let told = refused(&["withdraw", "x", "texts/u.txt"], "C");
+    assert!(told.contains("texts/u.txt is not in the index"), "{told}");
+
+    // A damaged file is refused by name, and nothing is answered from it.
+    let segment = fs::read_dir(home.join("x"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "fonte"))
+        .unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes.windows(20).position(|window| window == &TIDE.as_bytes()[..20]).unwrap();
+    bytes[at] ^= 1;
+    fs::write(&segment, &bytes).unwrap();
+    let told = refused(&["trace", "x", "--text", "answer"], "C");
+    assert!(told.contains("is damaged") && told.contains("fail their checksum"), "{told}");
+    fs::write(&segment, &bytes[..bytes.len() - 1]).unwrap();
+    let told = refused(&["trace", "x", "--text", "answer"], "C");
+    assert!(told.contains("damaged or foreign"), "{told}");
+}

@@ -1,0 +1,212 @@
+//! Answers in the shapes of OpenAI's API: whole and in chunks, of chats and of texts.
+
+use fonte_types::{
+    log_probs::{Alternative, LogProbs, TokenLogProb},
+    wire::Finish,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answer::{Answered, unix_now},
+    chat::{Chat, Shape},
+    citations,
+};
+
+/// What all parts of a response have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Completion {
+    shape: Shape,
+    id: String,
+    created: u64,
+    model: String,
+    /// Alternatives to show beside each token; none: log-probabilities were not asked for.
+    log_probs: Option<u8>,
+    pub(super) include_usage: bool,
+    /// Several answers: each shows its own receipt.
+    several: bool,
+}
+
+impl Completion {
+    pub(super) fn of(chat: &Chat) -> Self {
+        let prefix = match chat.shape {
+            Shape::Chat => "chatcmpl",
+            Shape::Text => "cmpl",
+        };
+        Self {
+            shape: chat.shape,
+            id: format!("{prefix}-{}", hex::encode(rand::random::<[u8; 12]>())),
+            created: unix_now(),
+            model: chat.model_asked.clone(),
+            log_probs: chat.asked.log_probs,
+            include_usage: chat.include_usage,
+            several: chat.choices > 1,
+        }
+    }
+
+    /// The response to a request without a stream.
+    pub(super) fn whole(&self, answers: &[(u32, Answered)], base: &str) -> Value {
+        let mut choices = Vec::with_capacity(answers.len());
+        for (index, answered) in answers {
+            let text = &answered.bundle.answer.text;
+            let mut choice = self.choice(*index, answered);
+            match self.shape {
+                Shape::Chat => {
+                    choice["message"] = json!({
+                        "role": "assistant",
+                        "content": text,
+                        "refusal": null,
+                        "annotations": citations::annotations(&answered.bundle, base),
+                    });
+                }
+                Shape::Text => choice["text"] = json!(text),
+            }
+            if self.several {
+                choice["fonte"] = fonte(answered);
+            }
+            choices.push(choice);
+        }
+        let answered = answers.iter().map(|(_, answered)| answered);
+        let mut response = json!({
+            "id": self.id,
+            "object": match self.shape { Shape::Chat => "chat.completion", Shape::Text => "text_completion" },
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+            "usage": usage(answered.clone()),
+            "system_fingerprint": null,
+        });
+        // One answer's receipt where every reader looks for it; of several, each choice has its own.
+        if let ([(_, answered)], false) = (answers, self.several) {
+            response["fonte"] = fonte(answered);
+        }
+        response
+    }
+
+    /// The first chunk of an answer, where the shape has one.
+    pub(super) fn opening(&self, index: u32) -> Option<Value> {
+        let delta = json!({"role": "assistant", "content": ""});
+        (self.shape == Shape::Chat)
+            .then(|| self.frame(json!([{"index": index, "delta": delta, "logprobs": null, "finish_reason": null}])))
+    }
+
+    /// A piece of an answer.
+    pub(super) fn piece(&self, index: u32, text: &str) -> Value {
+        let mut choice = json!({"index": index, "logprobs": null, "finish_reason": null});
+        match self.shape {
+            Shape::Chat => choice["delta"] = json!({ "content": text }),
+            Shape::Text => choice["text"] = json!(text),
+        }
+        self.frame(json!([choice]))
+    }
+
+    /// The last chunk of an answer: its citations, its receipt, and its log-probabilities, which were checked just now.
+    pub(super) fn last(&self, index: u32, answered: &Answered, base: &str) -> Value {
+        let mut choice = self.choice(index, answered);
+        match self.shape {
+            Shape::Chat => {
+                choice["delta"] = json!({"annotations": citations::annotations(&answered.bundle, base)});
+            }
+            Shape::Text => choice["text"] = json!(""),
+        }
+        let mut chunk = self.frame(json!([choice]));
+        chunk["fonte"] = fonte(answered);
+        chunk
+    }
+
+    /// The chunk after the last one, where it was asked for.
+    pub(super) fn usage(&self, answers: &[Answered]) -> Value {
+        let mut frame = self.frame(json!([]));
+        frame["usage"] = usage(answers.iter());
+        frame
+    }
+
+    fn choice(&self, index: u32, answered: &Answered) -> Value {
+        let told = answered.bundle.log_probs.as_ref().zip(self.log_probs);
+        let log_probs = told.map_or(Value::Null, |(log_probs, top)| match self.shape {
+            Shape::Chat => of_chat(log_probs, top.into()),
+            Shape::Text => of_text(log_probs, top.into()),
+        });
+        let finish_reason = match answered.finish {
+            Finish::Stop => "stop",
+            Finish::Length => "length",
+            Finish::ContentFilter => "content_filter",
+        };
+        json!({"index": index, "logprobs": log_probs, "finish_reason": finish_reason})
+    }
+
+    fn frame(&self, choices: Value) -> Value {
+        let mut frame = json!({
+            "id": self.id,
+            "object": match self.shape { Shape::Chat => "chat.completion.chunk", Shape::Text => "text_completion" },
+            "created": self.created,
+            "model": self.model,
+            "choices": choices,
+        });
+        if self.include_usage {
+            frame["usage"] = Value::Null;
+        }
+        frame
+    }
+}
+
+/// Tokens by Fonte's rule: what is paid for.
+fn usage<'a>(answers: impl Iterator<Item = &'a Answered>) -> Value {
+    let (mut input, mut output) = (0, 0);
+    for answered in answers {
+        input += u64::from(answered.bundle.receipt.input_tokens);
+        output += u64::from(answered.bundle.receipt.output_tokens);
+    }
+    json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output})
+}
+
+fn fonte(answered: &Answered) -> Value {
+    let mut fonte = json!(citations::attribution(&answered.bundle));
+    if let Some(usage) = answered.engine_usage {
+        fonte["engine_usage"] = json!(usage);
+    }
+    if answered.bundle.log_probs.is_some() {
+        fonte["log_probs"] = json!(answered.bundle.other_channels.context);
+    }
+    fonte
+}
+
+/// Natural logarithm; the one place where what was quantised becomes a floating point number again.
+fn logarithm(alternative: &Alternative) -> f64 {
+    f64::from(alternative.micronats) / 1e6
+}
+
+fn token(alternative: &Alternative) -> String {
+    String::from_utf8_lossy(&alternative.bytes).into_owned()
+}
+
+fn of_chat(log_probs: &LogProbs, top: usize) -> Value {
+    let entry = |alternative: &Alternative| json!({"token": token(alternative), "logprob": logarithm(alternative), "bytes": alternative.bytes.to_vec()});
+    let content: Vec<Value> = log_probs
+        .tokens
+        .iter()
+        .map(|token| {
+            let mut content = entry(&token.token);
+            content["top_logprobs"] = token.top.iter().take(top).map(entry).collect();
+            content
+        })
+        .collect();
+    json!({"content": content, "refusal": null})
+}
+
+fn of_text(log_probs: &LogProbs, top: usize) -> Value {
+    let mut offset = 0;
+    let mut offsets = Vec::with_capacity(log_probs.tokens.len());
+    let mut tops = Vec::with_capacity(log_probs.tokens.len());
+    for TokenLogProb { token: written, top: others } in &log_probs.tokens {
+        offsets.push(offset);
+        offset += token(written).chars().count();
+        let others = others.iter().take(top).map(|other| (token(other), json!(logarithm(other))));
+        tops.push(others.collect::<Map<_, _>>());
+    }
+    json!({
+        "tokens": log_probs.tokens.iter().map(|written| token(&written.token)).collect::<Vec<_>>(),
+        "token_logprobs": log_probs.tokens.iter().map(|written| logarithm(&written.token)).collect::<Vec<_>>(),
+        "top_logprobs": tops,
+        "text_offset": offsets,
+    })
+}
