@@ -87,10 +87,7 @@ impl<A: Application> Reporter for Witness<A> {
 }
 
 /// The evidence in an activity, if it is one.
-pub(super) fn double_sign(
-    key: [u8; 33],
-    activity: &Activity<Scheme, Digest>,
-) -> Result<Option<DoubleSign>, CodecError> {
+fn double_sign(key: [u8; 33], activity: &Activity<Scheme, Digest>) -> Result<Option<DoubleSign>, CodecError> {
     let (fault, epoch, view, first, second) = match activity {
         Activity::ConflictingNotarize(evidence) => {
             let (a, b) = <(Notarize<Scheme, Digest>, Notarize<Scheme, Digest>)>::decode(evidence.encode())?;
