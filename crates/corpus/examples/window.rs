@@ -22,7 +22,7 @@ use std::{
 const WINDOWS: [usize; 5] = [16, 24, 32, 48, 64];
 
 /// Bytes of the newcomer's sample, and at most so many of one owner.
-const SAMPLE: usize = 3 << 20;
+const SAMPLE: usize = 3 << 19;
 const SAMPLE_PER_OWNER: usize = 48 << 10;
 
 /// A stretch of this length or more was copied, not met by chance.
@@ -56,14 +56,16 @@ fn main() {
     }
     sample.retain(|text| text.len() >= 64);
     let sampled: usize = sample.iter().map(Vec::len).sum();
-    println!("newcomers: {newcomers} owners, {sampled} bytes\n");
+    println!("newcomers: {newcomers} owners, {sampled} bytes");
+
+    escape(&sample);
 
     let mut tables: Vec<Table> = WINDOWS.iter().map(|window| Table::new(*window, &sample)).collect();
     for (document, _) in fonte_corpus::commons::licence_documents() {
         tables.iter_mut().for_each(|table| table.mark(document.text.as_bytes(), COMMONS));
     }
     println!(
-        "bytes of the newcomers' text that are somebody else's, in % (of these: in stretches shorter than {COPIED} bytes)"
+        "\nbytes of the newcomers' text that are somebody else's, in % (of these: in stretches shorter than {COPIED} bytes)"
     );
     print!("{:>14} {:<10} {:<8}", "earlier bytes", "text", "commons");
     WINDOWS.iter().for_each(|window| print!(" {:>15}", format!("W = {window}")));
@@ -95,7 +97,6 @@ fn main() {
             println!();
         }
     }
-    escape(&sample);
 }
 
 /// Hundredths of a percent, rounded to the nearest.
@@ -179,7 +180,7 @@ struct Table {
     /// Open addressing; zero is empty.
     keys: Vec<u64>,
     marks: Vec<u8>,
-    /// Most windows of a corpus are not in the sample: this small filter says so.
+    /// Most windows of a corpus are not in the sample: this filter of some 40 bits for each that is says so.
     filter: Vec<u64>,
 }
 
@@ -188,7 +189,7 @@ impl Table {
         let windows: usize = sample.iter().map(Vec::len).sum();
         let slots = (windows * 2).next_power_of_two();
         let mut table =
-            Self { window, keys: vec![0; slots], marks: vec![0; slots], filter: vec![0; slots.div_ceil(64) * 4] };
+            Self { window, keys: vec![0; slots], marks: vec![0; slots], filter: vec![0; (slots / 4).max(1)] };
         for text in sample {
             hashes(text, window, |_, hash| {
                 let slot = table.slot(hash);

@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::{
     args::{Common, Datanet, DatanetCreate, DatanetPublish},
     context::{Context, signer},
+    gateway_api::Duplicates,
     money::parse_fnt,
     origins,
     publish::{BadFiles, Prepared, Publisher, now},
@@ -348,10 +349,16 @@ async fn queue(common: &Common, named: &str) -> Result<()> {
         // The same root under an earlier number is a copy: the earlier one is paid for the text.
         let copy_of = all.iter().find(|other| other.id < record.id && other.root == record.root).map(|other| other.id);
         let case = contract.caseOf(record.id.0).call().await?;
+        // The texts of what waits are not open: their host compares them. Without it the queue is still of use.
+        let duplicates = context.gateway.duplicates(record.id).await;
+        if let Err(error) = &duplicates {
+            tracing::warn!("no near-duplicate report of contribution {}: {error:#}", record.id);
+        }
+        let duplicates = duplicates.ok();
         waiting.push(json!({
             "contribution": record.id, "contributor": record.contributor, "payee": record.payee, "root": record.root,
             "documents": record.documents, "bytes": record.text_bytes, "case": (case != 0).then_some(case),
-            "copy_of": copy_of,
+            "copy_of": copy_of, "duplicates": duplicates,
         }));
     }
     if common.json {
@@ -375,12 +382,45 @@ async fn queue(common: &Common, named: &str) -> Result<()> {
                 say!("the same texts as contribution {}", "os mesmos textos da contribuição {}", item["copy_of"])
             );
         }
+        print_duplicates(&item["duplicates"]);
         match item["case"].as_u64() {
             Some(case) => println!("        fonte review show {case}"),
             None => println!("        fonte datanet review {} --accept {}", datanet.name, item["contribution"]),
         }
     }
     Ok(())
+}
+
+/// The near-duplicate report of what waits, one line per earlier text (the first ten).
+fn print_duplicates(report: &serde_json::Value) {
+    let Ok(report) = serde_json::from_value::<Duplicates>(report.clone()) else { return };
+    let percent = |part: u64, whole: u64| part * 100 / whole.max(1);
+    for pair in report.near_duplicates.iter().take(10) {
+        println!(
+            "        {}",
+            say!(
+                "text {} repeats {}/{} ({}): {} % of it stands there, {} % of that one here, resemblance {} %",
+                "o texto {} repete {}/{} ({}): {} % dele está lá, {} % daquele está aqui, semelhança {} %",
+                pair.document,
+                pair.contribution,
+                pair.earlier_document,
+                pair.reason,
+                percent(pair.overlap_bytes, pair.bytes),
+                percent(pair.earlier_overlap_bytes, pair.earlier_bytes),
+                pair.resemblance_ppm / 10_000
+            )
+        );
+    }
+    println!(
+        "        {}",
+        say!(
+            "{} near-duplicates; compared with {} of {} earlier contributions",
+            "{} quase-duplicatas; comparado com {} de {} contribuições anteriores",
+            report.near_duplicates.len(),
+            report.compared,
+            report.earlier
+        )
+    );
 }
 
 async fn withdraw(common: &Common, contribution: ContributionId) -> Result<()> {

@@ -44,6 +44,29 @@ pub(crate) struct Revealed {
     pub(crate) error: Option<String>,
 }
 
+/// The near-duplicate report of a contribution.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct Duplicates {
+    pub(crate) earlier: usize,
+    pub(crate) compared: usize,
+    pub(crate) near_duplicates: Vec<NearDuplicate>,
+}
+
+/// A new document and an earlier one that it repeats (`fonte_corpus::near_duplicates`).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct NearDuplicate {
+    pub(crate) document: u32,
+    pub(crate) contribution: ContributionId,
+    pub(crate) earlier_document: u32,
+    pub(crate) reason: String,
+    pub(crate) resemblance_ppm: u32,
+    pub(crate) containment_ppm: u32,
+    pub(crate) overlap_bytes: u64,
+    pub(crate) bytes: u64,
+    pub(crate) earlier_overlap_bytes: u64,
+    pub(crate) earlier_bytes: u64,
+}
+
 /// A fresh API key.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ApiKey {
@@ -116,6 +139,11 @@ impl GatewayApi {
     /// What the gateway says of itself.
     pub(crate) async fn network(&self) -> Result<Value> {
         self.read(self.get("/fonte/v1/network")).await
+    }
+
+    /// Which earlier texts a contribution repeats, by what the gateway hosts.
+    pub(crate) async fn duplicates(&self, contribution: ContributionId) -> Result<Duplicates> {
+        self.read(self.get(&format!("/fonte/v1/contributions/{contribution}/duplicates"))).await
     }
 
     /// Asks the gateway for an API key of this payer.

@@ -84,6 +84,9 @@ fn reviewers_decide_on_texts_and_on_whose_they_are() {
     assert_eq!(published["status"], "pending");
     let queue = up.ok(home, &["datanet", "review", "reviewed"]);
     let case = queue["pending"][0]["case"].to_string();
+    // Reviewers see which earlier texts it repeats: none.
+    let duplicates = &queue["pending"][0]["duplicates"];
+    assert!(duplicates["near_duplicates"].as_array().is_some_and(Vec::is_empty), "{queue}");
     let id = published["contribution"].to_string();
     refused(&up, home, &["datanet", "review", "reviewed", "--accept", &id, "--key", "dev:operator"], "would fail");
     decide(&up, home, &case);

@@ -217,6 +217,11 @@ impl Chain {
         Ok(self.client.contribution(id).await?)
     }
 
+    /// All contributions that were revealed.
+    pub(crate) async fn contributions(&self) -> Result<Vec<ContributionFacts>, ChainError> {
+        Ok(self.client.contributions(ContributionId(1)).await?)
+    }
+
     /// What a payer has, and lets a session key spend. An announced withdrawal counts as gone, a lowered limit as low.
     pub(crate) async fn funds(&self, payer: Address, session: Address) -> Result<Funds, ChainError> {
         let contract = self.settlement();

@@ -35,6 +35,7 @@ mod checks;
 pub mod citations;
 pub mod config;
 pub mod contributions;
+mod duplicates;
 mod duties;
 mod error;
 mod free;

@@ -102,6 +102,7 @@ fn router(app: Arc<App>) -> Router {
         .route("/fonte/v1/contributions/reveal", post(relay::reveal))
         .route("/fonte/v1/contributions/{id}", get(relay::show))
         .route("/fonte/v1/contributions/{id}/withdraw", post(relay::withdraw))
+        .route("/fonte/v1/contributions/{id}/duplicates", get(relay::duplicates))
         .route("/livez", get(network::livez))
         .route("/readyz", get(network::readyz))
         .route("/metrics", get(network::metrics))

@@ -76,6 +76,17 @@ pub(super) async fn withdraw(
     contributions::withdraw(&app, id, &request).await.map(Json)
 }
 
+/// `GET /fonte/v1/contributions/{id}/duplicates`: reads every hosted text, so it costs as much as many relays.
+pub(super) async fn duplicates(
+    State(app): SharedApp,
+    ConnectInfo(caller): Caller,
+    Segment(id): Segment<ContributionId>,
+) -> Result<Json<crate::duplicates::Report>, ApiError> {
+    const UNITS: u32 = 100;
+    take(&app.limits.relays, caller.ip(), UNITS)?;
+    crate::duplicates::report(&app, id).await.map(Json)
+}
+
 /// `GET /fonte/v1/contributions/{id}`
 pub(super) async fn show(State(app): SharedApp, Segment(id): Segment<ContributionId>) -> Result<Json<Value>, ApiError> {
     let Some(fact) = app.chain.contribution(id).await? else {

@@ -66,6 +66,17 @@ async fn commit_upload_reveal_withdraw_each_twice() {
     let bytes = reqwest::get(format!("{}{path}/bundle", gateway.url())).await.unwrap().bytes().await.unwrap();
     assert_eq!(bytes, drafts[0].file);
 
+    // Their texts have one sentence in common but for a number; the first has nobody before it.
+    let (_, report) = get(&gateway, &format!("/fonte/v1/contributions/{}/duplicates", ids[2]), None).await;
+    assert!(report["compared"].as_u64().unwrap() >= 2 && report["compared"].as_u64() <= report["earlier"].as_u64());
+    let named: Vec<_> =
+        report["near_duplicates"].as_array().unwrap().iter().map(|pair| &pair["contribution"]).collect();
+    assert_eq!(named, [&json!(ids[0]), &json!(ids[1])], "{report}");
+    assert_eq!(report["near_duplicates"][0]["reason"], "overlaps", "{report}");
+    let (_, report) = get(&gateway, &format!("/fonte/v1/contributions/{}/duplicates", ids[0]), None).await;
+    assert_eq!(report["near_duplicates"], json!([]), "what comes later is no original: {report}");
+    assert_eq!(get(&gateway, "/fonte/v1/contributions/99/duplicates", None).await.0, 404);
+
     let deadline = u64::MAX;
     let digest = receipt::withdrawal_digest(ids[0], deadline, net.client.network());
     let signature = receipt::sign(&drafts[0].key, digest).unwrap();
