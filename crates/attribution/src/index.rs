@@ -193,6 +193,10 @@ impl SuffixIndex {
             Err(TryLockError::Error(source)) => return Err(IndexError::io("lock", &lock_path)(source)),
         }
         let manifest = Manifest::read(folder)?;
+        if !Manifest::exists(folder) {
+            // Before any segment: one that a killed process left without a manifest would look like a manifest lost.
+            manifest.write(folder)?;
+        }
         let snapshot = open_segments(folder, &manifest)?;
         manifest.remove_leftovers(folder)?;
         Ok(Self::new(folder, config, snapshot, Some(Writer { manifest, _lock: lock })))

@@ -307,11 +307,14 @@ mod tests {
 
     #[test]
     fn measures_are_those_of_the_definition() {
-        // S(a) = {abc, bcd, cde}, S(b) = {abc, bcd, cdf}: two of four.
-        let mut comparison = Comparison::new(["a b c d e"]).unwrap();
-        comparison.with(ContributionId(1), 2, "A, b c. D f");
+        // Ten sequences of three words each; the eight before the last two words are the same: eight of twelve.
+        let mut comparison = Comparison::new(["a b c d e f g h i j k l"]).unwrap();
+        comparison.with(ContributionId(1), 2, "A, b c. D e f G h i j x y");
+        // One sequence fewer shared than is worth a report.
+        comparison.with(ContributionId(2), 0, "a b c d e z y x w v u t");
         let found = comparison.finish();
-        assert_eq!((found[0].resemblance_ppm, found[0].containment_ppm), (500_000, 666_666));
+        assert_eq!((found.len(), found[0].contribution), (1, ContributionId(1)));
+        assert_eq!((found[0].resemblance_ppm, found[0].containment_ppm), (666_666, 800_000));
         assert_eq!((found[0].reason, found[0].overlap_bytes), (Reason::Reworded, 0));
 
         let window = "abcdefghijklmnopqrstuvwxyz012345";
