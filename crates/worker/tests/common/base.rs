@@ -11,7 +11,7 @@ const HIDDEN: usize = 32;
 
 /// Writes `config.json`, `model.safetensors`, `tokenizer.json` and `tokenizer_config.json` into an existing folder. One that
 /// never ends writes until it may not.
-pub fn write_base(folder: &Path, seed: u64, ends: bool) {
+pub(crate) fn write_base(folder: &Path, seed: u64, ends: bool) {
     let mut config = json!({
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": VOCABULARY, "hidden_size": HIDDEN,
         "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
