@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     args::Common,
-    engine::{self, EngineOf},
+    engine::{self, Beside},
     keys, network,
 };
 
@@ -58,8 +58,8 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) worker_listen: Option<SocketAddr>,
     /// An answer may take this long, where that is longer than usual.
     pub(crate) patience: Duration,
-    /// An engine whose model is served beside the quote model.
-    pub(crate) engine: Option<EngineOf>,
+    /// A model that is served beside the quote model.
+    pub(crate) engine: Option<Beside>,
 }
 
 /// Where a chain is, and the contracts on it.
@@ -172,7 +172,7 @@ impl Embedded {
         gateway_config.worker_listen = config.worker_listen;
         gateway_config.limits.answer_timeout = gateway_config.limits.answer_timeout.max(config.patience);
         let engine_model = match &config.engine {
-            Some(engine) => Some(engine::development_model(&operator, &engine.name).await?),
+            Some(engine) => Some(engine::development_model(&operator, engine).await?),
             None => None,
         };
         gateway_config.settlement.interval = config.settle_every;
@@ -186,7 +186,7 @@ impl Embedded {
         let folder = config.data_dir.join("worker");
         let mut models: Served = BTreeMap::from([(model.id, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]);
         if let (Some(record), Some(engine)) = (&engine_model, &config.engine) {
-            models.insert(record.id, engine.model());
+            models.insert(record.id, engine.model.clone());
         }
         let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, models));
         Ok(Self { chain, gateway, operator, model, engine_model, own_chain, serving })

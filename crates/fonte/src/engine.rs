@@ -1,6 +1,6 @@
-//! `fonte worker` as a worker that runs, and external engines for it and for `fonte up`.
+//! `fonte worker` as a worker that runs, external engines for it and for `fonte up`, and the base of `fonte up`.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use alloy_primitives::{B256, keccak256};
 use eyre::{Result, WrapErr, bail, eyre};
@@ -9,6 +9,7 @@ use fonte_types::ModelId;
 use fonte_worker::{
     AnswerModel, Config, QuoteModel, Worker,
     engine::{Adapters, Engine, EngineConfig, EngineModel, Secret},
+    local::{LocalConfig, LocalModel},
 };
 use serde_json::json;
 
@@ -29,23 +30,18 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// How often the adapters are compared with the chain.
 const MIRROR: Duration = Duration::from_secs(2);
 
-/// An engine and one of its models.
+/// A model that `fonte up` serves beside the quote model: an external engine's, or a base in this process.
 #[derive(Clone)]
-pub(crate) struct EngineOf {
-    engine: Arc<Engine>,
-    /// The model's name in the engine.
+pub(crate) struct Beside {
     pub(crate) name: String,
-}
-
-impl EngineOf {
-    pub(crate) fn model(&self) -> Arc<dyn AnswerModel> {
-        Arc::new(EngineModel::new(self.engine.clone(), &self.name))
-    }
+    /// Of its record on chain.
+    artifact: B256,
+    pub(crate) model: Arc<dyn AnswerModel>,
 }
 
 /// How long the gateway of `fonte up` waits where engines answer: its own, or those of workers that dial in.
 pub(crate) fn patience(up: &Up) -> Duration {
-    let engines = up.engine.url.is_some() || up.worker_listen.is_some();
+    let engines = up.engine.url.is_some() || up.base.is_some() || up.worker_listen.is_some();
     if engines { Duration::from_secs(up.engine.engine_timeout.saturating_add(10)) } else { Duration::ZERO }
 }
 
@@ -68,8 +64,30 @@ fn connect(arguments: &EngineArgs) -> Result<Option<Arc<Engine>>> {
     Ok(Some(Arc::new(Engine::new(config)?)))
 }
 
-/// The engine of `fonte up`, with the model that is named or the only one there is.
-pub(crate) async fn of_up(up: &Up) -> Result<Option<EngineOf>> {
+/// What `fonte up` serves beside the quote model, if anything.
+pub(crate) async fn of_up(up: &Up) -> Result<Option<Beside>> {
+    match &up.base {
+        Some(folder) => base(folder, up.base_name.as_deref()).await.map(Some),
+        None => external(up).await,
+    }
+}
+
+/// A base model, under the name that is given or its folder's. Its artifact is the hash of its files.
+async fn base(folder: &Path, name: Option<&str>) -> Result<Beside> {
+    let reading = || say!("reading the base model {}", "lendo o modelo base {}", folder.display());
+    let path = folder.canonicalize().wrap_err_with(reading)?;
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+    };
+    let opening = tokio::task::spawn_blocking(move || LocalModel::open(&path, LocalConfig::default()));
+    let model = opening.await.wrap_err_with(reading)?.wrap_err_with(reading)?;
+    Ok(Beside { name, artifact: model.hash(), model: Arc::new(model) })
+}
+
+/// The engine of `fonte up`, with the model that is named or the only one there is. Its artifact is the hash of its name:
+/// nobody can hash weights through an API.
+async fn external(up: &Up) -> Result<Option<Beside>> {
     let Some(engine) = connect(&up.engine)? else { return Ok(None) };
     let name = match &up.engine_model {
         Some(name) => name.clone(),
@@ -92,7 +110,9 @@ pub(crate) async fn of_up(up: &Up) -> Result<Option<EngineOf>> {
             models.remove(0)
         }
     };
-    Ok(Some(EngineOf { engine, name }))
+    let artifact = keccak256(format!("external engine: {name}"));
+    let model = Arc::new(EngineModel::new(engine, &name));
+    Ok(Some(Beside { name, artifact, model }))
 }
 
 /// The name under which an engine's model is registered: a colon would begin the list of datanets.
@@ -100,14 +120,13 @@ fn public_name(name: &str) -> String {
     name.replace(':', "-")
 }
 
-/// The development record of an engine's model, registered if it is not there yet. Its artifact is the hash of its name:
-/// nobody can hash weights through an API.
-pub(crate) async fn development_model(operator: &Client, name: &str) -> Result<ModelRecord> {
+/// The development record of such a model, registered if it is not there yet.
+pub(crate) async fn development_model(operator: &Client, beside: &Beside) -> Result<ModelRecord> {
     const BASE: u8 = 1;
     let input = IModels::ModelInput {
-        name: public_name(name),
+        name: public_name(&beside.name),
         kind: BASE,
-        artifact: keccak256(format!("external engine: {name}")),
+        artifact: beside.artifact,
         adapter: B256::ZERO,
         terms: IModels::Terms {
             priceIn: FNT / 500,
@@ -132,7 +151,18 @@ pub(crate) async fn development_model(operator: &Client, name: &str) -> Result<M
         base: 0,
         trained: Vec::new(),
     };
-    embedded::registered(operator, input).await
+    let record = embedded::registered(operator, input).await?;
+    // Receipts would say that other files answered.
+    if record.artifact != beside.artifact {
+        bail!(say!(
+            "model {} is registered with the hash {}, these files have {}: choose another name with --base-name",
+            "o modelo {} está registrado com o hash {}, estes arquivos têm {}: escolha outro nome com --base-name",
+            record.name,
+            record.artifact,
+            beside.artifact
+        ));
+    }
+    Ok(record)
 }
 
 /// `fonte worker --dial ADDR [--engine URL]`: serves a gateway until Ctrl-C, and comes back when the connection ends.

@@ -1,8 +1,9 @@
 //! An engine on a thread of its own.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TryRecvError, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TryRecvError, channel, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::engine::{Engine, Stats};
 use crate::model::ContentHash;
@@ -108,6 +109,14 @@ impl Stream {
     /// Waits for the next event; `None` after the last, and when the engine has stopped.
     pub fn recv(&self) -> Option<Event> {
         self.events.recv().ok()
+    }
+
+    /// Waits for the next event, and not longer than that; disconnected after the last, and when the engine has stopped.
+    ///
+    /// # Errors
+    /// Which of the two it was.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Event, RecvTimeoutError> {
+        self.events.recv_timeout(timeout)
     }
 
     /// The next event, if there is one now.

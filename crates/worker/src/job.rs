@@ -90,6 +90,7 @@ pub(crate) fn answer(
     let question = Question {
         prompt: &job.prompt.text,
         text: &job.question,
+        payer: job.payer,
         max_output_tokens: job.max_output_tokens,
         seed: job.seed,
         asked: &job.asked,

@@ -4,9 +4,9 @@
 //! beside it: contributions that the chain lists and this host lacks are fetched from the gateway, hashed up to their
 //! roots, stored and indexed, and a datanet's version is adopted once all its members are ([`Worker::adopted`]). A job
 //! names datanets; the worker checks their terms, lets an [`AnswerModel`] write from passages of the adopted versions
-//! ([`quote`], which only quotes, or one that runs behind an [`engine`]), finds the owner of every byte, opens the
-//! witnesses, signs the receipt, makes every check on it that anyone could make, and sends it. The wire is specified in
-//! `docs/spec/wire.md`.
+//! ([`quote`], which only quotes, a [`local`] one, or one that runs behind an [`engine`]), finds the owner of every byte,
+//! opens the witnesses, signs the receipt, makes every check on it that anyone could make, and sends it. The wire is
+//! specified in `docs/spec/wire.md`.
 //!
 //! It holds no payer's key, sends no transaction, answers from no version that it did not hash, and signs nothing that
 //! fails its own check. What is withdrawn is not quoted from the next job on.
@@ -44,6 +44,7 @@ pub mod engine;
 mod job;
 mod ledger;
 mod library;
+pub mod local;
 mod model;
 pub mod quote;
 mod service;

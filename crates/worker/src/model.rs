@@ -1,5 +1,6 @@
 //! The seam of what can answer: a model gets a question and passages, and writes text.
 
+use alloy_primitives::Address;
 use fonte_types::{
     ContributionId,
     log_probs::LogProbs,
@@ -19,6 +20,8 @@ pub struct Question<'a> {
     pub prompt: &'a str,
     /// The last user message.
     pub text: &'a str,
+    /// Who pays: models that serve several at once are fair among payers, and keep what they cache apart.
+    pub payer: Address,
     /// Most tokens to write.
     pub max_output_tokens: u32,
     /// Sampling seed.

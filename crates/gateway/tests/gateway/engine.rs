@@ -5,12 +5,13 @@ mod standin;
 
 use std::sync::Arc;
 
+use alloy_primitives::Address;
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::Client;
 use fonte_gateway::GatewayHandle;
 use fonte_types::bundle;
 use fonte_worker::{
-    Config, Worker,
+    AnswerModel, Config, Worker,
     engine::{Engine, EngineConfig, EngineModel},
 };
 use serde_json::{Value, json};
@@ -19,11 +20,12 @@ use standin::{Dialect, Received, Reply, StandIn, Step, prompt_of, tokens};
 use crate::net::{Draft, Net, PATIENCE, PRICE_IN, PRICE_OUT, ask, coins, get, post};
 
 const FERRY: &str = "The ferry across the Tanara leaves the northern bank at six in the morning, with forty bicycles.";
-const QUESTION: &str = "When does the ferry across the Tanara leave?";
+pub const QUESTION: &str = "When does the ferry across the Tanara leave?";
 
-struct Scene {
-    net: Net,
-    gateway: Arc<GatewayHandle>,
+/// A network whose one worker serves one model, beside a datanet with one text.
+pub struct Scene {
+    pub net: Net,
+    pub gateway: Arc<GatewayHandle>,
     key: String,
     draft: Draft,
     worker: PrivateKeySigner,
@@ -32,6 +34,11 @@ struct Scene {
 
 impl Scene {
     async fn of(engine: &StandIn) -> Self {
+        let engine = Arc::new(Engine::new(EngineConfig::new(engine.url())).unwrap());
+        Self::serving(Arc::new(EngineModel::new(engine, "tiny"))).await
+    }
+
+    pub async fn serving(model: Arc<dyn AnswerModel>) -> Self {
         let net = Net::start().await;
         let gateway = Arc::new(net.gateway().await);
         let key = net.api_key(&gateway, coins(5), coins(5)).await;
@@ -39,8 +46,7 @@ impl Scene {
         net.publish(&gateway, &draft).await;
         let signer = PrivateKeySigner::random();
         net.register_worker(&signer, 4, *b"BR").await;
-        let engine = Arc::new(Engine::new(EngineConfig::new(engine.url())).unwrap());
-        let models = [(net.model, Arc::new(EngineModel::new(engine, "tiny")) as _)].into();
+        let models = [(net.model, model)].into();
         let mut config = Config::new(net.folder.path().join("worker"), *net.client.network(), signer.clone(), models);
         config.commons = None;
         config.slots = 4;
@@ -56,14 +62,22 @@ impl Scene {
         Self { net, gateway, key, draft, worker: signer, serving }
     }
 
-    async fn chat(&self, change: impl FnOnce(&mut Value)) -> (u16, Value) {
+    pub fn worker_address(&self) -> Address {
+        self.worker.address()
+    }
+
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub async fn chat(&self, change: impl FnOnce(&mut Value)) -> (u16, Value) {
         let mut body = ask(QUESTION);
         change(&mut body);
         post(&self.gateway, "/v1/chat/completions", Some(&self.key), body).await
     }
 
     /// The data of a stream's events.
-    async fn stream(&self, path: &str, mut body: Value) -> Vec<String> {
+    pub async fn stream(&self, path: &str, mut body: Value) -> Vec<String> {
         body["stream"] = json!(true);
         body["stream_options"] = json!({"include_usage": true});
         let request = reqwest::Client::new().post(format!("{}{path}", self.gateway.url()));
@@ -73,14 +87,14 @@ impl Scene {
         text.lines().filter_map(|line| line.strip_prefix("data: ")).map(ToOwned::to_owned).collect()
     }
 
-    async fn evidence(&self, receipt: &Value) -> bundle::ReceiptBundle {
+    pub async fn evidence(&self, receipt: &Value) -> bundle::ReceiptBundle {
         let (status, evidence) =
             get(&self.gateway, &format!("/fonte/v1/receipts/{}", receipt.as_str().unwrap()), None).await;
         assert_eq!(status, 200);
         serde_json::from_value(evidence).unwrap()
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         self.serving.abort();
         let _ = self.serving.await;
         Arc::into_inner(self.gateway).expect("nobody else").shutdown().await;

@@ -9,6 +9,7 @@ mod dishonest;
 mod duties;
 mod engine;
 mod free;
+mod local;
 mod net;
 mod peer;
 mod relay;

@@ -12,7 +12,7 @@
 mod adapters;
 mod client;
 mod log_probs;
-mod prompt;
+pub(crate) mod prompt;
 mod sse;
 
 use std::{

@@ -14,7 +14,7 @@ say. Where a passage answers the question, copy the sentences that do, word for 
 they were not there.";
 
 /// The conversation as messages for an engine.
-pub(super) fn messages(turns: &[Turn], passages: &[FoundPassage]) -> Vec<Turn> {
+pub(crate) fn messages(turns: &[Turn], passages: &[FoundPassage]) -> Vec<Turn> {
     let asked = turns.iter().rposition(|turn| turn.role == Role::User);
     let mut messages: Vec<Turn> = Vec::new();
     for (index, turn) in turns.iter().enumerate() {
@@ -43,7 +43,7 @@ pub(super) fn messages(turns: &[Turn], passages: &[FoundPassage]) -> Vec<Turn> {
 }
 
 /// A text to be continued.
-pub(super) fn continuation(prompt: &str, passages: &[FoundPassage]) -> String {
+pub(crate) fn continuation(prompt: &str, passages: &[FoundPassage]) -> String {
     with_passages("text to go on with", prompt, passages)
 }
 
