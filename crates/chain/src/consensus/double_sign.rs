@@ -7,7 +7,7 @@ use std::path::Path;
 use alloy_primitives::{Address, B256, b256, hex, keccak256};
 use commonware_consensus::{
     simplex::types::{
-        ConflictingFinalize, ConflictingNotarize, Finalize, Notarize, Nullify, NullifyFinalize, Proposal,
+        Activity, ConflictingFinalize, ConflictingNotarize, Finalize, Notarize, Nullify, NullifyFinalize, Proposal,
     },
     types::{Epoch, Round, View},
 };
@@ -15,8 +15,8 @@ use commonware_parallel::Sequential;
 use commonware_utils::{TryCollect as _, ordered::BiMap, test_rng};
 use serde_json::{Value, json};
 
-use super::{Digest, Scheme, keys, votes_namespace};
-use crate::config::ValidatorKeys;
+use super::{Digest, Scheme, keys, votes_namespace, witness};
+use crate::{config::ValidatorKeys, evidence::SignedVote};
 
 const NETWORK: B256 = b256!("0x00112233445566778899aabbccddeeff102132435465768798a9bacbdcedfe0f");
 const VALIDATORS: u64 = 5;
@@ -42,54 +42,33 @@ fn proposal(epoch: u64, view: u64, parent: u64, payload: &str) -> Proposal<Diges
     Proposal::new(round, View::new(parent), commonware_cryptography::sha256::Digest(keccak256(payload).0))
 }
 
-fn vote(proposal: Option<&Proposal<Digest>>, signature: &[u8]) -> Value {
-    json!({
-        "parent": proposal.map_or(0, |proposal| proposal.parent.get()),
-        "payload": proposal.map_or(B256::ZERO, |proposal| B256::from(proposal.payload.0)),
-        "r": B256::from_slice(&signature[..32]),
-        "s": B256::from_slice(&signature[32..]),
-    })
+fn vote(vote: &SignedVote) -> Value {
+    json!({"parent": vote.parent.to::<u64>(), "payload": vote.payload, "r": vote.r, "s": vote.s})
 }
 
-/// One pair of votes by `signer`; `fault` numbers as in `IValidators.Fault`.
+/// One pair of votes by `signer`, as a node tells it; `fault` numbers as in `IValidators.Fault`.
 fn pair(signer: u64, fault: u8, a: &Proposal<Digest>, b: &Proposal<Digest>) -> Value {
     let scheme = scheme(signer, NETWORK);
-    let mut rng = test_rng();
-    let (first, second) = match fault {
-        0 => {
-            let first = Notarize::sign(&scheme, a.clone()).unwrap();
-            let second = Notarize::sign(&scheme, b.clone()).unwrap();
-            let evidence = ConflictingNotarize::new(first.clone(), second.clone());
-            assert!(evidence.verify(&mut rng, &scheme, &Sequential));
-            (
-                vote(Some(a), first.attestation.signature.get().unwrap().as_ref()),
-                vote(Some(b), second.attestation.signature.get().unwrap().as_ref()),
-            )
-        }
-        1 => {
-            let first = Finalize::sign(&scheme, a.clone()).unwrap();
-            let second = Finalize::sign(&scheme, b.clone()).unwrap();
-            let evidence = ConflictingFinalize::new(first.clone(), second.clone());
-            assert!(evidence.verify(&mut rng, &scheme, &Sequential));
-            (
-                vote(Some(a), first.attestation.signature.get().unwrap().as_ref()),
-                vote(Some(b), second.attestation.signature.get().unwrap().as_ref()),
-            )
-        }
-        _ => {
-            let first = Nullify::sign::<Digest>(&scheme, b.round).unwrap();
-            let second = Finalize::sign(&scheme, b.clone()).unwrap();
-            let evidence = NullifyFinalize::new(first.clone(), second.clone());
-            assert!(evidence.verify(&mut rng, &scheme, &Sequential));
-            (
-                vote(None, first.attestation.signature.get().unwrap().as_ref()),
-                vote(Some(b), second.attestation.signature.get().unwrap().as_ref()),
-            )
-        }
+    let activity = match fault {
+        0 => Activity::ConflictingNotarize(ConflictingNotarize::new(
+            Notarize::sign(&scheme, a.clone()).unwrap(),
+            Notarize::sign(&scheme, b.clone()).unwrap(),
+        )),
+        1 => Activity::ConflictingFinalize(ConflictingFinalize::new(
+            Finalize::sign(&scheme, a.clone()).unwrap(),
+            Finalize::sign(&scheme, b.clone()).unwrap(),
+        )),
+        _ => Activity::NullifyFinalize(NullifyFinalize::new(
+            Nullify::sign::<Digest>(&scheme, b.round).unwrap(),
+            Finalize::sign(&scheme, b.clone()).unwrap(),
+        )),
     };
+    assert!(activity.verify(&mut test_rng(), &scheme, &Sequential));
+    let told = witness::double_sign([2; 33], &activity).unwrap().unwrap();
+    assert_eq!((told.fault as u8, told.consensus_key.as_ref()), (fault, &[2; 33][..]));
     json!({
-        "signer": signer, "fault": fault, "epoch": b.round.epoch().get(), "view": b.round.view().get(),
-        "first": first, "second": second,
+        "signer": signer, "fault": fault, "epoch": told.epoch.to::<u64>(), "view": told.view.to::<u64>(),
+        "first": vote(&told.first), "second": vote(&told.second),
     })
 }
 

@@ -87,7 +87,10 @@ impl<A: Application> Reporter for Witness<A> {
 }
 
 /// The evidence in an activity, if it is one.
-fn double_sign(key: [u8; 33], activity: &Activity<Scheme, Digest>) -> Result<Option<DoubleSign>, CodecError> {
+pub(super) fn double_sign(
+    key: [u8; 33],
+    activity: &Activity<Scheme, Digest>,
+) -> Result<Option<DoubleSign>, CodecError> {
     let (fault, epoch, view, first, second) = match activity {
         Activity::ConflictingNotarize(evidence) => {
             let (a, b) = <(Notarize<Scheme, Digest>, Notarize<Scheme, Digest>)>::decode(evidence.encode())?;
