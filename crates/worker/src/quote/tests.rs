@@ -122,7 +122,8 @@ fn quotes_are_dropped_whole() {
 
 #[test]
 fn a_short_sentence_takes_a_neighbour_along() {
-    let text = "Is the weir safe? Never swim there. The undertow pulled a swimmer down in 2011.";
+    // What only repeats the question would be no answer: the short one says "alone".
+    let text = "Is the weir safe? Never swim there alone. The undertow pulled a swimmer down in 2011.";
     let passages = [passage(1, text, "en")];
     let answer = ask("May I swim there, ever, never?", &passages);
     assert!(answer.quotes.iter().all(|quote| quote.source.len() >= MIN_QUOTE), "{answer:?}");
