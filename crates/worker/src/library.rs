@@ -299,7 +299,7 @@ impl Passages for Shelf<'_> {
         let query = Query { text: question, language: None, limit: CANDIDATES };
         let hits = self.library.search.search(&query, &self.library.store, &|id, _| (self.allowed)(id))?;
         let mut places: BTreeMap<(ContributionId, u32), Vec<Range<usize>>> = BTreeMap::new();
-        for hit in without_copies(hits) {
+        for hit in without_copies(question, hits) {
             places.entry((hit.contribution, hit.document)).or_default().push(hit.range);
         }
         let mut found = Vec::new();
@@ -367,15 +367,18 @@ impl Passages for Shelf<'_> {
 }
 
 /// The first [`PASSAGES`] of these, best first, that are no copies of one another; of copies, the earliest contribution's
-/// takes the place of the best.
-fn without_copies(hits: Vec<fonte_corpus::search::Passage>) -> Vec<fonte_corpus::search::Passage> {
+/// takes the place of the best. Passages that hold different words of the question are none: of a hundred entries of one
+/// form, the one with the name or number that is asked about must stay.
+fn without_copies(question: &str, hits: Vec<fonte_corpus::search::Passage>) -> Vec<fonte_corpus::search::Passage> {
+    let asked = different_words(question);
+    let same = |a: &[String], b: &[String]| {
+        same_words(a, b) && asked.iter().all(|word| a.binary_search(word).is_ok() == b.binary_search(word).is_ok())
+    };
     let mut kept: Vec<(fonte_corpus::search::Passage, Vec<String>)> = Vec::new();
     for hit in hits {
-        let mut words: Vec<String> = hit.text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
-        words.sort_unstable();
-        words.dedup();
+        let words = different_words(&hit.text);
         let place = |passage: &fonte_corpus::search::Passage| (passage.contribution, passage.document);
-        match kept.iter().position(|(other, theirs)| place(other) != place(&hit) && same_words(theirs, &words)) {
+        match kept.iter().position(|(other, theirs)| place(other) != place(&hit) && same(theirs, &words)) {
             Some(at) if place(&hit) < place(&kept[at].0) => kept[at] = (hit, words),
             // Once the shelf is full a later hit may still be the original of one that stands there.
             Some(_) => {}
@@ -384,6 +387,14 @@ fn without_copies(hits: Vec<fonte_corpus::search::Passage>) -> Vec<fonte_corpus:
         }
     }
     kept.into_iter().map(|(hit, _)| hit).collect()
+}
+
+/// The different words of a text, in small letters, sorted.
+fn different_words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
 }
 
 /// Whether two sorted lists of different words share [`SAME_PASSAGE`] percent of what they have together.
