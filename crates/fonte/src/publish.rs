@@ -189,6 +189,12 @@ impl Publisher {
 
     async fn reveal(&self, prepared: &mut [Prepared], step: &mut impl FnMut(&str, usize)) -> Result<()> {
         let deadline = now() + SIGNATURE_LIFE;
+        // One that was killed right after its reveal has nothing left to do.
+        for item in prepared.iter_mut() {
+            if let PublishState::Revealed { contribution, .. } = item.publication.state {
+                self.journal.advance(&mut item.publication, PublishState::Done { contribution })?;
+            }
+        }
         let mut waiting: Vec<&mut Prepared> = prepared
             .iter_mut()
             .filter(|item| matches!(item.publication.state, PublishState::Uploaded { .. }))
