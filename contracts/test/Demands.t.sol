@@ -5,7 +5,7 @@ import {IChallenges} from "../src/interfaces/IChallenges.sol";
 import {IDemands} from "../src/interfaces/IDemands.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
 import {Commitments} from "../src/lib/Commitments.sol";
-import {Refuser} from "./lib/Doubles.sol";
+import {Bookkeeper, Refuser} from "./lib/Doubles.sol";
 import {Openings} from "./lib/Openings.sol";
 import {Stories} from "./lib/Stories.sol";
 
@@ -175,6 +175,28 @@ contract DemandsTest is Stories {
         vm.prank(address(refuser));
         demands.showEvidence(id, evidence);
         vm.assertEq(settlement.depositOf(address(refuser)), 1 ether);
+    }
+
+    function testAJudgeCannotStarveTheDemander() public {
+        Bookkeeper payee = new Bookkeeper();
+        vm.deal(address(payee), 1 ether);
+        (IChallenges.RowOpening memory opening, IChallenges.AnswerReceipt memory r) = opened(honest());
+        vm.prank(address(payee));
+        uint64 id = demands.demand{value: 1 ether}(opening, r, IDemands.Wanted.Evidence, 0);
+        tooLate();
+        skip(WINDOW_BLOCKS, WINDOW_SECONDS);
+        bool told;
+        for (uint256 gas_ = 50_000; gas_ < 300_000; gas_ += 2_000) {
+            try demands.judgeWithheld{gas: gas_}(id, opening) {
+                vm.assertTrue(told, "never told");
+                vm.assertEq(payee.received(), 1 ether);
+                vm.assertEq(settlement.depositOf(address(payee)), 0);
+                return;
+            } catch (bytes memory reason) {
+                if (bytes4(reason) == ISettlement.GasTooLow.selector) told = true;
+            }
+        }
+        vm.assertTrue(false, "never paid");
     }
 
     function testTheDepositFollowsTheBaseFee() public {

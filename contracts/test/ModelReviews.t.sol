@@ -137,6 +137,21 @@ contract ModelReviewsTest is ModelWorld {
         judges.open{value: 0}(id);
     }
 
+    function testARoundWithoutAFee() public {
+        ModelReviews.Parameters memory free = parameters();
+        free.evaluationFee = 0;
+        genesis(modelReviews, type(ModelReviews).creationCode, abi.encode(models, pool, governance, free));
+        uint32 id = evaluating();
+        vm.prank(developer);
+        judges.open(id);
+        drawRound(id);
+        say(id, scoresOf(711_000, 705_000, 709_000));
+        vm.assertTrue(judges.close(id));
+        check(id, IModels.State.Evaluated);
+        vm.assertEq(judges.claimable(evaluators[0]), 0);
+        vm.assertEq(judges.claimable(developer), 0);
+    }
+
     function testOpening() public {
         uint32 id = submitted();
         bytes memory not = abi.encodeWithSelector(IModelReviews.NotEvaluating.selector, id);

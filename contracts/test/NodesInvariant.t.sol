@@ -182,6 +182,21 @@ contract NodesHandler is Nodes {
                         : what % 6 == 4
                             ? abi.encodeCall(IWorkers.update, (NodeKeys.workerInfo(uint32(1 + who % 5))))
                             : abi.encodeCall(IWorkers.withdraw, ());
+        act(account, before, start_, data);
+    }
+
+    /// @dev All at once: alone, the steps of leaving hardly ever fall together.
+    function depart(uint256 who) external counted("depart") {
+        address account = address(uint160(0xE000 + who % WORKERS));
+        uint256 before = account.balance;
+        if (workers.worker(account).status != IWorkers.Status.Leaving) {
+            act(account, before, before, abi.encodeCall(IWorkers.unregister, ()));
+        }
+        skip(0, 1 days);
+        act(account, before, before, abi.encodeCall(IWorkers.withdraw, ()));
+    }
+
+    function act(address account, uint256 before, uint256 start_, bytes memory data) private {
         vm.prank(account);
         (bool ok,) = address(workers).call{value: before - start_}(data);
         require(ok, "refused");
@@ -313,7 +328,7 @@ contract NodesInvariantTest is Test {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[16] memory steps = [
+        bytes4[18] memory steps = [
             NodesHandler.join.selector,
             NodesHandler.stakeSome.selector,
             NodesHandler.stakeSome.selector,
@@ -329,10 +344,12 @@ contract NodesInvariantTest is Test {
             NodesHandler.electSome.selector,
             NodesHandler.report.selector,
             NodesHandler.work.selector,
+            NodesHandler.work.selector,
+            NodesHandler.depart.selector,
             NodesHandler.pass.selector
         ];
-        bytes4[] memory selectors = new bytes4[](16);
-        for (uint256 i; i < 16; ++i) {
+        bytes4[] memory selectors = new bytes4[](18);
+        for (uint256 i; i < 18; ++i) {
             selectors[i] = steps[i];
         }
         targets = new FuzzSelector[](1);
@@ -394,6 +411,10 @@ contract NodesInvariantTest is Test {
         vm.assertGe(handler.jails(), 1, "jails");
         vm.assertGe(handler.changes(), 5, "changes");
         vm.assertGe(handler.done("work"), 10, "work");
+        for (uint256 i; i < 4; ++i) {
+            try handler.depart(i) {} catch {}
+        }
+        vm.assertGe(handler.done("depart"), 1, "depart");
         stakeIsConserved();
         fewerThanAThirdOfTheSeatsChange();
         nobodyIsPaidTwice();

@@ -55,6 +55,15 @@ contract Burner {
     }
 }
 
+/// @notice Needs most of the gas that a payee is given.
+contract Bookkeeper {
+    uint256 public received;
+
+    receive() external payable {
+        received = msg.value;
+    }
+}
+
 /// @notice Returns as much data as its gas can buy, to make the caller pay for copying it.
 contract Bomb {
     receive() external payable {
