@@ -27,7 +27,7 @@
 //! comparison.with(ContributionId(7), 0, earlier);
 //! let found = comparison.finish();
 //! assert_eq!((found[0].contribution, found[0].reason), (ContributionId(7), Reason::Overlaps));
-//! assert_eq!(found[0].overlap_bytes, 82);
+//! assert_eq!(found[0].overlap_bytes, 81);
 //! # Ok::<(), fonte_corpus::near_duplicates::TooLarge>(())
 //! ```
 
