@@ -362,7 +362,10 @@ contract HonestTest is World {
         uint256 index = seed % story.shares.length;
         IChallenges.Share memory share = story.shares[index];
         uint256 others = story.shares.length == 2 ? story.shares[1 - index].ppm : 0;
-        wrong = uint32(bound(wrong, 0, 1e6 - others));
+        // The smallest faults are the likeliest, and the least likely to be drawn.
+        if (wrong % 3 == 0 && share.ppm > 1) wrong = share.ppm - 1;
+        else if (wrong % 3 == 1 && share.ppm + others < 1e6) wrong = share.ppm + 1;
+        else wrong = uint32(bound(wrong, 0, 1e6 - others));
         vm.assume(wrong != share.ppm);
         share.ppm = wrong;
         uint64 batch = settle(rowOf(story));
