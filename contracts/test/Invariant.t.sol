@@ -28,6 +28,11 @@ contract Handler is World {
         bytes receipts;
     }
 
+    struct Moment {
+        uint256 blocks;
+        uint256 secs;
+    }
+
     Past[] private pasts;
     /// @dev What the rows of a batch cost, less what reversals gave back; and whether it was ever pushed.
     mapping(uint64 batch => uint256) public fees;
@@ -35,6 +40,9 @@ contract Handler is World {
     /// @dev Refusals that no rule explains: an underflow would be a bug in the accounts. Counted, because a step that reverts is
     /// undone, and what it noted with it; the sums below wrap for the same reason.
     uint256 public unexpected;
+    /// @dev The last demand that extended a batch, and demands after four windows in blocks and in seconds.
+    mapping(uint64 batch => Moment) private demanded;
+    uint256 public lateDemands;
     /// @dev (1 + K) fees of a batch, less what challenges took from the bond; nothing once it was pushed.
     mapping(uint64 batch => uint256) public exposed;
 
@@ -260,7 +268,7 @@ contract Handler is World {
         if (wanted % 3 == 0) {
             vm.prank(challenger);
             demands.demandReceipt{value: 0.1 ether}(row);
-            return;
+            return noteDemand(row.batch);
         }
         IDemands.Wanted kind = wanted % 3 == 1 ? IDemands.Wanted.Evidence : IDemands.Wanted.Answer;
         bytes memory data = abi.encodeCall(IDemands.demand, (row, receipt, kind, 0));
@@ -271,6 +279,17 @@ contract Handler is World {
         }
         vm.prank(challenger);
         demands.demand{value: 0.1 ether}(row, receipt, kind, 0);
+        noteDemand(row.batch);
+    }
+
+    function noteDemand(uint64 id) private {
+        ISettlement.Batch memory batch = settlement.batch(id);
+        Moment memory present = Moment(vm.getBlockNumber(), vm.getBlockTimestamp());
+        if (
+            present.blocks > batch.settledBlock + 4 * WINDOW_BLOCKS
+                && present.secs >= batch.settledAt + 4 * WINDOW_SECONDS
+        ) ++lateDemands;
+        demanded[id] = present;
     }
 
     function show(uint64 id) external counted("show") {
@@ -405,15 +424,20 @@ contract Handler is World {
         }
     }
 
-    /// @dev No batch is held up for longer than six windows.
+    /// @dev A batch is open for a window, and for two after the last demand, which came in time: no longer, and no shorter.
     function heldUp() external view returns (bool) {
         for (uint64 b = 1; b <= settlement.batchCount(); ++b) {
             ISettlement.Batch memory batch = settlement.batch(b);
             (uint256 untilBlock, uint256 untilTime) = settlement.windowOf(b);
-            if (untilBlock > batch.settledBlock + 6 * WINDOW_BLOCKS) return true;
-            if (untilTime > batch.settledAt + 6 * WINDOW_SECONDS) return true;
+            Moment memory last = demanded[b];
+            uint256 blocks = batch.settledBlock + WINDOW_BLOCKS;
+            uint256 secs = batch.settledAt + WINDOW_SECONDS;
+            if (last.blocks + 2 * WINDOW_BLOCKS > blocks) blocks = last.blocks + 2 * WINDOW_BLOCKS;
+            if (last.secs + 2 * WINDOW_SECONDS > secs) secs = last.secs + 2 * WINDOW_SECONDS;
+            if (untilBlock != (last.blocks == 0 ? batch.settledBlock + WINDOW_BLOCKS : blocks)) return true;
+            if (untilTime != (last.blocks == 0 ? batch.settledAt + WINDOW_SECONDS : secs)) return true;
         }
-        return false;
+        return lateDemands != 0;
     }
 
     function held() external view returns (uint256) {
