@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::example;
+use common::{example, recorded};
 use fonte_types::bundle::{Outcome, ReceiptBundle, verify};
 use serde_json::Value;
 
@@ -19,10 +19,11 @@ fn leaves(value: &Value, path: &str, into: &mut Vec<String>) {
 /// Another value of the same type and shape.
 fn changed(value: &Value) -> Value {
     match value {
-        Value::Number(n) => Value::from(n.as_u64().unwrap() + 1),
+        Value::Number(n) => n.as_u64().map_or_else(|| Value::from(n.as_i64().unwrap() + 1), |n| Value::from(n + 1)),
         Value::Bool(b) => Value::from(!b),
         Value::String(s) => Value::from(match s.as_str() {
             "exact" => "tolerance".to_owned(),
+            "tolerance" => "exact".to_owned(),
             "open" => "private".to_owned(),
             "nobody" => "prompt".to_owned(),
             "document" => "answer".to_owned(),
@@ -39,16 +40,23 @@ fn changed(value: &Value) -> Value {
 
 #[test]
 fn an_honest_bundle_verifies() {
-    let verification = verify(&example().bundle);
-    assert!(verification.ok, "{verification:#?}");
-    assert!(verification.checks.iter().any(|check| matches!(check.outcome, Outcome::NotCheckable { .. })));
+    for bundle in [example().bundle, recorded().bundle] {
+        let verification = verify(&bundle);
+        assert!(verification.ok, "{verification:#?}");
+        assert!(verification.checks.iter().any(|check| matches!(check.outcome, Outcome::NotCheckable { .. })));
+    }
 }
 
 #[test]
 fn every_changed_field_is_noticed_and_named() {
-    let bundle = serde_json::to_value(example().bundle).unwrap();
+    for bundle in [example().bundle, recorded().bundle] {
+        every_field_is_noticed(&serde_json::to_value(bundle).unwrap());
+    }
+}
+
+fn every_field_is_noticed(bundle: &Value) {
     let mut paths = Vec::new();
-    leaves(&bundle, "", &mut paths);
+    leaves(bundle, "", &mut paths);
     assert!(paths.len() > 100, "only {} fields", paths.len());
     let mut unread = Vec::new();
     for path in paths {
@@ -86,6 +94,7 @@ fn every_changed_field_is_noticed_and_named() {
             "other_channels" => differs == "run_leaves",
             "terms" => differs == "receipt.fee" || differs == "terms.splits",
             "format" => differs == "format",
+            "log_probs" => differs == "log_probs",
             _ => false,
         };
         assert!(named, "{path} was changed, the check named {differs}");
@@ -102,13 +111,26 @@ fn paid_but_not_cited_is_refused() {
 }
 
 /// `fixtures/bundle.json` holds the example bundle, and for each of its fields another value with the first failed check
-/// (`null`: nothing offline binds it; `unreadable`: no bundle any more). The page's verifier in `web/receipt` must say
-/// the same of each. `FONTE_BLESS=1 cargo test -p fonte-types` writes it anew.
+/// (`null`: nothing offline binds it; `unreadable`: no bundle any more); `recorded` is the same of an engine's answer with
+/// log-probabilities, for what only it has. The page's verifier in `web/receipt` must say the same of each. `FONTE_BLESS=1
+/// cargo test -p fonte-types` writes it anew.
 #[test]
 fn the_mutations_are_the_pinned_ones() {
-    let bundle = serde_json::to_value(example().bundle).unwrap();
+    let mut made = mutations(&example().bundle, "");
+    made["recorded"] = mutations(&recorded().bundle, "/log_probs");
+    let path = std::path::Path::new("../../fixtures/bundle.json").to_owned();
+    if std::env::var_os("FONTE_BLESS").is_some() {
+        std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
+    }
+    let pinned: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    assert!(made == pinned, "the bundle or what is said of its mutations is not as pinned in fixtures/bundle.json");
+}
+
+/// A bundle, and what is said of each changed field below a path.
+fn mutations(bundle: &ReceiptBundle, below: &str) -> Value {
+    let bundle = serde_json::to_value(bundle).unwrap();
     let mut paths = Vec::new();
-    leaves(&bundle, "", &mut paths);
+    leaves(bundle.pointer(below).unwrap(), below, &mut paths);
     let mutations: Vec<Value> = paths
         .into_iter()
         .map(|path| {
@@ -128,11 +150,5 @@ fn the_mutations_are_the_pinned_ones() {
             serde_json::json!({ "path": path, "value": value, "check": check, "differs": differs })
         })
         .collect();
-    let made = serde_json::json!({ "bundle": bundle, "mutations": mutations });
-    let path = std::path::Path::new("../../fixtures/bundle.json").to_owned();
-    if std::env::var_os("FONTE_BLESS").is_some() {
-        std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
-    }
-    let pinned: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-    assert!(made == pinned, "the bundle or what is said of its mutations is not as pinned in fixtures/bundle.json");
+    serde_json::json!({ "bundle": bundle, "mutations": mutations })
 }

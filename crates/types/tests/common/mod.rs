@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
-use alloy_primitives::{Address, B256, address, keccak256};
+use alloy_primitives::{Address, B256, Bytes, address, keccak256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_types::{
     AnswerReceipt, ContributionId, DatanetId, DatanetVersion, EngineClass, ModelId, Network, Version, Visibility,
@@ -10,6 +10,7 @@ use fonte_types::{
     evidence::{Evidence, OtherChannels, Run, Source},
     fees::{Prices, Splits},
     ids::Membership,
+    log_probs::{Alternative, LogProbs, TokenLogProb},
     merkle::{CommittedText, DocumentOpening, Tree, contribution_root},
     metadata::Metadata,
     receipt::{Countersignature, request_id, sign},
@@ -152,4 +153,31 @@ pub fn example() -> Example {
     };
     drop(committed);
     Example { network, worker, gateway, payer, documents, bundle }
+}
+
+/// The example as an engine's answer: its receipt is of class `tolerance` and commits to log-probabilities.
+pub fn recorded() -> Example {
+    let mut example = example();
+    let alternative = |text: &str, micronats| Alternative { bytes: Bytes::copy_from_slice(text.as_bytes()), micronats };
+    let token = |text: &str, micronats, top| TokenLogProb { token: alternative(text, micronats), top };
+    let log_probs = LogProbs {
+        tokens: vec![
+            token("The", -105_360, vec![alternative("The", -105_360), alternative("A", -2_407_945)]),
+            token(" gauge", -1_203_972, vec![alternative(" river", -693_147)]),
+            token(" below", 0, Vec::new()),
+        ],
+    };
+    let Example { network, worker, gateway, bundle, .. } = &mut example;
+    bundle.other_channels.context = log_probs.commitment();
+    bundle.log_probs = Some(log_probs);
+    let receipt = &mut bundle.receipt;
+    receipt.engine_class = EngineClass::Tolerance;
+    receipt.evidence_hash =
+        Evidence::new(bundle.runs.clone(), receipt.answer_bytes).unwrap().hash(&bundle.other_channels);
+    bundle.id = receipt.id(network);
+    bundle.signed_words = receipt.words();
+    bundle.worker_signature = sign(worker, bundle.id).unwrap();
+    bundle.countersignature.receipt = bundle.id;
+    bundle.gateway_signature = sign(gateway, bundle.countersignature.digest(network)).unwrap();
+    example
 }
