@@ -80,7 +80,10 @@ async fn base(folder: &Path, name: Option<&str>) -> Result<Beside> {
         Some(name) => name.to_owned(),
         None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
     };
-    let opening = tokio::task::spawn_blocking(move || LocalModel::open(&path, LocalConfig::default()));
+    // This very program, whatever has become of its file since it started.
+    let program = if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() };
+    let config = LocalConfig { template_program: program.ok(), ..LocalConfig::default() };
+    let opening = tokio::task::spawn_blocking(move || LocalModel::open(&path, config));
     let model = opening.await.wrap_err_with(reading)?.wrap_err_with(reading)?;
     Ok(Beside { name, artifact: model.hash(), model: Arc::new(model) })
 }

@@ -42,10 +42,14 @@ use std::{pin::Pin, process::ExitCode};
 
 use clap::Parser;
 use eyre::Result;
+use fonte_inference::formats::{RENDER_TEMPLATES, render_templates};
 
 use args::{Cli, Command};
 
 fn main() -> ExitCode {
+    if std::env::args_os().skip(1).eq([RENDER_TEMPLATES]) {
+        return if render_templates().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     end_quietly_on_closed_pipes();
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()

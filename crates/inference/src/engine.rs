@@ -494,8 +494,14 @@ impl Engine {
         self.totals.steps += 1;
 
         let mut results: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.running.len()];
-        for (index, row) in rows.iter().filter(|row| row.want != Want::Nothing).enumerate() {
-            results[row.table].push((index, row.position));
+        let (mut logits, mut states) = (0.., 0..);
+        for row in &rows {
+            let index = match row.want {
+                Want::Nothing => None,
+                Want::Logits => logits.next(),
+                Want::State => states.next(),
+            };
+            results[row.table].extend(index.map(|index| (index, row.position)));
         }
         let (scratch, model, now) = (&self.scratch, &self.model, self.now);
         for (sequence, count) in self.running.iter_mut().zip(&plan) {

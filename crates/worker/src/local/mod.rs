@@ -10,7 +10,7 @@ mod request;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    path::Path,
+    path::{Path, PathBuf},
     sync::mpsc::RecvTimeoutError,
     time::Duration,
 };
@@ -44,13 +44,16 @@ pub struct LocalConfig {
     pub max_context: usize,
     /// How much memory its files may ask for.
     pub limits: Limits,
+    /// A program that renders the base's chat template when told so (`ChatTemplate::isolated`); without one a template
+    /// made for it can hang this process.
+    pub template_program: Option<PathBuf>,
 }
 
 impl Default for LocalConfig {
     /// 6,000 bytes of passages as for external engines; the rest as the engine has it.
     fn default() -> Self {
         let EngineConfig { threads, memory, max_context, .. } = EngineConfig::default();
-        Self { passage_bytes: 6_000, threads, memory, max_context, limits: Limits::default() }
+        Self { passage_bytes: 6_000, threads, memory, max_context, limits: Limits::default(), template_program: None }
     }
 }
 
@@ -110,7 +113,10 @@ impl LocalModel {
             hash: B256::from(base.hash.0),
             engine: EngineHandle::spawn(engine).map_err(LocalError::Thread)?,
             tokenizer,
-            template: base.template,
+            template: match config.template_program {
+                Some(program) => base.template.map(|template| template.isolated(program)),
+                None => base.template,
+            },
             defaults: base.generation,
             ends,
             max_context,
