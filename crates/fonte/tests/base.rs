@@ -68,7 +68,7 @@ fn a_base_answers_beside_the_quote_model_and_receipts_name_its_files() {
 fn replay(up: &Up, home: &Path, receipt: &Value, folder: &Path, models: &Path) {
     let id = receipt["id"].as_str().unwrap();
     let base = folder.to_str().unwrap();
-    let run = |what: &str, more: &[&str]| up.run(home, &[&["receipt", "replay", what, "--base"], more].concat());
+    let run = |what: &str, more: &[&str]| up.run(home, &[&["receipt", "replay", what, "--base"][..], more].concat());
     let told = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
     let same = run(id, &[base, "--json", "--threads", "1"]);
     assert!(same.status.success(), "{same:?}");
@@ -105,7 +105,8 @@ fn replay(up: &Up, home: &Path, receipt: &Value, folder: &Path, models: &Path) {
 
     // A record that was touched is refused by its field.
     let mut touched = receipt.clone();
-    touched["generation"]["answer"][0] = json!(7);
+    let first = &mut touched["generation"]["answer"][0];
+    *first = json!(first.as_u64().unwrap() ^ 1);
     std::fs::write(&file, touched.to_string()).unwrap();
     let verified = json(&up.run(home, &["receipt", "verify", path, "--json"]));
     assert_eq!(verified["differs"], "generation.answer");
