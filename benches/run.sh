@@ -36,10 +36,10 @@ attribution() {
   $pinned "$work/venv/bin/python" -u benches/attribution/ask_infini_gram.py "$work/real"
   rm -rf "$work/real"
   echo
-  echo "== growth: generated texts, segments of 128 MiB, then one segment of all"
+  echo "== growth: generated texts, segments as they come, then one segment of all"
   for mb in ${SIZES:-1 10 100 1000 3000}; do
     $pinned "$bench" --mb "$mb"
-    if [ "$mb" -gt 128 ] && [ "$mb" -le 1000 ]; then $pinned "$bench" --mb "$mb" --segment-mib 2047; fi
+    if [ "$mb" -gt 512 ] && [ "$mb" -le 1000 ]; then $pinned "$bench" --mb "$mb" --segment-mib 2047; fi
     echo
   done | tee "$work/growth.txt"
   echo "== rows: MB, segment MiB, segments, build CPU s per 100 MB, disk bytes per byte, open cold ms, count us, spans us,"

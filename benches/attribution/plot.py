@@ -25,8 +25,8 @@ def main():
         f'<text x="{at_x:.0f}" y="{at_y:.0f}" text-anchor="{anchor}" fill="{colour}">{text}</text>')
     print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">')
     print(f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>')
-    say(LEFT, 20, "CPU microseconds per question on one core, by size of the index; filled: segments of 128 MiB, "
-        "hollow: one segment", "start")
+    say(LEFT, 20, "CPU microseconds per question on one core, by size of the index; filled: segments of at most 512 "
+        "MiB, hollow: one segment", "start")
     for power in range(y0, y1 + 1):
         at = y(10**power)
         print(f'<path d="M{LEFT} {at:.1f}H{WIDTH - RIGHT}" stroke="#ddd"/>')
@@ -34,11 +34,11 @@ def main():
     for size in sizes:
         say(x(size), HEIGHT - BOTTOM + 20, f"{size:g} MB")
     for column, label, colour in SERIES:
-        parts = [(row[0], row[column]) for row in rows if row[1] <= 128]
+        parts = [(row[0], row[column]) for row in rows if row[1] <= 512]
         print(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
               + " ".join(f"{x(size):.1f},{y(value):.1f}" for size, value in parts) + '"/>')
         for row in rows:
-            fill = colour if row[1] <= 128 else "#fff"
+            fill = colour if row[1] <= 512 else "#fff"
             print(f'<circle cx="{x(row[0]):.1f}" cy="{y(row[column]):.1f}" r="4" fill="{fill}" stroke="{colour}"/>')
         say(x(parts[-1][0]) + 12, y(parts[-1][1]) + 4, label, "start", colour)
     print("</svg>")

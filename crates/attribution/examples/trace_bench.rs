@@ -42,7 +42,12 @@ struct Arguments {
 }
 
 fn arguments() -> Outcome<Arguments> {
-    let mut parsed = Arguments { megabytes: 100, segment_mib: 128, export: None, folders: Vec::new() };
+    let mut parsed = Arguments {
+        megabytes: 100,
+        segment_mib: IndexConfig::default().max_segment_bytes >> 20,
+        export: None,
+        folders: Vec::new(),
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));

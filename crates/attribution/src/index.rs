@@ -22,7 +22,7 @@ use crate::{
     error::{AddError, IndexError, TraceError},
     members::{Members, Present},
     owners,
-    segment::{Builder, Layout, MAX_TEXT, MemberScan, Segment},
+    segment::{self, Builder, Layout, MAX_TEXT, MemberScan, Segment},
     spans,
     trace::{MAX_PATTERN_BYTES, MaximalSpan, SpanQuery, TraceIndex},
     view::View,
@@ -53,9 +53,10 @@ pub struct IndexConfig {
 }
 
 impl Default for IndexConfig {
-    /// 128 MiB per segment, merging by eights: 700 MB of memory while building, which any machine that serves has.
+    /// 512 MiB per segment, merging by eights. Building takes memory by what there is to build, up to 2.8 GB: a machine
+    /// that holds so much text keeps an index of that size in memory to answer quickly.
     fn default() -> Self {
-        Self { max_segment_bytes: 128 << 20, merge_at: 8 }
+        Self { max_segment_bytes: 512 << 20, merge_at: 8 }
     }
 }
 
@@ -517,9 +518,11 @@ impl TraceIndex for SuffixIndex {
             return Ok(0);
         }
         self.ask(members, |views| {
+            let mut searches: Vec<_> = views.iter().map(|view| segment::Search::new(view.segment, pattern)).collect();
+            segment::run(&mut searches)?;
             let mut count = 0;
-            for View { segment, members } in views {
-                let interval = segment.interval(pattern)?;
+            for (View { segment, members }, search) in views.iter().zip(&searches) {
+                let interval = search.interval();
                 count += segment.count_members(pattern, interval, &mut MemberScan::new(*members))?;
             }
             Ok(count)

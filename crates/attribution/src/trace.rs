@@ -86,12 +86,6 @@ pub struct Occurrence {
     pub offset: u64,
 }
 
-impl Occurrence {
-    pub(crate) fn is_same_document(&self, other: &Self) -> bool {
-        (self.contribution, self.document) == (other.contribution, other.document)
-    }
-}
-
 /// The whole characters within `range` of `text`, for showing: offsets are bytes and may fall inside a character, whose
 /// remaining bytes are left out. Bytes that are no UTF-8 are left as they are.
 pub fn whole_characters(text: &[u8], range: Range<usize>) -> Range<usize> {

@@ -32,23 +32,28 @@ pub(crate) fn threads(views: &[View<'_>], bytes: usize) -> usize {
     views.len().min(*CORES.get_or_init(|| thread::available_parallelism().map_or(1, NonZero::get)))
 }
 
-/// Does a job for each view on so many threads, this one included. Results come in the order of the views; of several
-/// errors, the first view's is returned.
-pub(crate) fn each<'a, T: Send>(
-    views: &[View<'a>],
+/// The views in as many parts as a query of `bytes` bytes is worth threads.
+pub(crate) fn parts<'v, 'a>(views: &'v [View<'a>], bytes: usize) -> Vec<&'v [View<'a>]> {
+    views.chunks(views.len().div_ceil(threads(views, bytes)).max(1)).collect()
+}
+
+/// Does a job for each item on so many threads, this one included. Results come in the order of the items; of several
+/// errors, the first item's is returned.
+pub(crate) fn each<I: Sync, T: Send>(
+    items: &[I],
     threads: usize,
-    job: impl Fn(&View<'a>) -> Result<T, TraceError> + Sync,
+    job: impl Fn(&I) -> Result<T, TraceError> + Sync,
 ) -> Result<Vec<T>, TraceError> {
     if threads < 2 {
-        return views.iter().map(job).collect();
+        return items.iter().map(job).collect();
     }
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(view) = views.get(at) else { return done };
-            done.push((at, job(view)));
+            let Some(item) = items.get(at) else { return done };
+            done.push((at, job(item)));
         }
     };
     let mut done = thread::scope(|scope| {

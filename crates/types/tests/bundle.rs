@@ -2,53 +2,29 @@
 
 mod common;
 
-use common::example;
+use common::{changed, example, leaves, mutations, recorded};
 use fonte_types::bundle::{Outcome, ReceiptBundle, verify};
 use serde_json::Value;
 
-/// Paths to every scalar below `value`.
-fn leaves(value: &Value, path: &str, into: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, v)| leaves(v, &format!("{path}/{name}"), into)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, v)| leaves(v, &format!("{path}/{i}"), into)),
-        Value::Null => {}
-        _ => into.push(path.to_owned()),
-    }
-}
-
-/// Another value of the same type and shape.
-fn changed(value: &Value) -> Value {
-    match value {
-        Value::Number(n) => Value::from(n.as_u64().unwrap() + 1),
-        Value::Bool(b) => Value::from(!b),
-        Value::String(s) => Value::from(match s.as_str() {
-            "exact" => "tolerance".to_owned(),
-            "open" => "private".to_owned(),
-            "nobody" => "prompt".to_owned(),
-            "document" => "answer".to_owned(),
-            s if s.starts_with("0x") && s.len() > 2 => {
-                let last = if s.ends_with('1') { '2' } else { '1' };
-                format!("{}{last}", &s[..s.len() - 1])
-            }
-            s if s.bytes().all(|b| b.is_ascii_digit()) => (s.parse::<u128>().unwrap() + 1).to_string(),
-            s => format!("{s}x"),
-        }),
-        other => panic!("not a scalar: {other}"),
-    }
-}
-
 #[test]
 fn an_honest_bundle_verifies() {
-    let verification = verify(&example().bundle);
-    assert!(verification.ok, "{verification:#?}");
-    assert!(verification.checks.iter().any(|check| matches!(check.outcome, Outcome::NotCheckable { .. })));
+    for bundle in [example().bundle, recorded().bundle] {
+        let verification = verify(&bundle);
+        assert!(verification.ok, "{verification:#?}");
+        assert!(verification.checks.iter().any(|check| matches!(check.outcome, Outcome::NotCheckable { .. })));
+    }
 }
 
 #[test]
 fn every_changed_field_is_noticed_and_named() {
-    let bundle = serde_json::to_value(example().bundle).unwrap();
+    for bundle in [example().bundle, recorded().bundle] {
+        every_field_is_noticed(&serde_json::to_value(bundle).unwrap());
+    }
+}
+
+fn every_field_is_noticed(bundle: &Value) {
     let mut paths = Vec::new();
-    leaves(&bundle, "", &mut paths);
+    leaves(bundle, "", &mut paths);
     assert!(paths.len() > 100, "only {} fields", paths.len());
     let mut unread = Vec::new();
     for path in paths {
@@ -86,6 +62,7 @@ fn every_changed_field_is_noticed_and_named() {
             "other_channels" => differs == "run_leaves",
             "terms" => differs == "receipt.fee" || differs == "terms.splits",
             "format" => differs == "format",
+            "log_probs" => differs == "log_probs",
             _ => false,
         };
         assert!(named, "{path} was changed, the check named {differs}");
@@ -102,37 +79,25 @@ fn paid_but_not_cited_is_refused() {
 }
 
 /// `fixtures/bundle.json` holds the example bundle, and for each of its fields another value with the first failed check
-/// (`null`: nothing offline binds it; `unreadable`: no bundle any more). The page's verifier in `web/receipt` must say
-/// the same of each. `FONTE_BLESS=1 cargo test -p fonte-types` writes it anew.
+/// (`null`: nothing offline binds it; `unreadable`: no bundle any more); `recorded` is the same of an engine's answer with
+/// log-probabilities, for what only it has. The page's verifier in `web/receipt` must say the same of each. `FONTE_BLESS=1
+/// cargo test -p fonte-types` writes it anew.
 #[test]
 fn the_mutations_are_the_pinned_ones() {
-    let bundle = serde_json::to_value(example().bundle).unwrap();
-    let mut paths = Vec::new();
-    leaves(&bundle, "", &mut paths);
-    let mutations: Vec<Value> = paths
-        .into_iter()
-        .map(|path| {
-            let mut tampered = bundle.clone();
-            let place = tampered.pointer_mut(&path).unwrap();
-            *place = changed(place);
-            let value = place.clone();
-            let Ok(read) = serde_json::from_value::<ReceiptBundle>(tampered) else {
-                return serde_json::json!({ "path": path, "value": value, "check": "unreadable" });
-            };
-            let checks = verify(&read).checks;
-            let failed = checks.iter().find_map(|check| match &check.outcome {
-                Outcome::Failed { differs, .. } => Some((check.name, differs.clone())),
-                _ => None,
-            });
-            let (check, differs) = failed.unzip();
-            serde_json::json!({ "path": path, "value": value, "check": check, "differs": differs })
-        })
-        .collect();
-    let made = serde_json::json!({ "bundle": bundle, "mutations": mutations });
+    let mut made = mutated(&example().bundle, "");
+    made["recorded"] = mutated(&recorded().bundle, "/log_probs");
     let path = std::path::Path::new("../../fixtures/bundle.json").to_owned();
     if std::env::var_os("FONTE_BLESS").is_some() {
         std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
     }
     let pinned: Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
     assert!(made == pinned, "the bundle or what is said of its mutations is not as pinned in fixtures/bundle.json");
+}
+
+/// A bundle, and what is said of each changed field below a path.
+fn mutated(bundle: &ReceiptBundle, below: &str) -> Value {
+    let bundle = serde_json::to_value(bundle).unwrap();
+    let mut paths = Vec::new();
+    leaves(bundle.pointer(below).unwrap(), below, &mut paths);
+    serde_json::json!({ "bundle": bundle, "mutations": mutations(&bundle, paths) })
 }

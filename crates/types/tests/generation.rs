@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::{Example, example};
+use common::{Example, example, leaves, mutations};
 use fonte_types::{
     ContributionId, EngineClass,
-    bundle::{Outcome, ReceiptBundle, verify},
+    bundle::{ReceiptBundle, verify},
     conversation::Role,
     evidence::{Evidence, OtherChannels},
     generation::{GenerationRecord, LAYOUT, PassageRange, Profile, TurnLength, turn_lengths},
@@ -80,64 +80,6 @@ fn sealed(example: &mut Example) {
     bundle.countersignature.receipt = bundle.id;
     bundle.countersignature.fee = bundle.receipt.fee;
     bundle.gateway_signature = sign(gateway, bundle.countersignature.digest(&bundle.network)).unwrap();
-}
-
-/// Paths to every scalar below `value`.
-fn leaves(value: &Value, path: &str, into: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, v)| leaves(v, &format!("{path}/{name}"), into)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, v)| leaves(v, &format!("{path}/{i}"), into)),
-        Value::Null => {}
-        _ => into.push(path.to_owned()),
-    }
-}
-
-/// Another value of the same type and shape.
-fn changed(value: &Value) -> Value {
-    match value {
-        Value::Number(n) => Value::from(n.as_i64().unwrap() + 1),
-        Value::Bool(b) => Value::from(!b),
-        Value::String(s) => Value::from(match s.as_str() {
-            "exact" => "tolerance".to_owned(),
-            "open" => "private".to_owned(),
-            "nobody" => "prompt".to_owned(),
-            "document" => "answer".to_owned(),
-            "f32-exact" => "int8-exact".to_owned(),
-            "system" => "developer".to_owned(),
-            "user" => "tool".to_owned(),
-            s if s.starts_with("0x") && s.len() > 2 => {
-                let last = if s.ends_with('1') { '2' } else { '1' };
-                format!("{}{last}", &s[..s.len() - 1])
-            }
-            s if s.bytes().all(|b| b.is_ascii_digit()) => (s.parse::<u128>().unwrap() + 1).to_string(),
-            s => format!("{s}x"),
-        }),
-        other => panic!("not a scalar: {other}"),
-    }
-}
-
-/// Each of these fields with another value, and the first check that fails of it (`null`: nothing offline binds it;
-/// `unreadable`: no bundle any more).
-fn mutations(bundle: &Value, paths: Vec<String>) -> Vec<Value> {
-    paths
-        .into_iter()
-        .map(|path| {
-            let mut tampered = bundle.clone();
-            let place = tampered.pointer_mut(&path).unwrap();
-            *place = changed(place);
-            let value = place.clone();
-            let Ok(read) = serde_json::from_value::<ReceiptBundle>(tampered) else {
-                return serde_json::json!({ "path": path, "value": value, "check": "unreadable" });
-            };
-            let checks = verify(&read).checks;
-            let failed = checks.iter().find_map(|check| match &check.outcome {
-                Outcome::Failed { differs, .. } => Some((check.name, differs.clone())),
-                _ => None,
-            });
-            let (check, differs) = failed.unzip();
-            serde_json::json!({ "path": path, "value": value, "check": check, "differs": differs })
-        })
-        .collect()
 }
 
 #[test]

@@ -155,6 +155,20 @@ test("tampered copies are red and name what differs", async () => {
   await page.context().close();
 });
 
+test("an engine's log-probabilities are checked and spoken of; others than those are red", async () => {
+  const { page } = await open(pinned.recorded.bundle);
+  assert.equal(await page.textContent("h1"), "This receipt holds");
+  assert.match((await page.textContent('[data-check="evidence"]')) ?? "", /log-probabilities of 3 tokens: recorded, not proved/);
+  await picture(page, "recorded");
+  const tampered = structuredClone(pinned.recorded.bundle);
+  tampered.log_probs[0].micronats += 1;
+  await page.goto(pathToFileURL(fileOf(tampered, null)).href);
+  await page.waitForSelector("h1");
+  assert.equal(await page.textContent("h1"), "This receipt does not hold");
+  assert.equal(await page.textContent('[data-check="evidence"] .differs'), "log_probs");
+  await page.context().close();
+});
+
 test("on a phone, in Portuguese: nothing is wider than the screen, a touch opens the source", async () => {
   const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, locale: "pt-BR", deviceScaleFactor: 2 };
   const { page, complaints } = await open(recorded.receipt, recorded.settlement, phone);

@@ -20,6 +20,13 @@ test("an honest bundle passes every offline check", () => {
   assert.equal(checks.length, 14);
 });
 
+test("an engine's answer with log-probabilities passes, and says so", () => {
+  const { ok, checks } = verify(readBundle(JSON.stringify(pinned.recorded.bundle)));
+  assert.ok(ok);
+  const evidence = checks.find((check) => check.name === "evidence");
+  assert.match(evidence?.outcome === "passed" ? (evidence.note?.en ?? "") : "", /3 tokens: recorded, not proved/);
+});
+
 /** Says of each changed field what Rust says; returns the checks that failed. */
 function agree({ bundle, mutations }: Data): Set<string> {
   const seen = new Set<string>();
@@ -44,6 +51,8 @@ function agree({ bundle, mutations }: Data): Set<string> {
 
 test("every changed field is refused with the check and the place that Rust names", () => {
   assert.ok(pinned.mutations.length > 100);
+  assert.ok(pinned.recorded.mutations.length >= 12);
+  agree(pinned.recorded);
   const seen = agree(pinned);
   for (const name of ["receipt fields", "receipt id", "worker signature", "countersignature", "prompt", "answer", "evidence", "witnesses", "membership", "fee"]) {
     assert.ok(seen.has(name), `no mutation fails at ${name}`);
@@ -52,10 +61,11 @@ test("every changed field is refused with the check and the place that Rust name
 
 test("so is every changed field of what an answer is a function of", () => {
   assert.ok(verify(readBundle(JSON.stringify(generated.bundle))).ok);
-  const mutations = generated.mutations.filter(({ path }: Data) => !path.startsWith("/log_probs"));
-  assert.ok(mutations.length > 50);
-  agree({ bundle: generated.bundle, mutations });
+  assert.ok(generated.mutations.length > 50);
+  agree(generated);
   const without = structuredClone(generated.bundle);
+  delete without.log_probs;
+  assert.equal(verify(readBundle(JSON.stringify(without))).differs, "log_probs");
   delete without.generation;
   assert.equal(verify(readBundle(JSON.stringify(without))).differs, "generation");
   delete without.generation_words;
@@ -133,6 +143,31 @@ test("amounts round down and add up", () => {
   // 958,333 ppm of a pool of 80.4 x 10^12 wei; the curator's cut is a twentieth of it.
   assert.equal((paid.contributions[0] ?? 0n) + (paid.curators[0] ?? 0n), 77_049_973_200_000n);
   assert.equal(paid.curators[0], 3_852_498_660_000n);
+});
+
+test("log-probabilities beyond their bounds are refused in Rust's words", () => {
+  const refused = (change: (tokens: Data[]) => void, why: RegExp) => {
+    const bundle = structuredClone(pinned.recorded.bundle);
+    change(bundle.log_probs);
+    const failed = verify(readBundle(JSON.stringify(bundle))).checks.find((one) => one.outcome === "failed");
+    assert.ok(failed?.outcome === "failed");
+    assert.deepEqual([failed.name, failed.differs], ["evidence", "log_probs"]);
+    assert.match(failed.why.en, why);
+  };
+  refused((tokens) => tokens.splice(0), /there are none/);
+  refused((tokens) => tokens.splice(0, 1), /token 0 is not what the answer holds/);
+  refused((tokens) => tokens.push({ bytes: "0x20626c6f77", micronats: -1 }), /token 3 is not what/);
+  refused((tokens) => (tokens[2].micronats = 1), /token 2 has a log-probability above/);
+  refused((tokens) => (tokens[0].top[1].micronats = -1_000_000_001), /token 0 has a log-probability above 0 or below/);
+  refused((tokens) => (tokens[1].top = Array(21).fill({ bytes: "0x61", micronats: -1 })), /token 1 has more than 20/);
+  refused((tokens) => (tokens[1].top[0].bytes = `0x${"61".repeat(1 << 20)}`), /longer than 1048576/);
+  refused((tokens) => tokens.pop(), /not those that were committed/);
+  refused((tokens) => delete tokens[0].top, /not those that were committed/);
+  for (const [micronats, why] of [[2147483648, /32 bits/], ["-1", /no integer/]] as const) {
+    const bundle = structuredClone(pinned.recorded.bundle);
+    bundle.log_probs[0].micronats = micronats;
+    assert.throws(() => readBundle(JSON.stringify(bundle)), why);
+  }
 });
 
 test("what JSON may hold and a receipt may not", () => {

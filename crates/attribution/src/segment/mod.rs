@@ -20,7 +20,7 @@ pub(crate) use self::{
     build::Builder,
     format::{Entry, Layout, MAX_TEXT, SEPARATOR, decode_documents, u32_at, u64_at},
     minima::{Bounds, MemberScan},
-    search::{common_prefix, common_suffix},
+    search::{Search, common_prefix, common_suffix, run},
 };
 use crate::{
     error::{Damage, IndexError, TraceError},

@@ -1,161 +1,346 @@
-//! Finding a pattern: sampled keys narrow the suffix array to a block or two, a binary search does the rest.
+//! Finding a pattern: sampled keys narrow the suffix array to a block or two, then suffixes are compared, three at a time.
+//!
+//! Nearly all the time of a search is waiting for memory, and places that do not depend on each other are waited for
+//! together: a node of keys is fetched whole, three suffixes at once, and both ends of an interval are looked for with
+//! the same probes as long as they lie between the same two. A search is cut into steps, each of which works on what the
+//! one before began to fetch, so that the searches of several segments wait together, too: see [`run`].
+
+use std::{cmp::Ordering, ops::Range};
 
 use super::{
     Interval, Segment,
     format::{FAN, KEY},
+    minima::MemberScan,
 };
 use crate::error::TraceError;
+
+/// Suffixes fetched at once: three rounds settle a block of 64, with as few comparisons as bisecting it. Seven would do it
+/// in two, but their texts lie in as many pages, whose tables are walked one or two at a time: measured, that is slower.
+const PROBES: usize = 3;
+/// Searches that take turns. More would push each other's lines out of the caches, and a core fetches no more at once.
+const TURNS: usize = 8;
+/// So many strangers' places to either side are looked at for the nearest member's.
+const NEIGHBOURS: usize = 64;
 
 impl Segment {
     /// The suffixes that begin with `pattern`, which is not empty.
     pub(crate) fn interval(&self, pattern: &[u8]) -> Result<Interval, TraceError> {
-        let (from, to) = self.candidates(pattern)?;
-        let lo = self.lower_bound(pattern, from, to)?;
-        Ok(Interval { lo, hi: self.upper_bound(pattern, lo, to)? })
+        let mut search = Search::new(self, pattern);
+        while !search.step()? {}
+        Ok(search.interval())
     }
 
     /// [`interval`](Self::interval), or how long a prefix of `pattern` stands somewhere in the text at most.
     pub(crate) fn interval_or_longest(&self, pattern: &[u8]) -> Result<Result<Interval, usize>, TraceError> {
-        let (from, to) = self.candidates(pattern)?;
-        let lo = self.lower_bound(pattern, from, to)?;
-        let hi = self.upper_bound(pattern, lo, to)?;
-        if lo < hi { Ok(Ok(Interval { lo, hi })) } else { self.longest_around(pattern, lo).map(Err) }
+        let interval = self.interval(pattern)?;
+        if interval.is_empty() { self.longest_around(pattern, interval.lo).map(Err) } else { Ok(Ok(interval)) }
     }
 
     /// Length of the longest prefix of `pattern` that stands in the text. It may cross a document's end only where
     /// `pattern` itself holds the separator.
     pub(crate) fn longest(&self, pattern: &[u8]) -> Result<usize, TraceError> {
-        let (from, to) = self.candidates(pattern)?;
-        let lo = self.lower_bound(pattern, from, to)?;
-        self.longest_around(pattern, lo)
+        let mut search = Search::lower(self, pattern);
+        while !search.step()? {}
+        self.longest_around(pattern, search.rank())
     }
 
-    /// The two suffixes between which `pattern` would stand share the most with it.
-    fn longest_around(&self, pattern: &[u8], rank: usize) -> Result<usize, TraceError> {
+    /// The same, where `rank` is the pattern's place: the two suffixes between which it would stand share the most with it.
+    pub(crate) fn longest_around(&self, pattern: &[u8], rank: usize) -> Result<usize, TraceError> {
         let mut longest = 0;
         for neighbour in [rank.checked_sub(1), Some(rank)].into_iter().flatten() {
             if neighbour < self.text_bytes() {
-                let text = self.text(self.suffix(neighbour)?, pattern.len())?;
-                longest = longest.max(common_prefix(text, pattern));
+                longest = longest.max(self.shared(neighbour, pattern)?);
             }
         }
         Ok(longest)
     }
 
-    /// Ranks `[from, to)` outside which no suffix begins with `pattern`, and that hold the place where it would stand
-    /// (`to` included).
-    fn candidates(&self, pattern: &[u8]) -> Result<(usize, usize), TraceError> {
-        let known = pattern.len().min(KEY);
-        let mut low = [0; KEY];
-        low[..known].copy_from_slice(&pattern[..known]);
-        let mut high = [0xff; KEY];
-        high[..known].copy_from_slice(&pattern[..known]);
-
-        // A key is its suffix cut or padded with zeros. One below `low` has a suffix below the pattern; one above
-        // `high` has a suffix above it that does not begin with it. Equal keys say nothing.
-        let low = u128::from_be_bytes(low);
-        let first = self.first_key(|key| key >= low)?;
-        let high = u128::from_be_bytes(high);
-        let last = if known == KEY && !self.key_is(first, high)? { first } else { self.first_key(|key| key > high)? };
-        let from = if first == 0 { 0 } else { (first - 1) * FAN + 1 };
-        Ok((from, (last * FAN).min(self.text_bytes()).max(from)))
+    /// Length of the longest prefix of `pattern`, which holds no separator, in a member's document, where `rank` is the
+    /// pattern's place: suffixes share the less with it the farther from there, so the nearest member's to either side
+    /// decide. Nothing where strangers have all places nearby.
+    pub(crate) fn longest_of_members(
+        &self,
+        pattern: &[u8],
+        rank: usize,
+        scan: &mut MemberScan<'_>,
+    ) -> Result<Option<usize>, TraceError> {
+        let before = (rank.saturating_sub(NEIGHBOURS)..rank).rev();
+        let after = rank..self.text_bytes().min(rank + NEIGHBOURS);
+        let (left, left_bound) = self.nearest_member(before, pattern, scan)?;
+        let (right, right_bound) = self.nearest_member(after, pattern, scan)?;
+        let longest = left.max(right);
+        Ok((left_bound.max(right_bound) <= longest).then_some(longest))
     }
 
-    /// The first key of the finest level that is `past` a bound, as all after it are; the number of keys if none is.
-    /// Goes down level by level: each step stays within a kilobyte.
-    fn first_key(&self, past: impl Fn(u128) -> bool) -> Result<usize, TraceError> {
-        let mut range = 0..self.store.layout.keys.last().map_or(0, |level| level.1);
-        for (level, &(_, entries)) in self.store.layout.keys.iter().enumerate().rev() {
-            let (mut lo, mut hi) = (range.start, range.end.min(entries));
-            while lo < hi {
-                let middle = lo + (hi - lo) / 2;
-                if past(self.key(level, middle)?) {
-                    hi = middle;
-                } else {
-                    lo = middle + 1;
+    /// What the first member's suffix of these ranks shares with the pattern, and where none is a member's, what those
+    /// behind them share at most: no more than the last of them.
+    fn nearest_member(
+        &self,
+        ranks: impl Iterator<Item = usize>,
+        pattern: &[u8],
+        scan: &mut MemberScan<'_>,
+    ) -> Result<(usize, usize), TraceError> {
+        let mut last = None;
+        for rank in ranks {
+            if scan.is_member(self, self.document_at(self.suffix(rank)?)) {
+                return Ok((self.shared(rank, pattern)?, 0));
+            }
+            last = Some(rank);
+        }
+        Ok((0, last.map_or(Ok(0), |last| self.shared(last, pattern))?))
+    }
+
+    /// How many bytes the suffix of a rank shares with `pattern`.
+    fn shared(&self, rank: usize, pattern: &[u8]) -> Result<usize, TraceError> {
+        Ok(common_prefix(self.text(self.suffix(rank)?, pattern.len())?, pattern))
+    }
+
+    /// How the suffix at `position` compares with all that begin with `pattern`, and how many bytes they share, which are
+    /// known to be `skip` or more.
+    #[inline]
+    fn compare(&self, position: u32, pattern: &[u8], skip: usize) -> Result<(Ordering, usize), TraceError> {
+        let text = self.text(position, pattern.len())?;
+        let skip = skip.min(text.len());
+        let shared = skip + common_prefix(&text[skip..], &pattern[skip..]);
+        let order = match (text.get(shared), pattern.get(shared)) {
+            (_, None) => Ordering::Equal,
+            (Some(byte), Some(wanted)) if byte > wanted => Ordering::Greater,
+            _ => Ordering::Less,
+        };
+        Ok((order, shared))
+    }
+
+    /// How many keys of a node, given as a range of a level, pass the test that the first ones pass; as an index into
+    /// the level.
+    #[inline]
+    fn keys_below(&self, level: usize, node: Range<usize>, below: impl Fn(u128) -> bool) -> Result<usize, TraceError> {
+        let at = self.store.layout.keys[level].0 + KEY * node.start;
+        let keys = self.store.slice(at, KEY * node.len())?.as_chunks::<KEY>().0;
+        Ok(node.start + keys.partition_point(|key| below(u128::from_be_bytes(*key))))
+    }
+
+    /// Begins to load a node of keys.
+    fn touch_keys(&self, level: usize, node: &Range<usize>) {
+        let at = self.store.layout.keys[level].0 + KEY * node.start;
+        (at..at + KEY * node.len()).step_by(64).for_each(|line| self.store.touch(line));
+    }
+}
+
+/// The search for a pattern's interval in one segment, cut into steps.
+pub(crate) struct Search<'a> {
+    segment: &'a Segment,
+    pattern: &'a [u8],
+    both: bool,
+    stage: Stage,
+    /// Where the first suffix that is not below the pattern is.
+    lower: Gap,
+    /// Where the first one past those that begin with it is, once that is known to be another place.
+    upper: Option<Gap>,
+}
+
+/// What the next step has to work on.
+enum Stage {
+    /// A node of keys for either bound, mostly the same one.
+    Keys {
+        level: usize,
+        low: Range<usize>,
+        high: Range<usize>,
+    },
+    /// Ranks to be probed.
+    Ranks,
+    /// Their texts.
+    Texts,
+    Done,
+}
+
+/// A rank looked for is in `lo..=hi`.
+#[derive(Clone, Copy, Default)]
+struct Gap {
+    lo: usize,
+    hi: usize,
+    /// What the suffixes just below `lo` and at `hi` share with the pattern at least; all between share the lesser.
+    low_shared: usize,
+    high_shared: usize,
+    /// The suffixes of the ranks that are being probed.
+    suffixes: [u32; PROBES],
+}
+
+impl Gap {
+    fn is_closed(&self) -> bool {
+        self.lo >= self.hi
+    }
+
+    fn probes(&self) -> usize {
+        (self.hi - self.lo).min(PROBES)
+    }
+
+    /// Probes are spread evenly, or are all there is.
+    fn rank(&self, probe: usize) -> usize {
+        let ranks = self.hi - self.lo;
+        if ranks <= PROBES { self.lo + probe } else { self.lo + ranks * (probe + 1) / (PROBES + 1) }
+    }
+
+    fn shared(&self) -> usize {
+        self.low_shared.min(self.high_shared)
+    }
+}
+
+impl<'a> Search<'a> {
+    /// For the whole interval of `pattern`, which is not empty.
+    pub(crate) fn new(segment: &'a Segment, pattern: &'a [u8]) -> Self {
+        let keys = &segment.store.layout.keys;
+        let top = 0..keys.last().map_or(0, |level| level.1);
+        let stage = Stage::Keys { level: keys.len() - 1, low: top.clone(), high: top };
+        Self { segment, pattern, both: true, stage, lower: Gap::default(), upper: None }
+    }
+
+    /// For the interval's beginning alone.
+    pub(crate) fn lower(segment: &'a Segment, pattern: &'a [u8]) -> Self {
+        Self { both: false, ..Self::new(segment, pattern) }
+    }
+
+    /// The interval that was found; if it is empty, it lies where the pattern would stand.
+    pub(crate) fn interval(&self) -> Interval {
+        Interval { lo: self.lower.lo, hi: self.upper.map_or(self.lower.lo, |gap| gap.lo) }
+    }
+
+    /// Where it begins.
+    pub(crate) fn rank(&self) -> usize {
+        self.lower.lo
+    }
+
+    /// Goes on, until something has to be waited for. Returns whether the search is over.
+    pub(crate) fn step(&mut self) -> Result<bool, TraceError> {
+        match &self.stage {
+            Stage::Keys { level, low, high } => {
+                let (level, low, high) = (*level, low.clone(), high.clone());
+                self.descend(level, low, high)?;
+            }
+            Stage::Ranks => {
+                for gap in [Some(&mut self.lower), self.upper.as_mut()].into_iter().flatten() {
+                    for probe in 0..gap.probes() {
+                        let suffix = self.segment.suffix(gap.rank(probe))?;
+                        self.segment.store.touch(self.segment.store.layout.text_at + suffix as usize + gap.shared());
+                        gap.suffixes[probe] = suffix;
+                    }
                 }
+                self.stage = Stage::Texts;
             }
-            // Of the finer level, key `64 (lo - 1)` is not past it and key `64 lo` is.
-            range = (lo * FAN).saturating_sub(FAN - 1)..lo * FAN;
-            if level == 0 {
-                return Ok(lo);
-            }
+            Stage::Texts => self.narrow()?,
+            Stage::Done => {}
         }
-        Ok(0)
+        Ok(matches!(self.stage, Stage::Done))
     }
 
-    fn key_is(&self, at: usize, expected: u128) -> Result<bool, TraceError> {
-        Ok(at < self.store.layout.keys[0].1 && self.key(0, at)? == expected)
-    }
+    /// From a node of keys to one of the next finer level, or to the ranks below the finest one.
+    fn descend(&mut self, level: usize, low: Range<usize>, high: Range<usize>) -> Result<(), TraceError> {
+        // A key is its suffix cut or padded with zeros. One below the pattern's lowest key has a suffix below the pattern;
+        // one above its highest has a suffix above it that does not begin with it. Keys between say nothing.
+        let known = self.pattern.len().min(KEY);
+        let mut lowest = [0; KEY];
+        lowest[..known].copy_from_slice(&self.pattern[..known]);
+        let mut highest = [0xff; KEY];
+        highest[..known].copy_from_slice(&self.pattern[..known]);
+        let (lowest, highest) = (u128::from_be_bytes(lowest), u128::from_be_bytes(highest));
 
-    #[inline]
-    fn key(&self, level: usize, at: usize) -> Result<u128, TraceError> {
-        let bytes = self.store.slice(self.store.layout.keys[level].0 + KEY * at, KEY)?;
-        Ok(u128::from_be_bytes(bytes.try_into().expect("a key was sliced")))
-    }
-
-    /// First rank in `[lo, hi)` whose suffix is not below `pattern`, or `hi`.
-    fn lower_bound(&self, pattern: &[u8], lo: usize, hi: usize) -> Result<usize, TraceError> {
-        let (mut lo, mut hi) = (lo, hi);
-        // What the suffixes just below `lo` and at `hi` share with the pattern; everything between shares the lesser.
-        let (mut low_shared, mut high_shared) = (0, 0);
-        while lo < hi {
-            let middle = lo + (hi - lo) / 2;
-            let skip = low_shared.min(high_shared);
-            // Texts lie anywhere in memory. Those of the two ranks that may come next are fetched while this one's is
-            // waited for, which halves the waiting.
-            self.fetch(lo + (middle - lo) / 2, skip)?;
-            self.fetch(middle + 1 + (hi - middle - 1) / 2, skip)?;
-            let text = self.text(self.suffix(middle)?, pattern.len())?;
-            let skip = skip.min(text.len());
-            let shared = skip + common_prefix(&text[skip..], &pattern[skip..]);
-            let below = shared < pattern.len() && (shared == text.len() || text[shared] < pattern[shared]);
-            if below {
-                lo = middle + 1;
-                low_shared = shared;
-            } else {
-                hi = middle;
-                high_shared = shared;
+        let segment = self.segment;
+        let rest = if low == high { None } else { Some(high) };
+        let end = low.end;
+        let first = segment.keys_below(level, low, |key| key < lowest)?;
+        let last = segment.keys_below(level, rest.unwrap_or(first..end), |key| key <= highest)?;
+        if level > 0 {
+            // Of the finer level, key `64 (first - 1)` is below and key `64 first` is not.
+            let entries = segment.store.layout.keys[level - 1].1;
+            let node = |at: usize| (at * FAN).saturating_sub(FAN - 1)..(at * FAN).min(entries);
+            let (low, high) = (node(first), node(last));
+            segment.touch_keys(level - 1, &low);
+            if high != low {
+                segment.touch_keys(level - 1, &high);
             }
-        }
-        Ok(lo)
-    }
-
-    /// Begins to load the text `skip` bytes behind the suffix of a rank, if there is one.
-    #[inline]
-    fn fetch(&self, rank: usize, skip: usize) -> Result<(), TraceError> {
-        if rank < self.text_bytes() {
-            self.store.touch(self.store.layout.text_at + self.suffix(rank)? as usize + skip);
+            self.stage = Stage::Keys { level: level - 1, low, high };
+        } else {
+            let from = if first == 0 { 0 } else { (first - 1) * FAN + 1 };
+            self.lower = Gap { lo: from, hi: (last * FAN).min(segment.text_bytes()).max(from), ..Gap::default() };
+            self.advance();
         }
         Ok(())
     }
 
-    /// First rank in `[lo, hi)` whose suffix does not begin with `pattern`, or `hi`, where those that do begin at
-    /// `lo`. Gallops: most intervals are short.
-    fn upper_bound(&self, pattern: &[u8], lo: usize, hi: usize) -> Result<usize, TraceError> {
-        let (mut lo, mut hi, mut step) = (lo, hi, 1);
-        while lo + step <= hi {
-            if !self.begins(lo + step - 1, pattern)? {
-                hi = lo + step - 1;
-                break;
+    /// Closes in on both bounds with the suffixes that were fetched.
+    fn narrow(&mut self) -> Result<(), TraceError> {
+        let (segment, pattern) = (self.segment, self.pattern);
+        let begins = |gap: &Gap| gap.high_shared == pattern.len();
+        match &mut self.upper {
+            Some(upper) => {
+                close_in(segment, pattern, upper, 0, |order| order != Ordering::Greater)?;
+                close_in(segment, pattern, &mut self.lower, 0, |order| order == Ordering::Less)?;
             }
-            lo += step;
-            step *= 2;
-        }
-        while lo < hi {
-            let middle = lo + (hi - lo) / 2;
-            if self.begins(middle, pattern)? {
-                lo = middle + 1;
-            } else {
-                hi = middle;
+            None => {
+                let mut upper = self.lower;
+                let first = close_in(segment, pattern, &mut self.lower, 0, |order| order == Ordering::Less)?;
+                // The bounds part at the first probe that begins with the pattern.
+                if self.both && begins(&self.lower) {
+                    close_in(segment, pattern, &mut upper, first, |order| order != Ordering::Greater)?;
+                    self.upper = Some(upper);
+                }
             }
         }
-        Ok(lo)
+        self.advance();
+        Ok(())
     }
 
-    fn begins(&self, rank: usize, pattern: &[u8]) -> Result<bool, TraceError> {
-        Ok(self.text(self.suffix(rank)?, pattern.len())? == pattern)
+    /// Begins to load the suffixes of the next ranks to be probed, if there are any.
+    fn advance(&mut self) {
+        let store = &self.segment.store;
+        let mut open = false;
+        for gap in [Some(&self.lower), self.upper.as_ref()].into_iter().flatten() {
+            open |= !gap.is_closed();
+            for probe in 0..gap.probes() {
+                let bit = gap.rank(probe) * store.layout.suffix_bits as usize;
+                store.touch(store.layout.suffixes_at + bit / 8);
+            }
+        }
+        self.stage = if open { Stage::Ranks } else { Stage::Done };
     }
+}
+
+/// Bisects a gap's probes from the `first` on, of which the first ones compare as `is_below` says. Returns the first that
+/// does not.
+fn close_in(
+    segment: &Segment,
+    pattern: &[u8],
+    gap: &mut Gap,
+    first: usize,
+    is_below: impl Fn(Ordering) -> bool,
+) -> Result<usize, TraceError> {
+    let before = *gap;
+    let (mut from, mut to) = (first, before.probes());
+    while from < to {
+        let middle = from + (to - from) / 2;
+        let (order, shared) = segment.compare(before.suffixes[middle], pattern, gap.shared())?;
+        if is_below(order) {
+            from = middle + 1;
+            (gap.lo, gap.low_shared) = (before.rank(middle) + 1, shared);
+        } else {
+            to = middle;
+            (gap.hi, gap.high_shared) = (before.rank(middle), shared);
+        }
+    }
+    Ok(from)
+}
+
+/// Finishes searches in turns, so that one waits for memory while others compare.
+pub(crate) fn run(searches: &mut [Search<'_>]) -> Result<(), TraceError> {
+    for turn in searches.chunks_mut(TURNS) {
+        let mut open = true;
+        while open {
+            open = false;
+            for search in &mut *turn {
+                open |= !search.step()?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// How many bytes two slices share at their beginning.

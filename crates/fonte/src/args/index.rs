@@ -59,7 +59,7 @@ pub(crate) struct Build {
     #[arg(long, value_name = "INDEX")]
     pub(crate) out: PathBuf,
     /// Largest segment in MiB of text: larger ones answer faster and need 5.3 times as much memory to build.
-    #[arg(long, default_value_t = 128, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=2047))]
+    #[arg(long, default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=2047))]
     pub(crate) segment_mib: u16,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Add {
     /// The folder whose files are added.
     pub(crate) folder: PathBuf,
     /// Largest segment in MiB of text.
-    #[arg(long, default_value_t = 128, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=2047))]
+    #[arg(long, default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=2047))]
     pub(crate) segment_mib: u16,
 }
 

@@ -130,6 +130,17 @@ export interface Terms {
   prices: { input: bigint; output: bigint };
 }
 
+/** A token and its log-probability, in millionths of a nat. */
+export interface Alternative {
+  bytes: Uint8Array;
+  micronats: number;
+}
+
+/** A token of the answer, and what else might have stood there. */
+export interface TokenLogProb extends Alternative {
+  top: Alternative[];
+}
+
 export interface ReceiptBundle {
   format: number;
   id: Uint8Array;
@@ -149,6 +160,8 @@ export interface ReceiptBundle {
   cited: CitedContribution[];
   generation: GenerationRecord | undefined;
   generationWords: Uint8Array[];
+  /** The engine's log-probabilities, where it told them: their hash is `otherChannels.context`, or stands in `generation`. */
+  logProbs: TokenLogProb[] | undefined;
 }
 
 /** The bundle cannot be read: `place` is the first thing that does not fit. */
@@ -194,6 +207,10 @@ export class Field {
     return value === undefined || value === null ? undefined : new Field(value, this.#join(name));
   }
 
+  has(name: string): boolean {
+    return name in this.#fields();
+  }
+
   list(): Field[] {
     if (!Array.isArray(this.value)) this.refuse("is no list");
     return this.value.map((value, i) => new Field(value, `${this.place}[${i}]`));
@@ -221,6 +238,12 @@ export class Field {
 
   u64(): bigint {
     return this.integer(64);
+  }
+
+  i32(): number {
+    if (typeof this.value !== "bigint") this.refuse("is no integer");
+    if (BigInt.asIntN(32, this.value) !== this.value) this.refuse("does not fit into 32 bits with a sign");
+    return Number(this.value);
   }
 
   /** An amount: decimal digits in a string. */
@@ -283,7 +306,16 @@ function bundle(from: Field): ReceiptBundle {
     cited: from.get("cited").list().map(cited),
     generation: generation && readGeneration(generation),
     generationWords: from.optional("generation_words")?.list().map((word) => word.hash()) ?? [],
+    logProbs: from.optional("log_probs")?.list().map(tokenLogProb),
   };
+}
+
+function alternative(from: Field): Alternative {
+  return { bytes: from.get("bytes").bytes(), micronats: from.get("micronats").i32() };
+}
+
+function tokenLogProb(from: Field): TokenLogProb {
+  return { ...alternative(from), top: from.has("top") ? from.get("top").list().map(alternative) : [] };
 }
 
 function network(from: Field): Network {

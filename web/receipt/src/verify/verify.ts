@@ -10,9 +10,11 @@ import {
   type DocumentOpening,
   type ReceiptBundle,
   type Run,
+  type TokenLogProb,
 } from "./bundle.ts";
 import { bigEndian, concat, equal, keccak, toHex, utf8, type Text } from "./bytes.ts";
 import { checkGeneration } from "./generation.ts";
+import { LogProbsError, checkLogProbs, logProbsHash } from "./log_probs.ts";
 import { ANSWER, PROMPT_TEXT, OpeningError, checkDocument, commit, evidenceHash, metadataHash, openedByte } from "./merkle.ts";
 import { feeOf, isWhole, sharesOf } from "./money.ts";
 import { SignatureError, countersignatureDigest, idOfWords, receiptWords, recover, requestId } from "./receipt.ts";
@@ -49,7 +51,7 @@ function fail(differs: string, en: string, pt: string): never {
 }
 
 /** Offline checks, in the order in which they are made: what names a field precisely comes first. */
-const OFFLINE: [name: string, check: (bundle: ReceiptBundle) => void][] = [
+const OFFLINE: [name: string, check: (bundle: ReceiptBundle) => Text | void][] = [
   ["format", checkFormat],
   ["receipt fields", checkFields],
   ["receipt id", checkId],
@@ -74,8 +76,8 @@ export function summary(checks: Check[]): Verification {
 export function verify(bundle: ReceiptBundle): Verification {
   const checks = OFFLINE.map(([name, check]): Check => {
     try {
-      check(bundle);
-      return { name, outcome: "passed" };
+      const note = check(bundle);
+      return note ? { name, outcome: "passed", note } : { name, outcome: "passed" };
     } catch (error) {
       if (!(error instanceof Differs)) throw error;
       return { name, outcome: "failed", differs: error.differs, why: error.why };
@@ -234,7 +236,7 @@ function checkPartition({ runs, receipt }: ReceiptBundle): void {
   }
 }
 
-function checkEvidence(bundle: ReceiptBundle): void {
+function checkEvidence(bundle: ReceiptBundle): Text | void {
   const { runs, runLeaves, otherChannels, receipt } = bundle;
   runs.forEach((run, i) => {
     const leaf = runLeaves[i];
@@ -255,7 +257,31 @@ function checkEvidence(bundle: ReceiptBundle): void {
       "trechos e outros canais não levam a receipt.evidence_hash",
     );
   }
-  checkGeneration(bundle, fail);
+  const committed = checkGeneration(bundle, fail);
+  if (bundle.logProbs !== undefined) return checkRecord(bundle.logProbs, bundle, committed);
+  if (bundle.generation === undefined) return undefined;
+  if (committed.some((byte) => byte !== 0)) fail("log_probs", "were committed and are missing", "foram registradas e faltam");
+  return {
+    en: "with what the answer is a function of: fonte receipt replay computes it again",
+    pt: "com aquilo de que a resposta é função: fonte receipt replay a computa de novo",
+  };
+}
+
+/** What the engine said of its own words belongs to this answer, and is what the evidence carries. */
+function checkRecord(logProbs: TokenLogProb[], { answer }: ReceiptBundle, committed: Uint8Array): Text {
+  try {
+    checkLogProbs(logProbs, utf8(answer.text));
+  } catch (error) {
+    if (!(error instanceof LogProbsError)) throw error;
+    throw new Differs("log_probs", error.text);
+  }
+  if (!equal(logProbsHash(logProbs), committed)) {
+    fail("log_probs", "are not those that were committed", "não são as que foram registradas");
+  }
+  return {
+    en: `with the engine's own log-probabilities of ${logProbs.length} tokens: recorded, not proved`,
+    pt: `com as log-probabilidades de ${logProbs.length} tokens, ditas pelo motor: registradas, não provadas`,
+  };
 }
 
 function checkCited(cited: CitedContribution, runs: Run[]): void {
