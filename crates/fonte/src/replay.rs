@@ -108,8 +108,8 @@ fn print(record: &GenerationRecord, replayed: &Replayed) {
         PromptReplay::Same => (
             ok,
             say!(
-                "its {} tokens are the conversation and {passages} passages, laid out as documented",
-                "seus {} tokens são a conversa e {passages} trechos, dispostos como documentado",
+                "its {} tokens are conversation and passages ({passages}), laid out as documented",
+                "seus {} tokens são conversa e trechos ({passages}), dispostos como documentado",
                 replayed.prompt_tokens
             ),
         ),
