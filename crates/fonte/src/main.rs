@@ -30,6 +30,7 @@ mod origins;
 mod proposals;
 mod publish;
 mod receipt;
+mod replay;
 mod review;
 mod say;
 mod sealed;

@@ -2,41 +2,9 @@
 
 mod common;
 
-use common::{example, recorded};
+use common::{changed, example, leaves, mutations, recorded};
 use fonte_types::bundle::{Outcome, ReceiptBundle, verify};
 use serde_json::Value;
-
-/// Paths to every scalar below `value`.
-fn leaves(value: &Value, path: &str, into: &mut Vec<String>) {
-    match value {
-        Value::Object(fields) => fields.iter().for_each(|(name, v)| leaves(v, &format!("{path}/{name}"), into)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, v)| leaves(v, &format!("{path}/{i}"), into)),
-        Value::Null => {}
-        _ => into.push(path.to_owned()),
-    }
-}
-
-/// Another value of the same type and shape.
-fn changed(value: &Value) -> Value {
-    match value {
-        Value::Number(n) => n.as_u64().map_or_else(|| Value::from(n.as_i64().unwrap() + 1), |n| Value::from(n + 1)),
-        Value::Bool(b) => Value::from(!b),
-        Value::String(s) => Value::from(match s.as_str() {
-            "exact" => "tolerance".to_owned(),
-            "tolerance" => "exact".to_owned(),
-            "open" => "private".to_owned(),
-            "nobody" => "prompt".to_owned(),
-            "document" => "answer".to_owned(),
-            s if s.starts_with("0x") && s.len() > 2 => {
-                let last = if s.ends_with('1') { '2' } else { '1' };
-                format!("{}{last}", &s[..s.len() - 1])
-            }
-            s if s.bytes().all(|b| b.is_ascii_digit()) => (s.parse::<u128>().unwrap() + 1).to_string(),
-            s => format!("{s}x"),
-        }),
-        other => panic!("not a scalar: {other}"),
-    }
-}
 
 #[test]
 fn an_honest_bundle_verifies() {
@@ -116,8 +84,8 @@ fn paid_but_not_cited_is_refused() {
 /// cargo test -p fonte-types` writes it anew.
 #[test]
 fn the_mutations_are_the_pinned_ones() {
-    let mut made = mutations(&example().bundle, "");
-    made["recorded"] = mutations(&recorded().bundle, "/log_probs");
+    let mut made = mutated(&example().bundle, "");
+    made["recorded"] = mutated(&recorded().bundle, "/log_probs");
     let path = std::path::Path::new("../../fixtures/bundle.json").to_owned();
     if std::env::var_os("FONTE_BLESS").is_some() {
         std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
@@ -127,28 +95,9 @@ fn the_mutations_are_the_pinned_ones() {
 }
 
 /// A bundle, and what is said of each changed field below a path.
-fn mutations(bundle: &ReceiptBundle, below: &str) -> Value {
+fn mutated(bundle: &ReceiptBundle, below: &str) -> Value {
     let bundle = serde_json::to_value(bundle).unwrap();
     let mut paths = Vec::new();
     leaves(bundle.pointer(below).unwrap(), below, &mut paths);
-    let mutations: Vec<Value> = paths
-        .into_iter()
-        .map(|path| {
-            let mut tampered = bundle.clone();
-            let place = tampered.pointer_mut(&path).unwrap();
-            *place = changed(place);
-            let value = place.clone();
-            let Ok(read) = serde_json::from_value::<ReceiptBundle>(tampered) else {
-                return serde_json::json!({ "path": path, "value": value, "check": "unreadable" });
-            };
-            let checks = verify(&read).checks;
-            let failed = checks.iter().find_map(|check| match &check.outcome {
-                Outcome::Failed { differs, .. } => Some((check.name, differs.clone())),
-                _ => None,
-            });
-            let (check, differs) = failed.unzip();
-            serde_json::json!({ "path": path, "value": value, "check": check, "differs": differs })
-        })
-        .collect();
-    serde_json::json!({ "bundle": bundle, "mutations": mutations })
+    serde_json::json!({ "bundle": bundle, "mutations": mutations(&bundle, paths) })
 }

@@ -8,7 +8,7 @@ import { commit, evidenceHash, openedCommitment, rootFromPath } from "../src/ver
 import { credits, feeOf, part, sharesOf } from "../src/verify/money.ts";
 import { RECEIPT_TYPE, countersignatureDigest, idOfWords, receiptWords, recover } from "../src/verify/receipt.ts";
 import { runLeaf, verify } from "../src/verify/verify.ts";
-import { pinned, vectors, type Data } from "./fixtures.ts";
+import { generated, pinned, vectors, type Data } from "./fixtures.ts";
 
 const bytes = (hex: string): Uint8Array => fromHex(hex) ?? assert.fail(`${hex} is no hexadecimal text`);
 const example = () => readBundle(JSON.stringify(pinned.bundle));
@@ -27,12 +27,10 @@ test("an engine's answer with log-probabilities passes, and says so", () => {
   assert.match(evidence?.outcome === "passed" ? (evidence.note?.en ?? "") : "", /3 tokens: recorded, not proved/);
 });
 
-test("every changed field is refused with the check and the place that Rust names", () => {
-  assert.ok(pinned.mutations.length > 100);
+/** Says of each changed field what Rust says; returns the checks that failed. */
+function agree({ bundle, mutations }: Data): Set<string> {
   const seen = new Set<string>();
-  assert.ok(pinned.recorded.mutations.length >= 12);
-  const all = [pinned, pinned.recorded].flatMap(({ bundle, mutations }: Data) => mutations.map((mutation: Data) => ({ bundle, ...mutation })));
-  for (const { bundle, path, value, check, differs } of all) {
+  for (const { path, value, check, differs } of mutations as Data[]) {
     const tampered = structuredClone(bundle);
     const steps = path.split("/").slice(1);
     const last = steps.pop();
@@ -48,9 +46,31 @@ test("every changed field is refused with the check and the place that Rust name
     const found = failed?.outcome === "failed" ? [failed.name, failed.differs] : [null, null];
     assert.deepEqual(found, [check, differs], path);
   }
+  return seen;
+}
+
+test("every changed field is refused with the check and the place that Rust names", () => {
+  assert.ok(pinned.mutations.length > 100);
+  assert.ok(pinned.recorded.mutations.length >= 12);
+  agree(pinned.recorded);
+  const seen = agree(pinned);
   for (const name of ["receipt fields", "receipt id", "worker signature", "countersignature", "prompt", "answer", "evidence", "witnesses", "membership", "fee"]) {
     assert.ok(seen.has(name), `no mutation fails at ${name}`);
   }
+});
+
+test("so is every changed field of what an answer is a function of", () => {
+  assert.ok(verify(readBundle(JSON.stringify(generated.bundle))).ok);
+  assert.ok(generated.mutations.length > 50);
+  agree(generated);
+  const without = structuredClone(generated.bundle);
+  delete without.log_probs;
+  assert.equal(verify(readBundle(JSON.stringify(without))).differs, "log_probs");
+  delete without.generation;
+  assert.equal(verify(readBundle(JSON.stringify(without))).differs, "generation");
+  delete without.generation_words;
+  without.generation = generated.bundle.generation;
+  assert.equal(verify(readBundle(JSON.stringify(without))).differs, "generation_words");
 });
 
 test("words, id, digests and signatures are the pinned ones", () => {

@@ -164,8 +164,8 @@ fn fonte(answered: &Answered) -> Value {
     if let Some(usage) = answered.engine_usage {
         fonte["engine_usage"] = json!(usage);
     }
-    if answered.bundle.log_probs.is_some() {
-        fonte["log_probs"] = json!(answered.bundle.other_channels.context);
+    if let Some(log_probs) = &answered.bundle.log_probs {
+        fonte["log_probs"] = json!(log_probs.commitment());
     }
     fonte
 }

@@ -160,7 +160,7 @@ impl Net {
         let mut net =
             Self { chain, folder, client, payer, gateway_key, datanet: DatanetId(0), model: ModelId(0), parameters };
         net.datanet = net.create_datanet("coffee", policy(|_| ())).await;
-        net.model = net.register_model("fonte-quote").await;
+        net.model = net.register_model("fonte-quote", B256::ZERO).await;
         net
     }
 
@@ -175,11 +175,12 @@ impl Net {
         self.client.datanets().await.unwrap().into_iter().find(|d| d.name == name).unwrap().id
     }
 
-    async fn register_model(&self, name: &str) -> ModelId {
+    /// Registers a model: one that quotes, or a base where there is an artifact.
+    pub async fn register_model(&self, name: &str, artifact: B256) -> ModelId {
         let input = IModels::ModelInput {
             name: name.into(),
-            kind: 0,
-            artifact: B256::ZERO,
+            kind: if artifact.is_zero() { 0 } else { 1 },
+            artifact,
             adapter: B256::ZERO,
             terms: IModels::Terms {
                 priceIn: PRICE_IN,

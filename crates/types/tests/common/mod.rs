@@ -6,7 +6,9 @@ use alloy_primitives::{Address, B256, Bytes, address, keccak256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_types::{
     AnswerReceipt, ContributionId, DatanetId, DatanetVersion, EngineClass, ModelId, Network, Version, Visibility,
-    bundle::{BUNDLE_VERSION, CitedContribution, CitedDocument, ReceiptBundle, SaltedText, Terms, run_leaves},
+    bundle::{
+        BUNDLE_VERSION, CitedContribution, CitedDocument, Outcome, ReceiptBundle, SaltedText, Terms, run_leaves, verify,
+    },
     evidence::{Evidence, OtherChannels, Run, Source},
     fees::{Prices, Splits},
     ids::Membership,
@@ -16,6 +18,7 @@ use fonte_types::{
     receipt::{Countersignature, request_id, sign},
     shares::Shares,
 };
+use serde_json::Value;
 
 pub const CREDITED: ContributionId = ContributionId(7);
 
@@ -131,6 +134,8 @@ pub fn example() -> Example {
         runs,
         other_channels: OtherChannels::default(),
         log_probs: None,
+        generation: None,
+        generation_words: Vec::new(),
         cited: vec![CitedContribution {
             contribution: CREDITED,
             root: contribution_root(&tree),
@@ -180,4 +185,63 @@ pub fn recorded() -> Example {
     bundle.countersignature.receipt = bundle.id;
     bundle.gateway_signature = sign(gateway, bundle.countersignature.digest(network)).unwrap();
     example
+}
+
+/// Paths to every scalar below `value`.
+pub fn leaves(value: &Value, path: &str, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, v)| leaves(v, &format!("{path}/{name}"), into)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(i, v)| leaves(v, &format!("{path}/{i}"), into)),
+        Value::Null => {}
+        _ => into.push(path.to_owned()),
+    }
+}
+
+/// Another value of the same type and shape.
+pub fn changed(value: &Value) -> Value {
+    match value {
+        Value::Number(n) => n.as_u64().map_or_else(|| Value::from(n.as_i64().unwrap() + 1), |n| Value::from(n + 1)),
+        Value::Bool(b) => Value::from(!b),
+        Value::String(s) => Value::from(match s.as_str() {
+            "exact" => "tolerance".to_owned(),
+            "tolerance" => "exact".to_owned(),
+            "open" => "private".to_owned(),
+            "nobody" => "prompt".to_owned(),
+            "document" => "answer".to_owned(),
+            "f32-exact" => "int8-exact".to_owned(),
+            "system" => "developer".to_owned(),
+            "user" => "tool".to_owned(),
+            s if s.starts_with("0x") && s.len() > 2 => {
+                let last = if s.ends_with('1') { '2' } else { '1' };
+                format!("{}{last}", &s[..s.len() - 1])
+            }
+            s if s.bytes().all(|b| b.is_ascii_digit()) => (s.parse::<u128>().unwrap() + 1).to_string(),
+            s => format!("{s}x"),
+        }),
+        other => panic!("not a scalar: {other}"),
+    }
+}
+
+/// Each of these fields with another value, and the first check that fails of it (`null`: nothing offline binds it;
+/// `unreadable`: no bundle any more).
+pub fn mutations(bundle: &Value, paths: Vec<String>) -> Vec<Value> {
+    paths
+        .into_iter()
+        .map(|path| {
+            let mut tampered = bundle.clone();
+            let place = tampered.pointer_mut(&path).unwrap();
+            *place = changed(place);
+            let value = place.clone();
+            let Ok(read) = serde_json::from_value::<ReceiptBundle>(tampered) else {
+                return serde_json::json!({ "path": path, "value": value, "check": "unreadable" });
+            };
+            let checks = verify(&read).checks;
+            let failed = checks.iter().find_map(|check| match &check.outcome {
+                Outcome::Failed { differs, .. } => Some((check.name, differs.clone())),
+                _ => None,
+            });
+            let (check, differs) = failed.unzip();
+            serde_json::json!({ "path": path, "value": value, "check": check, "differs": differs })
+        })
+        .collect()
 }

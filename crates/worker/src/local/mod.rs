@@ -6,7 +6,7 @@
 //! are whole. Who stops waiting stops the request. Tokens are a function of the base's files, prompt, options and seed;
 //! `docs/engine.md` says how.
 
-mod request;
+pub(crate) mod request;
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -17,19 +17,24 @@ use std::{
 
 use alloy_primitives::B256;
 use fonte_inference::{
-    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, NoAdapters, Payer, Profile, Request,
-    Stats, Stream, SubmitError, Task,
+    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, NoAdapters, Payer, Request, Stats, Stream,
+    SubmitError, Task,
     formats::{ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, read_base},
 };
 use fonte_types::{
     EngineClass,
+    generation::{GenerationRecord, MAX_CONTEXT, Profile},
     wire::{Finish, RefusalCode},
 };
 
+use self::request::Weights;
 use crate::model::{AnswerModel, ModelError, Passages, Question, Written};
 
 /// How long a silent engine is waited for before it is looked whether anybody still waits for the answer.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// The arithmetic of every answer; receipts name it.
+const PROFILE: Profile = Profile::F32Exact;
 
 /// What a base may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +103,10 @@ impl LocalModel {
     pub fn open(path: &Path, config: LocalConfig) -> Result<Self, LocalError> {
         let base = read_base(path, None, &config.limits)?;
         let tokenizer = base.tokenizer.ok_or(LocalError::NoTokenizer)?;
-        let max_context = config.max_context.min(base.config.max_positions);
+        let max_context = config.max_context.min(base.config.max_positions).min(MAX_CONTEXT as usize);
         let ends = base.config.eos.clone();
         let settings = EngineConfig {
-            // Receipts name no profile: `exact` of a base means this one.
-            profile: Profile::F32Exact,
+            profile: engine_profile(PROFILE),
             threads: config.threads,
             memory: config.memory,
             max_context,
@@ -135,30 +139,43 @@ impl LocalModel {
         self.engine.stats()
     }
 
-    fn submit(&self, question: &Question<'_>, passages: &[crate::FoundPassage]) -> Result<Stream, ModelError> {
-        let prompt = request::prompt(&self.tokenizer, self.template.as_ref(), question, passages).map_err(|error| {
-            refused(RefusalCode::Invalid, format!("the model cannot be asked this: {}", told(&error)))
-        })?;
-        let room = self.max_context.saturating_sub(prompt.len());
-        if room == 0 {
+    /// Puts the question to the engine. The record comes back with all but the answer's tokens.
+    fn submit(
+        &self,
+        question: &Question<'_>,
+        passages: &[crate::FoundPassage],
+    ) -> Result<(Stream, GenerationRecord), ModelError> {
+        let (turns, text) = (&question.asked.turns, question.prompt);
+        let prompt =
+            request::prompt(&self.tokenizer, self.template.as_ref(), turns, text, passages).map_err(|error| {
+                refused(RefusalCode::Invalid, format!("the model cannot be asked this: {}", told(&error)))
+            })?;
+        if prompt.len() >= self.max_context {
             let (tokens, limit) = (prompt.len(), self.max_context);
             return Err(refused(
                 RefusalCode::Invalid,
                 format!("the question and its passages are {tokens} tokens, the model reads {limit}: shorten it"),
             ));
         }
-        let generation = request::generation(&self.defaults, question, room);
-        let task = Task::Generate(generation);
+        let weights = Weights {
+            base: self.hash,
+            adapter: B256::ZERO,
+            profile: PROFILE,
+            context: u32::try_from(self.max_context).unwrap_or(MAX_CONTEXT),
+        };
+        let record = request::record(weights, &self.defaults, question, passages, prompt.clone());
+        let task = Task::Generate(request::generation(&record, question.seed));
         let prefix_scope = self.scopes.hash_one(question.payer);
         let request = Request { payer: Payer(question.payer.0.0), adapter: None, prefix_scope, prompt, task };
-        self.engine.submit(request).map_err(|error| {
+        let stream = self.engine.submit(request).map_err(|error| {
             let code = match error {
                 SubmitError::Busy { .. } | SubmitError::PayerBusy { .. } => RefusalCode::Busy,
                 SubmitError::Stopped => RefusalCode::Engine,
                 _ => RefusalCode::Invalid,
             };
             refused(code, error.to_string())
-        })
+        })?;
+        Ok((stream, record))
     }
 }
 
@@ -179,7 +196,7 @@ impl AnswerModel for LocalModel {
     ) -> Result<Written, ModelError> {
         let found = passages.best(question.text, self.passage_bytes)?;
         // Dropped on every way out of here, which cancels what still runs.
-        let stream = self.submit(&question, &found)?;
+        let (stream, mut record) = self.submit(&question, &found)?;
         let mut text = Detokenizer::new(self.tokenizer.clone());
         let undecodable = |error: FormatError| refused(RefusalCode::Engine, told(&error));
         let finish = loop {
@@ -194,11 +211,14 @@ impl AnswerModel for LocalModel {
                 }
             };
             match event {
-                Event::Token { token, .. } if self.ends.contains(&token) => {}
                 Event::Token { token, .. } => {
+                    record.answer.push(token);
+                    if self.ends.contains(&token) {
+                        continue;
+                    }
                     let piece = text.push(token).map_err(undecodable)?;
                     if !piece.is_empty() && !emit(&piece) {
-                        return Ok(Written::default());
+                        return Ok(Written { generation: Some(Box::new(record)), ..Written::default() });
                     }
                 }
                 Event::Finished { finish: Ended::Length, .. } => break Finish::Length,
@@ -211,7 +231,15 @@ impl AnswerModel for LocalModel {
         if !rest.is_empty() {
             emit(&rest);
         }
-        Ok(Written { finish, ..Written::default() })
+        Ok(Written { finish, generation: Some(Box::new(record)), ..Written::default() })
+    }
+}
+
+/// A record's profile as the engine names it.
+pub(crate) fn engine_profile(profile: Profile) -> fonte_inference::Profile {
+    match profile {
+        Profile::F32Exact => fonte_inference::Profile::F32Exact,
+        Profile::Int8Exact => fonte_inference::Profile::Int8Exact,
     }
 }
 

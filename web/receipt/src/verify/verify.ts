@@ -13,6 +13,7 @@ import {
   type TokenLogProb,
 } from "./bundle.ts";
 import { bigEndian, concat, equal, keccak, toHex, utf8, type Text } from "./bytes.ts";
+import { checkGeneration } from "./generation.ts";
 import { LogProbsError, checkLogProbs, logProbsHash } from "./log_probs.ts";
 import { ANSWER, PROMPT_TEXT, OpeningError, checkDocument, commit, evidenceHash, metadataHash, openedByte } from "./merkle.ts";
 import { feeOf, isWhole, sharesOf } from "./money.ts";
@@ -256,18 +257,25 @@ function checkEvidence(bundle: ReceiptBundle): Text | void {
       "trechos e outros canais não levam a receipt.evidence_hash",
     );
   }
-  return bundle.logProbs && checkRecord(bundle.logProbs, bundle);
+  const committed = checkGeneration(bundle, fail);
+  if (bundle.logProbs !== undefined) return checkRecord(bundle.logProbs, bundle, committed);
+  if (bundle.generation === undefined) return undefined;
+  if (committed.some((byte) => byte !== 0)) fail("log_probs", "were committed and are missing", "foram registradas e faltam");
+  return {
+    en: "with what the answer is a function of: fonte receipt replay computes it again",
+    pt: "com aquilo de que a resposta é função: fonte receipt replay a computa de novo",
+  };
 }
 
 /** What the engine said of its own words belongs to this answer, and is what the evidence carries. */
-function checkRecord(logProbs: TokenLogProb[], { answer, otherChannels }: ReceiptBundle): Text {
+function checkRecord(logProbs: TokenLogProb[], { answer }: ReceiptBundle, committed: Uint8Array): Text {
   try {
     checkLogProbs(logProbs, utf8(answer.text));
   } catch (error) {
     if (!(error instanceof LogProbsError)) throw error;
     throw new Differs("log_probs", error.text);
   }
-  if (!equal(logProbsHash(logProbs), otherChannels.context)) {
+  if (!equal(logProbsHash(logProbs), committed)) {
     fail("log_probs", "are not those that were committed", "não são as que foram registradas");
   }
   return {
