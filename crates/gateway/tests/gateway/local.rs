@@ -1,12 +1,12 @@
 //! Our own engine through gateway and real worker: a tiny random base answers, exactly.
 
 #[path = "../../../worker/tests/common/base.rs"]
-mod base;
+pub mod base;
 
 use std::sync::Arc;
 
 use fonte_types::bundle;
-use fonte_worker::local::{LocalConfig, LocalModel};
+use fonte_worker::local::{LocalBase, LocalConfig};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,12 +16,15 @@ use crate::{
 
 const OTHER: &str = "And how many bicycles does the ferry across the Tanara take?";
 
-fn model(ends: bool) -> Arc<LocalModel> {
+/// A tiny base, its files already gone: all is in memory.
+fn tiny(ends: bool) -> LocalBase {
     let folder = tempfile::tempdir().unwrap();
     base::write_base(folder.path(), 1, ends);
-    let config = LocalConfig { threads: 1, memory: 64 << 20, ..LocalConfig::default() };
-    // All is in memory: the files may go.
-    Arc::new(LocalModel::open(folder.path(), config).unwrap())
+    LocalBase::open(folder.path(), None, small()).unwrap()
+}
+
+pub fn small() -> LocalConfig {
+    LocalConfig { threads: 1, memory: 64 << 20, ..LocalConfig::default() }
 }
 
 fn with_seed(seed: i64) -> impl FnOnce(&mut Value) {
@@ -35,7 +38,7 @@ fn text(answer: &(u16, Value)) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_answers_exactly_and_is_paid() {
-    let scene = Scene::serving(model(true)).await;
+    let scene = Scene::serving(Arc::new(tiny(true).base())).await;
     let alone = scene.chat(with_seed(11)).await;
     let answer = text(&alone);
     assert!(!answer.is_empty() && answer.len() <= 160, "{answer:?}");
@@ -83,6 +86,26 @@ async fn a_base_answers_exactly_and_is_paid() {
         assert_eq!(text(&stopped), before);
     }
 
+    // Log-probabilities change no word, and the evidence commits to them.
+    let with_log_probs = scene
+        .chat(|body| {
+            with_seed(11)(body);
+            (body["logprobs"], body["top_logprobs"]) = (json!(true), json!(3));
+        })
+        .await;
+    assert_eq!(text(&with_log_probs), answer);
+    let content = with_log_probs.1["choices"][0]["logprobs"]["content"].as_array().unwrap();
+    let said: String = content.iter().map(|entry| entry["token"].as_str().unwrap()).collect();
+    assert!(answer.starts_with(&said) && said.len() + 4 > answer.len(), "{said:?} of {answer:?}");
+    for entry in content {
+        let top = entry["top_logprobs"].as_array().unwrap();
+        let likeliest = top[0]["logprob"].as_f64().unwrap();
+        assert!(top.len() == 3 && likeliest < 0.0 && entry["logprob"].as_f64().unwrap() <= likeliest, "{entry}");
+    }
+    let logged = scene.evidence(&with_log_probs.1["fonte"]["receipt"]).await;
+    assert!(bundle::verify(&logged).ok);
+    assert_eq!(json!(logged.log_probs.unwrap().commitment()), with_log_probs.1["fonte"]["log_probs"]);
+
     let evidence = scene.evidence(&told["receipt"]).await;
     let verification = bundle::verify(&evidence);
     assert!(verification.ok, "{verification:?}");
@@ -96,14 +119,14 @@ async fn a_base_answers_exactly_and_is_paid() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_stops_the_engine() {
-    let model = model(false);
-    let scene = Scene::serving(model.clone()).await;
+    let engine = tiny(false);
+    let scene = Scene::serving(Arc::new(engine.base())).await;
     let mut body = ask(QUESTION);
     (body["stream"], body["max_tokens"], body["seed"]) = (json!(true), json!(2500), json!(5));
     let request = reqwest::Client::new().post(format!("{}/v1/chat/completions", scene.gateway.url()));
     let mut response = request.bearer_auth(scene.key()).json(&body).send().await.unwrap();
     response.chunk().await.unwrap().unwrap();
-    let idle = || async { model.stats().filter(|stats| stats.running + stats.waiting == 0) };
+    let idle = || async { engine.stats().filter(|stats| stats.running + stats.waiting == 0) };
     drop(response);
     let stats = until("the engine is idle", idle).await;
     assert!((1..2400).contains(&stats.answer_tokens), "it was not written to its end: {stats:?}");

@@ -9,7 +9,11 @@ use fonte_inference::{
 };
 use fonte_types::conversation::{self, Turn};
 
-use crate::{FoundPassage, engine::prompt, model::Question};
+use crate::{
+    FoundPassage,
+    engine::prompt::{self, Laid},
+    model::Question,
+};
 
 /// The prompt's tokens. Whatever people wrote is guarded: only the template itself says control tokens.
 pub(super) fn prompt(
@@ -18,14 +22,10 @@ pub(super) fn prompt(
     question: &Question<'_>,
     passages: &[FoundPassage],
 ) -> Result<Vec<u32>, FormatError> {
-    let turns = &question.asked.turns;
-    if turns.is_empty() {
-        let text = prompt::continuation(question.prompt, passages);
-        return tokenizer.encode(&tokenizer.guard(&text), true);
-    }
-    let messages = prompt::messages(turns, passages);
-    let Some(template) = template else {
-        return tokenizer.encode(&tokenizer.guard(&plain(&messages)), true);
+    let (messages, template) = match (prompt::lay(&question.asked.turns, question.prompt, passages), template) {
+        (Laid::Text(text), _) => return tokenizer.encode(&tokenizer.guard(&text), true),
+        (Laid::Messages(messages), None) => return tokenizer.encode(&tokenizer.guard(&plain(&messages)), true),
+        (Laid::Messages(messages), Some(template)) => (messages, template),
     };
     let messages: Vec<Message> = messages
         .into_iter()
@@ -69,7 +69,7 @@ pub(super) fn generation(defaults: &GenerationConfig, question: &Question<'_>, r
         max_tokens: (question.max_output_tokens as usize).clamp(1, room),
         stop: Vec::new(),
         ignore_eos: false,
-        logprobs: None,
+        logprobs: question.asked.log_probs.map(usize::from),
     }
 }
 
