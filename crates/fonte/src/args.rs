@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Datanet(Datanet),
     /// Ask a question.
     Ask(Ask),
-    /// Receipts: show, verify, explain, export, challenge.
+    /// Receipts: show, verify, explain, export, replay, challenge.
     #[command(subcommand)]
     Receipt(Receipt),
     /// Money: deposit, limit, balance, earnings, claim, wrap.
@@ -306,11 +306,31 @@ pub(crate) enum Receipt {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Compute an answer of class exact again with the model's files, and print a match or the first token that differs.
+    Replay(Replay),
     /// Recompute the attribution from the texts of the named versions, and challenge it on chain if it is wrong.
     Challenge {
         /// File or id.
         receipt: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// File or id.
+    pub(crate) receipt: String,
+    /// The base that answered: a folder in Hugging Face's layout, or a GGUF file in one with a tokenizer.json.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base: PathBuf,
+    /// The adapter that answered: a PEFT folder. May be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Vec<PathBuf>,
+    /// A folder of PEFT folders, of which the receipt names one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapters: Option<PathBuf>,
+    /// Threads of a pass; all cores otherwise. The result is the same.
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
 }
 
 #[derive(Debug, Subcommand)]

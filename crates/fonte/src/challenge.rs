@@ -93,16 +93,7 @@ impl Auditor {
             records.into_iter().filter(|r| r.membership.is_member_of_any(&bundle.receipt.versions)).collect();
         let store = Store::open(&folder.join("store")).wrap_err("opening the auditor's store")?;
         for member in &members {
-            if store.holds(member.root) {
-                continue;
-            }
-            let bytes = gateway
-                .bundle(member.id)
-                .await
-                .wrap_err_with(|| format!("contribution {} cannot be audited without its texts", member.id))?;
-            store.receive(member.root, bytes.as_slice()).wrap_err_with(|| {
-                format!("the texts of contribution {} do not lead to its root on chain", member.id)
-            })?;
+            fetch(&store, gateway, member).await?;
         }
         let index_folder = folder.join(format!("index-{}", bundle.id));
         let index = SuffixIndex::open(&index_folder, IndexConfig::default()).wrap_err("opening the auditor's index")?;
@@ -230,6 +221,20 @@ impl Auditor {
             }
         }
     }
+}
+
+/// A contribution's texts, from the store or else from the gateway, checked against their root on chain.
+pub(crate) async fn fetch(store: &Store, gateway: &GatewayApi, member: &ContributionRecord) -> Result<Arc<Bundle>> {
+    if store.holds(member.root) {
+        return Ok(store.bundle(member.root)?);
+    }
+    let bytes = gateway
+        .bundle(member.id)
+        .await
+        .wrap_err_with(|| format!("contribution {} cannot be audited without its texts", member.id))?;
+    store
+        .receive(member.root, bytes.as_slice())
+        .wrap_err_with(|| format!("the texts of contribution {} do not lead to its root on chain", member.id))
 }
 
 /// A source in words.

@@ -146,7 +146,7 @@ pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
     const ACTIVE: u8 = 1;
     let signer = signer(common)?;
     let address = signer.address();
-    let client = network::connect(common, None).await?;
+    let client = network::connect(common, serve.register.then(|| signer.clone())).await?;
     keys::refuse_development(address, client.network())?;
     let record = client.workers_contract().worker(address).call().await?;
     if record.status != ACTIVE {

@@ -123,7 +123,7 @@ impl Local for Served {
             cancelled,
         };
         let answer = answer_plainly(&self.model(request.adapter), question, emit).map_err(refusal)?;
-        Ok(Told { finish: answer.finish, log_probs: answer.log_probs, engine_usage: answer.usage })
+        Ok(Told { finish: answer.finish, log_probs: answer.log_probs, engine_usage: answer.usage, generation: None })
     }
 
     fn embed(

@@ -34,6 +34,7 @@ mod own;
 mod proposals;
 mod publish;
 mod receipt;
+mod replay;
 mod review;
 mod say;
 mod sealed;

@@ -1,4 +1,4 @@
-//! `fonte receipt show|verify|explain|export|challenge`.
+//! `fonte receipt show|verify|explain|export|replay|challenge`.
 
 use std::path::Path;
 
@@ -20,6 +20,7 @@ use crate::{
     export,
     gateway_api::{GatewayApi, SettlementState},
     money::{fnt, percent},
+    replay,
     say::say,
 };
 
@@ -61,6 +62,10 @@ pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
                 println!("{}", written.display());
             }
             Ok(true)
+        }
+        Receipt::Replay(arguments) => {
+            let bundle = load(common, &arguments.receipt).await?;
+            replay::run(common, arguments, bundle).await
         }
         Receipt::Challenge { receipt } => challenge(common, &receipt, common.dry_run).await,
     }

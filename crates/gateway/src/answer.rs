@@ -11,6 +11,7 @@ use fonte_bindings::{ModelRecord, client::WorkerRecord};
 use fonte_types::{
     bundle::{ReceiptBundle, SaltedText},
     fees,
+    generation::MAX_PASSAGES,
     receipt::request_id,
     wire::{EngineUsage, Finish, Job, MAX_ANSWER, Refusal, RefusalCode, SignedAnswer},
 };
@@ -335,6 +336,8 @@ async fn attempt(
         seed: quoted.seed,
         input_tokens: quoted.input_tokens,
         max_output_tokens: quoted.chat.max_output_tokens,
+        asked: quoted.chat.asked.clone(),
+        generates: peer.generates(quoted.model.id),
         max_fee: quoted.max_fee,
         now: unix_now(),
     };
@@ -380,18 +383,25 @@ async fn keep(
         ApiError::bad_answer(format!("the worker's answer failed a check and is not charged: {rejection}"))
     };
     checks::check_request(&expected, &answer.receipt).map_err(refuse)?;
+    let record = answer.told.generation.as_deref();
+    checks::check_generation(&expected, answer.receipt.engine_class, record).map_err(refuse)?;
     if answer.cited.len() > MAX_CITED {
         return Err(refuse(Rejection::Bundle {
             differs: "cited".into(),
             why: format!("{} contributions are over the limit of {MAX_CITED}", answer.cited.len()),
         }));
     }
-    let ids: BTreeSet<_> = answer.cited.iter().map(|cited| cited.contribution).collect();
+    let read = record.into_iter().flat_map(|record| &record.passages).take(MAX_PASSAGES);
+    let ids: BTreeSet<_> =
+        answer.cited.iter().map(|cited| cited.contribution).chain(read.map(|passage| passage.contribution)).collect();
     let mut facts = BTreeMap::new();
     for id in ids {
         facts.extend(app.chain.contribution(id).await?.map(|fact| (id, fact)));
     }
     checks::check_cited(&answer.cited, &facts).map_err(refuse)?;
+    if let Some(record) = record {
+        checks::check_passages(record, &answer.receipt.versions, &facts).map_err(refuse)?;
+    }
     let directory = app.chain.directory().await?;
     for cited in &mut answer.cited {
         // Payee and withdrawal can change at any time and are bound by no signature: what the chain says counts.

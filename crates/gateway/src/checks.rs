@@ -11,8 +11,9 @@ use fonte_types::{
     AnswerReceipt, ContributionId, DatanetId, DatanetVersion, EngineClass, ModelId, Network, Visibility,
     bundle::{self, BUNDLE_VERSION, CitedContribution, ReceiptBundle, SaltedText, Terms},
     fees::BYTES_PER_TOKEN,
+    generation::{GenerationRecord, PassageRange},
     receipt::{self, Countersignature},
-    wire::SignedAnswer,
+    wire::{Asked, SignedAnswer},
 };
 
 use crate::chain::ContributionFacts;
@@ -41,6 +42,10 @@ pub(crate) struct Expected {
     pub(crate) seed: u64,
     pub(crate) input_tokens: u32,
     pub(crate) max_output_tokens: u32,
+    /// The request as a language model takes it.
+    pub(crate) asked: Asked,
+    /// The worker says that the model generates.
+    pub(crate) generates: bool,
     /// What was reserved.
     pub(crate) max_fee: u128,
     pub(crate) now: u64,
@@ -112,6 +117,42 @@ pub(crate) fn check_request(expected: &Expected, receipt: &AnswerReceipt) -> Res
     Ok(())
 }
 
+/// Checks that an answer that can be replayed says how, and that it was written as this request asked.
+pub(crate) fn check_generation(
+    expected: &Expected,
+    class: EngineClass,
+    record: Option<&GenerationRecord>,
+) -> Result<(), Rejection> {
+    let rejected = |differs, why| Err(Rejection::Bundle { differs, why });
+    match record {
+        Some(record) => record
+            .obeys(&expected.asked, expected.max_output_tokens)
+            .or_else(|unfit| rejected(format!("generation.{}", unfit.field), unfit.why)),
+        None if expected.generates && class == EngineClass::Exact => {
+            rejected("generation".into(), "is missing: an exact answer says what it is a function of".into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks by the chain that the passages which a model read are of the versions that the receipt names.
+pub(crate) fn check_passages(
+    record: &GenerationRecord,
+    versions: &[DatanetVersion],
+    facts: &BTreeMap<ContributionId, ContributionFacts>,
+) -> Result<(), Rejection> {
+    for PassageRange { contribution, document, .. } in &record.passages {
+        let member = facts.get(contribution).filter(|fact| fact.membership.is_member_of_any(versions));
+        if member.is_none_or(|fact| *document >= fact.documents) {
+            return Err(Rejection::Bundle {
+                differs: "generation.passages".into(),
+                why: format!("document {document} of contribution {contribution} is in none of the named versions"),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Puts the bundle together and signs it.
 pub(crate) fn countersign(
     signer: &impl alloy_signer::SignerSync,
@@ -146,6 +187,8 @@ pub(crate) fn countersign(
         runs: answer.runs,
         other_channels: answer.other_channels,
         log_probs: answer.told.log_probs,
+        generation_words: answer.told.generation.as_deref().map(GenerationRecord::words).unwrap_or_default(),
+        generation: answer.told.generation,
         cited: answer.cited,
         receipt: answer.receipt,
     })
@@ -221,6 +264,8 @@ mod tests {
             seed: 11,
             input_tokens: 20,
             max_output_tokens: 30,
+            asked: Asked::default(),
+            generates: false,
             max_fee: 1000,
             now: 1_800_000_000,
         }

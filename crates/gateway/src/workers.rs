@@ -190,6 +190,11 @@ impl Peer {
         }
     }
 
+    /// Whether it says that a model generates text.
+    pub(crate) fn generates(&self, model: ModelId) -> bool {
+        self.generating.contains(&model)
+    }
+
     fn load(&self) -> usize {
         self.state.lock().jobs.len()
     }
@@ -246,7 +251,7 @@ impl Workers {
     /// Whether a model generates text, by the word of those who serve it; none: nobody does.
     pub(crate) fn generates(&self, model: ModelId) -> Option<bool> {
         let serving = self.serving(model);
-        (!serving.is_empty()).then(|| serving.iter().any(|peer| peer.generating.contains(&model)))
+        (!serving.is_empty()).then(|| serving.iter().any(|peer| peer.generates(model)))
     }
 
     /// All connected workers, in the order in which they came.

@@ -11,6 +11,7 @@ use crate::{
     DatanetId, Network,
     evidence::{Evidence, OtherChannels, Run, Source},
     fees::{self, Credits, Prices, Splits},
+    generation::{GenerationRecord, commitment_of_words},
     ids::{ContributionId, Membership},
     log_probs::LogProbs,
     merkle::{CommittedText, DocumentOpening},
@@ -105,9 +106,16 @@ pub struct ReceiptBundle {
     pub other_channels: OtherChannels,
     /// What the runs cite.
     pub cited: Vec<CitedContribution>,
-    /// The engine's log-probabilities, where it told them: `other_channels.context` is their hash.
+    /// The engine's log-probabilities, where it told them: their hash is `other_channels.context`, or stands in
+    /// `generation`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_probs: Option<LogProbs>,
+    /// What the answer is a function of, where our own engine wrote it: `other_channels.context` commits to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<Box<GenerationRecord>>,
+    /// The words that were committed for it, field by field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub generation_words: Vec<B256>,
 }
 
 impl ReceiptBundle {
@@ -322,13 +330,44 @@ fn check_evidence(bundle: &ReceiptBundle) -> Verdict {
     if evidence.hash(&bundle.other_channels) != bundle.receipt.evidence_hash {
         return fail("run_leaves", "runs and other channels do not lead to receipt.evidence_hash");
     }
-    if let Some(log_probs) = &bundle.log_probs {
-        log_probs.check(bundle.answer.text.as_bytes()).or_else(|error| fail("log_probs", error))?;
-        if log_probs.commitment() != bundle.other_channels.context {
-            return fail("log_probs", "are not those that were committed");
+    let committed = match &bundle.generation {
+        Some(generation) => check_generation(bundle, generation)?,
+        None if bundle.generation_words.is_empty() => bundle.other_channels.context,
+        None => return fail("generation", "is missing, its words are there"),
+    };
+    match &bundle.log_probs {
+        Some(log_probs) => {
+            log_probs.check(bundle.answer.text.as_bytes()).or_else(|error| fail("log_probs", error))?;
+            if log_probs.commitment() != committed {
+                return fail("log_probs", "are not those that were committed");
+            }
         }
+        None if bundle.generation.is_some() && !committed.is_zero() => {
+            return fail("log_probs", "were committed and are missing");
+        }
+        None => {}
     }
     Ok(())
+}
+
+/// The record is what was committed, and of this receipt. Returns the commitment to log-probabilities in it.
+fn check_generation(bundle: &ReceiptBundle, generation: &GenerationRecord) -> Result<B256, (String, String)> {
+    let words = generation.words();
+    if bundle.generation_words.len() != words.len() {
+        let (got, due) = (bundle.generation_words.len(), words.len());
+        return fail("generation_words", format!("{got} words, {due} were committed"));
+    }
+    for ((field, word), committed) in GenerationRecord::FIELDS.iter().zip(&words).zip(&bundle.generation_words) {
+        if word != committed {
+            return fail(format!("generation.{field}"), "is not what was committed");
+        }
+    }
+    if commitment_of_words(&words, bundle.answer.salt) != bundle.other_channels.context {
+        return fail("generation_words", "do not lead to other_channels.context");
+    }
+    let fits = generation.check(&bundle.receipt, &bundle.prompt.text);
+    fits.or_else(|unfit| fail(format!("generation.{}", unfit.field), unfit.why))?;
+    Ok(generation.log_probs)
 }
 
 fn check_witnesses(bundle: &ReceiptBundle) -> Verdict {

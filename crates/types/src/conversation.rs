@@ -36,6 +36,11 @@ impl Role {
         }
     }
 
+    /// As hashed bytes write it: its place in [`Self::ALL`].
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
     /// Reads a name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
@@ -64,4 +69,49 @@ pub fn render(turns: &[Turn]) -> String {
         text.push_str(&turn.text);
     }
     text
+}
+
+/// The turns of these roles and lengths (in bytes) that a text is the rendering of, if it is: the inverse of [`render`].
+pub fn split(text: &str, lengths: impl IntoIterator<Item = (Role, usize)>) -> Option<Vec<Turn>> {
+    let mut turns: Vec<Turn> = Vec::new();
+    let mut rest = text;
+    for (role, bytes) in lengths {
+        if !turns.is_empty() {
+            rest = rest.strip_prefix("\n\n")?;
+        }
+        rest = rest.strip_prefix(role.name())?.strip_prefix(": ")?;
+        let (said, after) = rest.split_at_checked(bytes)?;
+        turns.push(Turn { role, text: said.to_owned() });
+        rest = after;
+    }
+    rest.is_empty().then_some(turns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_tell_apart_what_renders_alike() {
+        let turn = |role, text: &str| Turn { role, text: text.into() };
+        let two = vec![turn(Role::System, "Be brief."), turn(Role::User, "Why é?")];
+        let one = vec![turn(Role::System, "Be brief.\n\nuser: Why é?")];
+        let text = render(&two);
+        assert_eq!(text, render(&one));
+        for turns in [two, one] {
+            let lengths: Vec<_> = turns.iter().map(|turn| (turn.role, turn.text.len())).collect();
+            assert_eq!(split(&text, lengths.clone()), Some(turns));
+            // Another role, another length, one turn too few.
+            let mut other = lengths.clone();
+            other[0].0 = Role::Tool;
+            assert_eq!(split(&text, other.clone()), None);
+            other.clone_from(&lengths);
+            other[0].1 -= 1;
+            assert_eq!(split(&text, other), None);
+            assert_eq!(split(&text, lengths[..lengths.len() - 1].iter().copied()), None);
+        }
+        assert_eq!(split("user: é", [(Role::User, 1)]), None, "half a character");
+        assert_eq!(split("user: é", [(Role::User, usize::MAX)]), None);
+        assert!(Role::ALL.into_iter().zip(0..).all(|(role, code)| role.code() == code));
+    }
 }

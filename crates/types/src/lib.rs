@@ -21,6 +21,7 @@ pub mod bundle;
 pub mod conversation;
 pub mod evidence;
 pub mod fees;
+pub mod generation;
 pub mod ids;
 pub mod log_probs;
 pub mod merkle;

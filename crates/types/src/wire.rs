@@ -11,6 +11,7 @@ use crate::{
     bundle::{CitedContribution, SaltedText, Terms},
     conversation::Turn,
     evidence::{OtherChannels, Run},
+    generation::GenerationRecord,
     ids::{ContributionId, DatanetId, DatanetVersion, ModelId},
     log_probs::LogProbs,
     receipt::{AnswerReceipt, Visibility},
@@ -236,12 +237,17 @@ pub struct Told {
     /// Why the answer ends where it does.
     #[serde(default)]
     pub finish: Finish,
-    /// The engine's log-probabilities; the evidence carries their hash in the place of the context channel.
+    /// The engine's log-probabilities; the evidence carries their hash in the place of the context channel, or in the
+    /// record that stands there.
     #[serde(default)]
     pub log_probs: Option<LogProbs>,
     /// Tokens as the engine counted them: shown, not checked, not paid.
     #[serde(default)]
     pub engine_usage: Option<EngineUsage>,
+    /// What an `exact` answer of a model with weights is a function of; the evidence commits to it in the place of the
+    /// context channel.
+    #[serde(default)]
+    pub generation: Option<Box<GenerationRecord>>,
 }
 
 /// Why an answer ends.

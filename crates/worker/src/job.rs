@@ -10,6 +10,7 @@ use fonte_types::{
     conversation,
     evidence::OtherChannels,
     fees,
+    generation::GenerationRecord,
     log_probs::LogProbs,
     merkle::CommittedText,
     receipt::{Countersignature, MAX_VERSIONS, request_id, sign},
@@ -133,8 +134,13 @@ pub(crate) fn answer(
         .ok_or_else(|| invalid("the model's prices are too large for a fee".into()))?;
     // What the engine says of its words that the answer does not hold is not worth a commitment.
     let log_probs = written.log_probs.and_then(|log_probs| log_probs.within(text.as_bytes()));
-    let other_channels =
-        OtherChannels { context: log_probs.as_ref().map_or(B256::ZERO, LogProbs::commitment), influence: B256::ZERO };
+    let mut context = log_probs.as_ref().map_or(B256::ZERO, LogProbs::commitment);
+    let generation = written.generation.map(|mut generation| {
+        generation.log_probs = context;
+        context = generation.commitment(job.answer_salt);
+        generation
+    });
+    let other_channels = OtherChannels { context, influence: B256::ZERO };
     let receipt = AnswerReceipt {
         request_id: job.request_id,
         payer: job.payer,
@@ -165,7 +171,7 @@ pub(crate) fn answer(
         .map_err(|error| internal("the cited texts could not be opened", &error))?;
     let signature = sign(&shared.config.signer, receipt.id(&shared.config.network))
         .map_err(|error| internal("the receipt could not be signed", &error))?;
-    let told = Told { finish, log_probs, engine_usage: written.engine_usage };
+    let told = Told { finish, log_probs, engine_usage: written.engine_usage, generation };
     let runs = traced.evidence.runs().to_vec();
     let answer = SignedAnswer { receipt, signature, runs, other_channels, cited, told };
     check_own(shared, job, &record.name, &text, &answer)?;
@@ -268,6 +274,8 @@ fn check_own(shared: &Shared, job: &Job, model_name: &str, text: &str, answer: &
         other_channels: answer.other_channels,
         cited: answer.cited.clone(),
         log_probs: answer.told.log_probs.clone(),
+        generation_words: answer.told.generation.as_deref().map(GenerationRecord::words).unwrap_or_default(),
+        generation: answer.told.generation.clone(),
     };
     // The gateway has not signed yet.
     let failed = bundle::verify(&bundle)

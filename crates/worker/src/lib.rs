@@ -8,6 +8,8 @@
 //! opens the witnesses, signs the receipt, makes every check on it that anyone could make, and sends it. The wire is
 //! specified in `docs/spec/wire.md`.
 //!
+//! An answer of a local model can be computed again from its receipt by anyone who has the same files ([`replay`]).
+//!
 //! It holds no payer's key, sends no transaction, answers from no version that it did not hash, and signs nothing that
 //! fails its own check. What is withdrawn is not quoted from the next job on.
 //!
@@ -48,6 +50,7 @@ pub mod local;
 mod model;
 mod plain;
 pub mod quote;
+pub mod replay;
 mod service;
 mod writer;
 

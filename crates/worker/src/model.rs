@@ -3,6 +3,7 @@
 use alloy_primitives::Address;
 use fonte_types::{
     ContributionId,
+    generation::GenerationRecord,
     log_probs::LogProbs,
     wire::{Asked, EngineUsage, Finish, RefusalCode},
 };
@@ -42,6 +43,9 @@ pub struct Written {
     pub log_probs: Option<LogProbs>,
     /// Tokens as the engine counted them.
     pub engine_usage: Option<EngineUsage>,
+    /// What the answer is a function of, by which anyone can compute it again. A model of class `exact` with weights must
+    /// tell it.
+    pub generation: Option<Box<GenerationRecord>>,
 }
 
 /// A passage that search brought up.

@@ -8,7 +8,7 @@ import { commit, evidenceHash, openedCommitment, rootFromPath } from "../src/ver
 import { credits, feeOf, part, sharesOf } from "../src/verify/money.ts";
 import { RECEIPT_TYPE, countersignatureDigest, idOfWords, receiptWords, recover } from "../src/verify/receipt.ts";
 import { runLeaf, verify } from "../src/verify/verify.ts";
-import { pinned, vectors, type Data } from "./fixtures.ts";
+import { generated, pinned, vectors, type Data } from "./fixtures.ts";
 
 const bytes = (hex: string): Uint8Array => fromHex(hex) ?? assert.fail(`${hex} is no hexadecimal text`);
 const example = () => readBundle(JSON.stringify(pinned.bundle));
@@ -20,11 +20,11 @@ test("an honest bundle passes every offline check", () => {
   assert.equal(checks.length, 14);
 });
 
-test("every changed field is refused with the check and the place that Rust names", () => {
-  assert.ok(pinned.mutations.length > 100);
+/** Says of each changed field what Rust says; returns the checks that failed. */
+function agree({ bundle, mutations }: Data): Set<string> {
   const seen = new Set<string>();
-  for (const { path, value, check, differs } of pinned.mutations as Data[]) {
-    const tampered = structuredClone(pinned.bundle);
+  for (const { path, value, check, differs } of mutations as Data[]) {
+    const tampered = structuredClone(bundle);
     const steps = path.split("/").slice(1);
     const last = steps.pop();
     const holder = steps.reduce((at: Data, step: string) => at[step], tampered);
@@ -39,9 +39,28 @@ test("every changed field is refused with the check and the place that Rust name
     const found = failed?.outcome === "failed" ? [failed.name, failed.differs] : [null, null];
     assert.deepEqual(found, [check, differs], path);
   }
+  return seen;
+}
+
+test("every changed field is refused with the check and the place that Rust names", () => {
+  assert.ok(pinned.mutations.length > 100);
+  const seen = agree(pinned);
   for (const name of ["receipt fields", "receipt id", "worker signature", "countersignature", "prompt", "answer", "evidence", "witnesses", "membership", "fee"]) {
     assert.ok(seen.has(name), `no mutation fails at ${name}`);
   }
+});
+
+test("so is every changed field of what an answer is a function of", () => {
+  assert.ok(verify(readBundle(JSON.stringify(generated.bundle))).ok);
+  const mutations = generated.mutations.filter(({ path }: Data) => !path.startsWith("/log_probs"));
+  assert.ok(mutations.length > 50);
+  agree({ bundle: generated.bundle, mutations });
+  const without = structuredClone(generated.bundle);
+  delete without.generation;
+  assert.equal(verify(readBundle(JSON.stringify(without))).differs, "generation");
+  delete without.generation_words;
+  without.generation = generated.bundle.generation;
+  assert.equal(verify(readBundle(JSON.stringify(without))).differs, "generation_words");
 });
 
 test("words, id, digests and signatures are the pinned ones", () => {

@@ -34,8 +34,8 @@ impl Shown {
         if let Some(usage) = answered.engine_usage {
             fonte["engine_usage"] = json!(usage);
         }
-        if bundle.log_probs.is_some() {
-            fonte["log_probs"] = json!(bundle.other_channels.context);
+        if let Some(log_probs) = &bundle.log_probs {
+            fonte["log_probs"] = json!(log_probs.commitment());
         }
         Self {
             text: bundle.answer.text.clone(),

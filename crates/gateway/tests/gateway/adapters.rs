@@ -1,5 +1,5 @@
-//! A base and many adapters behind one gateway and two workers: every answer attributed, receipted, paid; and what the
-//! operator sees and orders of it.
+//! A base and many adapters behind one gateway and two workers: every answer attributed, receipted, replayed, paid; and
+//! what the operator sees and orders of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,11 @@ use fonte_types::{
     EngineClass, ModelId,
     bundle::{self, ReceiptBundle},
 };
-use fonte_worker::{AnswerModel, Config, Worker, local::LocalBase};
+use fonte_worker::{
+    AnswerModel, Config, Worker,
+    local::LocalBase,
+    replay::{PromptReplay, ReplayConfig, Replayer, passage_in},
+};
 use futures::StreamExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,6 +38,8 @@ struct Scene {
     gateway: Arc<GatewayHandle>,
     key: String,
     files: TempDir,
+    /// What the datanet holds, as who checks receipts has it.
+    texts: Arc<fonte_corpus::Bundle>,
     base: ModelId,
     base_developer: Address,
     adapters: Vec<Adapter>,
@@ -53,9 +59,11 @@ impl Scene {
         let net = Net::start().await;
         let gateway = Arc::new(net.gateway().await);
         let key = net.api_key(&gateway, coins(50), coins(50)).await;
-        net.publish(&gateway, &net.draft(net.datanet, "ferry", &[TEXT])).await;
-
+        let draft = net.draft(net.datanet, "ferry", &[TEXT]);
+        net.publish(&gateway, &draft).await;
         let files = tempfile::tempdir().unwrap();
+        let store = fonte_corpus::Store::open(&files.path().join("texts")).unwrap();
+        let texts = store.receive(draft.terms.root, draft.file.as_slice()).unwrap();
         let folder = files.path().join("tiny");
         std::fs::create_dir(&folder).unwrap();
         base::write_base(&folder, 1, true);
@@ -73,6 +81,7 @@ impl Scene {
             gateway,
             key,
             files,
+            texts,
         };
         for _ in 0..workers {
             scene.open();
@@ -193,6 +202,9 @@ async fn a_hundred_adapters_are_served_by_two_workers_and_everybody_is_paid() {
         .collect()
         .await;
     assert_eq!(answers.len(), ADAPTERS + 1);
+    let config = ReplayConfig { threads: 1, memory: 64 << 20, ..ReplayConfig::default() };
+    let files = scene.files.path();
+    let replayer = Replayer::open(&files.join("tiny"), &[files.join("adapters")], config).unwrap();
     let (mut fees, mut workers, mut texts) = (0, BTreeSet::new(), BTreeSet::new());
     let mut fee_of: BTreeMap<Address, u128> = BTreeMap::new();
     for (seed, name, adapter, (status, answer)) in &answers {
@@ -207,6 +219,9 @@ async fn a_hundred_adapters_are_served_by_two_workers_and_everybody_is_paid() {
         assert_eq!((receipt.model, receipt.adapter_hash), (model, hash), "{name}");
         assert_eq!((receipt.model_hash, receipt.engine_class), (scene.engines[0].hash(), EngineClass::Exact));
         assert_eq!(receipt.seed, *seed);
+        // Whoever has the files and the texts computes it again, token for token.
+        let replayed = replayer.replay(&evidence, &|at| passage_in(&scene.texts, at)).unwrap();
+        assert!(replayed.holds() && replayed.prompt == PromptReplay::Same, "{name}: {replayed:?}");
         fees += receipt.fee;
         workers.insert(receipt.worker);
         texts.insert(evidence.answer.text.clone());
@@ -352,7 +367,8 @@ async fn a_worker_that_answers_worse_than_it_declared_is_not_paid() {
             passages: &dyn fonte_worker::Passages,
             emit: &mut dyn FnMut(&str) -> bool,
         ) -> Result<fonte_worker::Written, fonte_worker::ModelError> {
-            self.0.answer(question, passages, emit)
+            let written = self.0.answer(question, passages, emit)?;
+            Ok(fonte_worker::Written { generation: None, ..written })
         }
     }
     let (_, honest) = scene.workers.pop().unwrap();

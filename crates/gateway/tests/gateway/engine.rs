@@ -5,7 +5,7 @@ mod standin;
 
 use std::sync::Arc;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::Client;
 use fonte_gateway::GatewayHandle;
@@ -39,7 +39,17 @@ impl Scene {
     }
 
     pub async fn serving(model: Arc<dyn AnswerModel>) -> Self {
-        let net = Net::start().await;
+        Self::serving_on(Net::start().await, model).await
+    }
+
+    /// The same with weights: the network's model is a base named tiny, of these files.
+    pub async fn serving_base(artifact: B256, model: Arc<dyn AnswerModel>) -> Self {
+        let mut net = Net::start().await;
+        net.model = net.register_model("tiny", artifact).await;
+        Self::serving_on(net, model).await
+    }
+
+    async fn serving_on(net: Net, model: Arc<dyn AnswerModel>) -> Self {
         let gateway = Arc::new(net.gateway().await);
         let key = net.api_key(&gateway, coins(5), coins(5)).await;
         let draft = net.draft(net.datanet, "ferry", &[FERRY]);
@@ -85,6 +95,12 @@ impl Scene {
         assert_eq!(response.status(), 200);
         let text = response.text().await.unwrap();
         text.lines().filter_map(|line| line.strip_prefix("data: ")).map(ToOwned::to_owned).collect()
+    }
+
+    /// The texts that the datanet holds, as who checks receipts has them.
+    pub fn texts(&self, folder: &std::path::Path) -> Arc<fonte_corpus::Bundle> {
+        let store = fonte_corpus::Store::open(folder).unwrap();
+        store.receive(self.draft.terms.root, self.draft.file.as_slice()).unwrap()
     }
 
     pub async fn evidence(&self, receipt: &Value) -> bundle::ReceiptBundle {

@@ -3,11 +3,17 @@
 #[path = "../../../worker/tests/common/base.rs"]
 pub mod base;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use fonte_types::bundle;
-use fonte_worker::local::{LocalBase, LocalConfig};
+use alloy_primitives::B256;
+use fonte_types::{EngineClass, bundle, generation::GenerationRecord};
+use fonte_worker::{
+    AnswerModel, ModelError, Passages, Question, Written,
+    local::{LocalBase, LocalConfig, LocalModel},
+    replay::{AnswerReplay, Difference, PromptReplay, ReplayConfig, Replayer, passage_in},
+};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::{
     engine::{QUESTION, Scene},
@@ -16,19 +22,33 @@ use crate::{
 
 const OTHER: &str = "And how many bicycles does the ferry across the Tanara take?";
 
-/// A tiny base, its files already gone: all is in memory.
-fn tiny(ends: bool) -> LocalBase {
+fn files(seed: u64, ends: bool) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    base::write_base(folder.path(), 1, ends);
-    LocalBase::open(folder.path(), None, small()).unwrap()
+    base::write_base(folder.path(), seed, ends);
+    folder
 }
 
 pub fn small() -> LocalConfig {
     LocalConfig { threads: 1, memory: 64 << 20, ..LocalConfig::default() }
 }
 
+fn engine(folder: &TempDir) -> LocalBase {
+    LocalBase::open(folder.path(), None, small()).unwrap()
+}
+
+fn model(folder: &TempDir) -> Arc<LocalModel> {
+    Arc::new(engine(folder).base())
+}
+
+async fn scene(model: Arc<LocalModel>) -> Scene {
+    Scene::serving_base(model.hash(), model).await
+}
+
 fn with_seed(seed: i64) -> impl FnOnce(&mut Value) {
-    move |body| (body["seed"], body["max_tokens"]) = (json!(seed), json!(40))
+    move |body| {
+        body["model"] = json!("tiny");
+        (body["seed"], body["max_tokens"]) = (json!(seed), json!(40));
+    }
 }
 
 fn text(answer: &(u16, Value)) -> &str {
@@ -38,7 +58,8 @@ fn text(answer: &(u16, Value)) -> &str {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_base_answers_exactly_and_is_paid() {
-    let scene = Scene::serving(Arc::new(tiny(true).base())).await;
+    let folder = files(1, true);
+    let scene = scene(model(&folder)).await;
     let alone = scene.chat(with_seed(11)).await;
     let answer = text(&alone);
     assert!(!answer.is_empty() && answer.len() <= 160, "{answer:?}");
@@ -111,6 +132,16 @@ async fn a_base_answers_exactly_and_is_paid() {
     assert!(verification.ok, "{verification:?}");
     assert_eq!((evidence.receipt.seed, evidence.answer.text.as_str()), (11, answer));
 
+    // Anyone with the files and the texts computes each of them again.
+    let (store, config) = (tempfile::tempdir().unwrap(), ReplayConfig { memory: 64 << 20, ..ReplayConfig::default() });
+    let (texts, replayer) = (scene.texts(store.path()), Replayer::open(folder.path(), &[], config).unwrap());
+    for answer in [&alone, &other_seed, &other_question, &stopped].into_iter().filter(|answer| answer.0 == 200) {
+        let evidence = scene.evidence(&answer.1["fonte"]["receipt"]).await;
+        let replayed = replayer.replay(&evidence, &|at| passage_in(&texts, at)).unwrap();
+        assert!(replayed.holds() && replayed.prompt == PromptReplay::Same, "{replayed:?}");
+        assert_eq!(evidence.generation.unwrap().passages.len(), 1);
+    }
+
     assert_eq!(scene.gateway.flush_settlement().await.unwrap().len(), 1);
     scene.gateway.push_all().await.unwrap();
     assert!(scene.net.client.balance(scene.worker_address()).await.unwrap() > 0);
@@ -119,9 +150,10 @@ async fn a_base_answers_exactly_and_is_paid() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_stops_the_engine() {
-    let engine = tiny(false);
-    let scene = Scene::serving(Arc::new(engine.base())).await;
+    let engine = engine(&files(1, false));
+    let scene = scene(Arc::new(engine.base())).await;
     let mut body = ask(QUESTION);
+    body["model"] = json!("tiny");
     (body["stream"], body["max_tokens"], body["seed"]) = (json!(true), json!(2500), json!(5));
     let request = reqwest::Client::new().post(format!("{}/v1/chat/completions", scene.gateway.url()));
     let mut response = request.bearer_auth(scene.key()).json(&body).send().await.unwrap();
@@ -130,5 +162,93 @@ async fn who_leaves_stops_the_engine() {
     drop(response);
     let stats = until("the engine is idle", idle).await;
     assert!((1..2400).contains(&stats.answer_tokens), "it was not written to its end: {stats:?}");
+    scene.end().await;
+}
+
+/// What a worker says of what it did, instead of the truth.
+type Say = fn(B256, &mut Option<Box<GenerationRecord>>);
+
+/// A model that runs, and says something else; the hash is that of the base it should be.
+struct Liar {
+    runs: Arc<LocalModel>,
+    claimed: B256,
+    say: Mutex<Say>,
+}
+
+impl AnswerModel for Liar {
+    fn engine_class(&self) -> EngineClass {
+        EngineClass::Exact
+    }
+
+    fn generates(&self) -> bool {
+        true
+    }
+
+    fn answer(
+        &self,
+        question: Question<'_>,
+        passages: &dyn Passages,
+        emit: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Written, ModelError> {
+        let mut written = self.runs.answer(question, passages, emit)?;
+        let say = *self.say.lock().unwrap();
+        say(self.claimed, &mut written.generation);
+        Ok(written)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_runs_another_base_is_found_by_a_replay() {
+    let (claimed, other) = (files(1, true), files(2, true));
+    let hash = model(&claimed).hash();
+    let say: Say = |claimed, record| record.as_mut().unwrap().base = claimed;
+    let liar = Liar { runs: model(&other), claimed: hash, say: Mutex::new(say) };
+    let scene = Scene::serving_base(hash, Arc::new(liar)).await;
+    let answer = scene.chat(with_seed(11)).await;
+    assert_eq!(answer.0, 200, "nothing in the bundle shows it: {}", answer.1);
+    let evidence = scene.evidence(&answer.1["fonte"]["receipt"]).await;
+    let store = tempfile::tempdir().unwrap();
+    let texts = scene.texts(store.path());
+    let replayer =
+        Replayer::open(claimed.path(), &[], ReplayConfig { memory: 64 << 20, ..Default::default() }).unwrap();
+    let replayed = replayer.replay(&evidence, &|at| passage_in(&texts, at)).unwrap();
+    assert!(!replayed.holds() && replayed.prompt == PromptReplay::Same, "{replayed:?}");
+    let AnswerReplay::Differs(Difference { index, committed: Some(committed), computed: Some(computed) }) =
+        replayed.answer
+    else {
+        panic!("{replayed:?}")
+    };
+    assert_eq!(committed.id, evidence.generation.unwrap().answer[index]);
+    assert_ne!(committed.id, computed.id);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_does_not_say_what_was_asked_is_not_charged() {
+    let lies: [(&str, Say); 5] = [
+        ("generation", |_, record| *record = None),
+        ("generation.temperature_milli", |_, record| record.as_mut().unwrap().temperature_milli = 700),
+        ("generation.stop", |_, record| record.as_mut().unwrap().stop.push("never".into())),
+        ("generation.max_tokens", |_, record| record.as_mut().unwrap().max_tokens += 1),
+        ("generation.passages", |_, record| record.as_mut().unwrap().passages[0].document = 9),
+    ];
+    let runs = model(&files(1, true));
+    let honest: Say = |_, _| ();
+    let liar = Arc::new(Liar { claimed: runs.hash(), runs, say: Mutex::new(honest) });
+    let scene = Scene::serving_base(liar.claimed, liar.clone()).await;
+    let ask = || {
+        scene.chat(|body| {
+            with_seed(11)(body);
+            body["temperature"] = json!(0.5);
+        })
+    };
+    assert_eq!(ask().await.0, 200);
+    for (named, lie) in lies {
+        *liar.say.lock().unwrap() = lie;
+        let (status, answer) = ask().await;
+        let message = answer["error"]["message"].as_str().unwrap_or_default();
+        assert!(status == 502 && message.contains(&format!("{named}:")), "{named}: {status} {answer}");
+    }
+    assert_eq!(scene.gateway.flush_settlement().await.unwrap().iter().map(|batch| batch.rows).sum::<usize>(), 1);
     scene.end().await;
 }

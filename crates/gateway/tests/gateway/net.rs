@@ -187,8 +187,7 @@ impl Net {
         let mut net =
             Self { chain, folder, client, payer, gateway_key, datanet: DatanetId(0), model: ModelId(0), parameters };
         net.datanet = net.create_datanet("coffee", policy(|_| ())).await;
-        net.register_weights("fonte-quote", (B256::ZERO, B256::ZERO), Address::repeat_byte(0xde), None).await;
-        net.model = net.model_named("fonte-quote").await;
+        net.model = net.register_model("fonte-quote", B256::ZERO).await;
         net
     }
 
@@ -201,6 +200,12 @@ impl Net {
         let call = self.client.datanets_contract().create(name.into(), convert::policy(&policy)).with_cloned_provider();
         self.client.send("create", call).await.unwrap();
         self.client.datanets().await.unwrap().into_iter().find(|d| d.name == name).unwrap().id
+    }
+
+    /// Registers a model: one that quotes, or a base where there is an artifact.
+    pub async fn register_model(&self, name: &str, artifact: B256) -> ModelId {
+        self.register_weights(name, (artifact, B256::ZERO), Address::repeat_byte(0xde), None).await;
+        self.model_named(name).await
     }
 
     /// A model as it is registered, with a developer of its own; an adapter (an adapter hash that is not zero) on a base,

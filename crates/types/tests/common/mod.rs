@@ -130,6 +130,8 @@ pub fn example() -> Example {
         runs,
         other_channels: OtherChannels::default(),
         log_probs: None,
+        generation: None,
+        generation_words: Vec::new(),
         cited: vec![CitedContribution {
             contribution: CREDITED,
             root: contribution_root(&tree),

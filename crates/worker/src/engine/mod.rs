@@ -218,7 +218,7 @@ impl Heard {
     }
 
     fn written(self, finish: Finish) -> Written {
-        Written { finish, log_probs: self.log_probs.finish(), engine_usage: self.usage }
+        Written { finish, log_probs: self.log_probs.finish(), engine_usage: self.usage, generation: None }
     }
 }
 

@@ -7,7 +7,7 @@
 //! adapter's files, prompt, options and seed; `docs/engine.md` says how.
 
 mod adapters;
-mod request;
+pub(crate) mod request;
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -18,19 +18,21 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes};
 use fonte_inference::{
-    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, Logprobs, NoAdapters, Payer, Profile,
-    Request, Stats, Stream, SubmitError, Task,
+    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, Logprobs, NoAdapters, Payer, Request,
+    Stats, Stream, SubmitError, Task,
     formats::{ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, read_base},
     model::ContentHash,
 };
 use fonte_types::{
     EngineClass,
+    generation::{GenerationRecord, MAX_CONTEXT, Profile},
     log_probs::{Alternative, LogProbs, TokenLogProb},
     wire::{EngineReport, EngineUsage, Finish, MAX_MODELS, RefusalCode, Resident},
 };
 use tokio_util::sync::CancellationToken;
 
 pub use self::adapters::{AdapterEntry, AdapterError, AdapterFolder, FolderSource, Found};
+use self::request::Weights;
 use crate::{
     FoundPassage,
     model::{AnswerModel, ModelError, Passages, Question, Written},
@@ -38,6 +40,9 @@ use crate::{
 
 /// How long a silent engine is waited for before it is looked whether anybody still waits for the answer.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// The arithmetic of every answer; receipts name it.
+const PROFILE: Profile = Profile::F32Exact;
 
 /// What a base may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,11 +125,10 @@ impl LocalBase {
     pub fn open(path: &Path, adapters: Option<&Path>, config: LocalConfig) -> Result<Self, LocalError> {
         let base = read_base(path, None, &config.limits)?;
         let tokenizer = base.tokenizer.ok_or(LocalError::NoTokenizer)?;
-        let max_context = config.max_context.min(base.config.max_positions);
+        let max_context = config.max_context.min(base.config.max_positions).min(MAX_CONTEXT as usize);
         let ends = base.config.eos.clone();
         let settings = EngineConfig {
-            // Receipts name no profile: `exact` of a base means this one.
-            profile: Profile::F32Exact,
+            profile: engine_profile(PROFILE),
             threads: config.threads,
             memory: config.memory,
             max_context,
@@ -230,29 +234,45 @@ impl LocalModel {
         &self.base.shared
     }
 
-    fn submit(&self, question: &Question<'_>, passages: &[FoundPassage]) -> Result<(Stream, usize), ModelError> {
-        let shared = self.shared();
-        let prompt = request::prompt(&shared.tokenizer, shared.template.as_ref(), question, passages)
-            .map_err(|error| unaskable(&error))?;
-        let room = self.room(&prompt)?;
-        let generation = request::generation(&shared.defaults, question, room);
-        let tokens = prompt.len();
-        Ok((self.run(question.payer, prompt, Task::Generate(generation))?, tokens))
+    /// The content hash of its base.
+    pub fn hash(&self) -> B256 {
+        self.base.hash()
     }
 
-    /// Tokens that the context has left after a prompt, at least one.
-    fn room(&self, prompt: &[u32]) -> Result<usize, ModelError> {
-        let limit = self.shared().max_context;
-        match limit.saturating_sub(prompt.len()) {
-            0 => {
-                let tokens = prompt.len();
-                Err(refused(
-                    RefusalCode::Invalid,
-                    format!("the question and its passages are {tokens} tokens, the model reads {limit}: shorten it"),
-                ))
-            }
-            room => Ok(room),
+    /// Puts the question to the engine. The record comes back with all but the answer's tokens.
+    fn submit(
+        &self,
+        question: &Question<'_>,
+        passages: &[FoundPassage],
+    ) -> Result<(Stream, GenerationRecord), ModelError> {
+        let shared = self.shared();
+        let (turns, text) = (&question.asked.turns, question.prompt);
+        let prompt = request::prompt(&shared.tokenizer, shared.template.as_ref(), turns, text, passages)
+            .map_err(|error| unaskable(&error))?;
+        self.fits(&prompt)?;
+        let weights = Weights {
+            base: shared.hash,
+            adapter: self.adapter.map_or(B256::ZERO, |hash| B256::from(hash.0)),
+            profile: PROFILE,
+            context: u32::try_from(shared.max_context).unwrap_or(MAX_CONTEXT),
+        };
+        let record = request::record(weights, &shared.defaults, question, passages, prompt.clone());
+        let mut generation = request::generation(&record, question.seed);
+        // Told beside the tokens, and no reason for another one.
+        generation.logprobs = question.asked.log_probs.map(usize::from);
+        Ok((self.run(question.payer, prompt, Task::Generate(generation))?, record))
+    }
+
+    /// Whether the context has room for a prompt and a token.
+    fn fits(&self, prompt: &[u32]) -> Result<(), ModelError> {
+        let (tokens, limit) = (prompt.len(), self.shared().max_context);
+        if tokens < limit {
+            return Ok(());
         }
+        Err(refused(
+            RefusalCode::Invalid,
+            format!("the question and its passages are {tokens} tokens, the model reads {limit}: shorten it"),
+        ))
     }
 
     fn run(&self, payer: Address, prompt: Vec<u32>, task: Task) -> Result<Stream, ModelError> {
@@ -281,7 +301,7 @@ impl LocalModel {
         let tokenizer = &self.shared().tokenizer;
         let prompt = tokenizer.encode(&tokenizer.guard(text), true).map_err(|error| unaskable(&error))?;
         let tokens = prompt.len();
-        self.room(&prompt)?;
+        self.fits(&prompt)?;
         let stream = self.run(payer, prompt, Task::Embed)?;
         loop {
             match next(&stream, cancelled)? {
@@ -352,15 +372,14 @@ impl AnswerModel for LocalModel {
         let shared = self.shared();
         let found = passages.best(question.text, shared.passage_bytes)?;
         // Dropped on every way out of here, which cancels what still runs.
-        let (stream, prompt_tokens) = self.submit(&question, &found)?;
+        let (stream, mut record) = self.submit(&question, &found)?;
         let mut text = Detokenizer::new(shared.tokenizer.clone());
         let mut told = LogProbs::default();
-        let mut usage = EngineUsage { input_tokens: prompt_tokens as u64, output_tokens: 0 };
         let undecodable = |error: FormatError| refused(RefusalCode::Engine, unreadable(&error));
         let finish = loop {
             match next(&stream, question.cancelled)? {
                 Event::Token { token, logprobs, .. } => {
-                    usage.output_tokens += 1;
+                    record.answer.push(token);
                     if shared.ends.contains(&token) {
                         continue;
                     }
@@ -370,7 +389,7 @@ impl AnswerModel for LocalModel {
                         told.tokens.push(alternatives(&shared.tokenizer, &before, &piece, &logprobs)?);
                     }
                     if !piece.is_empty() && !emit(&piece) {
-                        return Ok(written(Finish::Stop, told, usage));
+                        return Ok(written(Finish::Stop, told, record));
                     }
                 }
                 Event::Finished { finish: Ended::Length, .. } => break Finish::Length,
@@ -383,13 +402,22 @@ impl AnswerModel for LocalModel {
         if !rest.is_empty() {
             emit(&rest);
         }
-        Ok(written(finish, told, usage))
+        Ok(written(finish, told, record))
     }
 }
 
-fn written(finish: Finish, told: LogProbs, usage: EngineUsage) -> Written {
+/// A record's profile as the engine names it.
+pub(crate) fn engine_profile(profile: Profile) -> fonte_inference::Profile {
+    match profile {
+        Profile::F32Exact => fonte_inference::Profile::F32Exact,
+        Profile::Int8Exact => fonte_inference::Profile::Int8Exact,
+    }
+}
+
+fn written(finish: Finish, told: LogProbs, record: GenerationRecord) -> Written {
     let log_probs = (!told.tokens.is_empty()).then_some(told);
-    Written { finish, log_probs, engine_usage: Some(usage) }
+    let usage = EngineUsage { input_tokens: record.prompt.len() as u64, output_tokens: record.answer.len() as u64 };
+    Written { finish, log_probs, engine_usage: Some(usage), generation: Some(Box::new(record)) }
 }
 
 /// A token with its log-probabilities. Its bytes are those that it added to the text, which may be none where a character

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{B256, keccak256};
 use fonte_inference::{
     Generation, Sampling,
     formats::{ChatTemplate, FormatError, GenerationConfig, Message, Tokenizer},
 };
-use fonte_types::conversation::{self, Turn};
+use fonte_types::{
+    conversation::{self, Turn},
+    generation::{GenerationRecord, LAYOUT, PassageRange, Profile, turn_lengths},
+};
 
 use crate::{
     FoundPassage,
@@ -15,14 +18,16 @@ use crate::{
     model::Question,
 };
 
-/// The prompt's tokens. Whatever people wrote is guarded: only the template itself says control tokens.
-pub(super) fn prompt(
+/// The prompt's tokens: of a conversation, or of a text to be continued where there are no turns. Whatever people wrote
+/// is guarded: only the template itself says control tokens.
+pub(crate) fn prompt(
     tokenizer: &Tokenizer,
     template: Option<&ChatTemplate>,
-    question: &Question<'_>,
+    turns: &[Turn],
+    text: &str,
     passages: &[FoundPassage],
 ) -> Result<Vec<u32>, FormatError> {
-    let (messages, template) = match (prompt::lay(&question.asked.turns, question.prompt, passages), template) {
+    let (messages, template) = match (prompt::lay(turns, text, passages), template) {
         (Laid::Text(text), _) => return tokenizer.encode(&tokenizer.guard(&text), true),
         (Laid::Messages(messages), None) => return tokenizer.encode(&tokenizer.guard(&plain(&messages)), true),
         (Laid::Messages(messages), Some(template)) => (messages, template),
@@ -40,36 +45,94 @@ fn plain(messages: &[Turn]) -> String {
     format!("{}\n\nassistant:", conversation::render(messages))
 }
 
-/// How to continue the prompt: what the request says, else what the base's authors say, else the distribution as it is.
-/// The answer has at most `max_output_tokens` of the model's tokens, and as many as the context has room for; that it has
-/// no more bytes than were reserved is the worker's to see to.
-pub(super) fn generation(defaults: &GenerationConfig, question: &Question<'_>, room: usize) -> Generation {
-    let asked = &question.asked.sampling;
-    // Both are decimal fractions with few digits; to the nearest thousandth.
-    let milli = |millionths: u32| (millionths + 500) / 1000;
-    let milli_signed = |millionths: i32| (millionths + 500).div_euclid(1000);
-    let milli_float = |value: f32| (f64::from(value) * 1000.0).round() as u32;
+/// What of a model an answer is a function of.
+pub(super) struct Weights {
+    pub(super) base: B256,
+    /// Zero without one.
+    pub(super) adapter: B256,
+    pub(super) profile: Profile,
+    /// Most tokens of prompt and answer.
+    pub(super) context: u32,
+}
+
+/// The record of an answer whose tokens are still to be written. How to continue the prompt: what the request says, else
+/// what the base's authors say, else the distribution as it is.
+pub(super) fn record(
+    weights: Weights,
+    defaults: &GenerationConfig,
+    question: &Question<'_>,
+    passages: &[FoundPassage],
+    prompt: Vec<u32>,
+) -> GenerationRecord {
+    let asked = question.asked.sampling.thousandths();
+    let (top_k, repetition_milli) = unasked(defaults);
     let temperature = match asked.temperature {
-        Some(temperature) => milli(temperature),
+        Some(temperature) => temperature,
         None if defaults.sample == Some(false) => 0,
-        None => defaults.temperature.map_or(1000, milli_float),
+        None => defaults.temperature.map_or(1000, milli),
     };
-    let top_p = asked.top_p.map(milli).or(defaults.top_p.map(milli_float)).unwrap_or(1000);
-    let sampling = Sampling {
+    let Weights { base, adapter, profile, context } = weights;
+    GenerationRecord {
+        layout: LAYOUT,
+        base,
+        adapter,
+        profile,
+        context,
+        max_tokens: question.max_output_tokens.max(1),
         temperature_milli: temperature,
-        top_k: defaults.top_k.unwrap_or(0),
-        top_p_milli: top_p.max(1),
-        presence_milli: asked.presence_penalty.map_or(0, milli_signed),
-        frequency_milli: asked.frequency_penalty.map_or(0, milli_signed),
-        repetition_milli: defaults.repetition_penalty.map_or(1000, milli_float),
+        top_k,
+        top_p_milli: asked.top_p.or(defaults.top_p.map(milli)).unwrap_or(1000).max(1),
+        presence_milli: asked.presence,
+        frequency_milli: asked.frequency,
+        repetition_milli,
+        stop: question.asked.stop.clone(),
+        turns: turn_lengths(&question.asked.turns),
+        passages: passages.iter().map(range).collect(),
+        prompt,
+        answer: Vec::new(),
+        log_probs: B256::ZERO,
+    }
+}
+
+/// Options that nobody can ask for, as the base's authors chose them: top-k and the repetition penalty in thousandths.
+pub(crate) fn unasked(defaults: &GenerationConfig) -> (u32, u32) {
+    (defaults.top_k.unwrap_or(0), defaults.repetition_penalty.map_or(1000, milli))
+}
+
+/// To the nearest thousandth.
+fn milli(value: f32) -> u32 {
+    (f64::from(value) * 1000.0).round() as u32
+}
+
+fn range(passage: &FoundPassage) -> PassageRange {
+    PassageRange {
+        contribution: passage.contribution,
+        document: passage.document,
+        offset: passage.offset as u64,
+        // Passages are a few thousand bytes.
+        bytes: u32::try_from(passage.text.len()).unwrap_or(u32::MAX),
+    }
+}
+
+/// How the engine continues the prompt, by the record and the receipt's seed alone. The answer has at most as many of the
+/// model's tokens as were asked for and the context has room for; that it has no more bytes, and ends at stop texts, is
+/// seen to where its tokens become text.
+pub(crate) fn generation(record: &GenerationRecord, seed: u64) -> Generation {
+    let sampling = Sampling {
+        temperature_milli: record.temperature_milli,
+        top_k: record.top_k,
+        top_p_milli: record.top_p_milli,
+        presence_milli: record.presence_milli,
+        frequency_milli: record.frequency_milli,
+        repetition_milli: record.repetition_milli,
     };
     Generation {
         sampling,
-        seed: key(question.seed),
-        max_tokens: (question.max_output_tokens as usize).clamp(1, room),
+        seed: key(seed),
+        max_tokens: record.token_limit(),
         stop: Vec::new(),
         ignore_eos: false,
-        logprobs: question.asked.log_probs.map(usize::from),
+        logprobs: None,
     }
 }
 
@@ -99,7 +162,9 @@ mod tests {
             asked: &asked,
             cancelled: &cancelled,
         };
-        generation(defaults, &question, 40)
+        let weights = Weights { base: B256::ZERO, adapter: B256::ZERO, profile: Profile::F32Exact, context: 43 };
+        let record = record(weights, defaults, &question, &[], vec![1, 2, 3]);
+        generation(&record, question.seed)
     }
 
     #[test]

@@ -22,6 +22,7 @@ use fonte_types::{
     ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, Visibility,
     bundle::{BUNDLE_VERSION, ReceiptBundle, SaltedText, Terms, run_leaves},
     fees::{Prices, Splits},
+    generation::GenerationRecord,
     ids::Membership,
     metadata::Metadata,
     receipt::{Countersignature, request_id, sign},
@@ -153,6 +154,11 @@ impl World {
     /// Changes how many versions behind the model may answer from.
     pub fn max_staleness(&self, versions: u32) {
         self.chain(|state| state.models[0].max_staleness = versions);
+    }
+
+    /// Gives the model weights: the hashes of its base and of its adapter, zero without one.
+    pub fn weights(&self, base: B256, adapter: B256) {
+        self.chain(|state| (state.models[0].artifact, state.models[0].adapter) = (base, adapter));
     }
 
     /// Stops the model, or lets it go on.
@@ -288,6 +294,8 @@ impl World {
             other_channels: answer.other_channels,
             cited: answer.cited.clone(),
             log_probs: answer.told.log_probs.clone(),
+            generation_words: answer.told.generation.as_deref().map(GenerationRecord::words).unwrap_or_default(),
+            generation: answer.told.generation.clone(),
         }
     }
 }

@@ -1,6 +1,7 @@
 // A receipt with all that is needed to check it offline, as `fonte receipt show` writes it, and its reader: types and
 // bounds are those of the Rust vocabulary, and whatever does not fit is refused with its place.
 import { fromHex } from "./bytes.ts";
+import { readGeneration, type GenerationRecord } from "./generation.ts";
 import { JsonError, parseJson, type Json } from "./json.ts";
 
 export const NOBODY = 0n;
@@ -146,6 +147,8 @@ export interface ReceiptBundle {
   runLeaves: Uint8Array[];
   otherChannels: { context: Uint8Array; influence: Uint8Array };
   cited: CitedContribution[];
+  generation: GenerationRecord | undefined;
+  generationWords: Uint8Array[];
 }
 
 /** The bundle cannot be read: `place` is the first thing that does not fit. */
@@ -257,6 +260,7 @@ function bundle(from: Field): ReceiptBundle {
   const terms = from.get("terms");
   const prices = terms.get("prices");
   const others = from.get("other_channels");
+  const generation = from.optional("generation");
   return {
     format: from.get("format").u32(),
     id: from.get("id").hash(),
@@ -277,6 +281,8 @@ function bundle(from: Field): ReceiptBundle {
     runLeaves: from.get("run_leaves").list().map((leaf) => leaf.hash()),
     otherChannels: { context: others.get("context").hash(), influence: others.get("influence").hash() },
     cited: from.get("cited").list().map(cited),
+    generation: generation && readGeneration(generation),
+    generationWords: from.optional("generation_words")?.list().map((word) => word.hash()) ?? [],
   };
 }
 

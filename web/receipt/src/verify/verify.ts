@@ -12,6 +12,7 @@ import {
   type Run,
 } from "./bundle.ts";
 import { bigEndian, concat, equal, keccak, toHex, utf8, type Text } from "./bytes.ts";
+import { checkGeneration } from "./generation.ts";
 import { ANSWER, PROMPT_TEXT, OpeningError, checkDocument, commit, evidenceHash, metadataHash, openedByte } from "./merkle.ts";
 import { feeOf, isWhole, sharesOf } from "./money.ts";
 import { SignatureError, countersignatureDigest, idOfWords, receiptWords, recover, requestId } from "./receipt.ts";
@@ -254,6 +255,7 @@ function checkEvidence(bundle: ReceiptBundle): void {
       "trechos e outros canais não levam a receipt.evidence_hash",
     );
   }
+  checkGeneration(bundle, fail);
 }
 
 function checkCited(cited: CitedContribution, runs: Run[]): void {
