@@ -208,6 +208,12 @@ impl Engine {
         self.adapters.pin(hash, pinned)
     }
 
+    /// Takes an adapter out of memory, pinned or not; it stays registered, and the next request loads it again. Says whether
+    /// it is out: one in use or on its way stays.
+    pub fn unload(&mut self, hash: &ContentHash) -> bool {
+        self.adapters.unload(hash)
+    }
+
     /// The adapters in memory, and their bytes.
     pub fn residency(&self) -> Vec<(ContentHash, usize)> {
         self.adapters.resident().map(|(hash, bytes)| (*hash, bytes)).collect()
