@@ -676,9 +676,17 @@ contract Settlement is ISettlement, NetworkDomain, ReentrancyGuardTransient {
         Batch storage held = _batch(id);
         (uint256 nowBlock, uint256 nowTime) = _windowOf(id, held);
         require(!_isOver(nowBlock, nowTime), WindowOver(id));
-        untilBlock = Math.max(nowBlock, Math.min(untilBlock, held.settledBlock + MAX_WINDOWS * windowBlocks));
-        untilTime = Math.max(nowTime, Math.min(untilTime, held.settledAt + MAX_WINDOWS * windowSeconds));
-        // Both are sums of numbers below 2^48 and 2^43.
+        // Until four windows have passed in blocks and in seconds, two more from now. Cut at six from the batch, a measure that ran
+        // ahead would not be extended, and who hurries the other would close the window before a demand is due.
+        require(
+            !_isOver(
+                held.settledBlock + (MAX_WINDOWS - 2) * windowBlocks, held.settledAt + (MAX_WINDOWS - 2) * windowSeconds
+            ),
+            WindowOver(id)
+        );
+        untilBlock = Math.max(nowBlock, Math.min(untilBlock, block.number + 2 * windowBlocks));
+        untilTime = Math.max(nowTime, Math.min(untilTime, block.timestamp + 2 * windowSeconds));
+        // Both are sums of numbers below 2^64.
         _extensions[id] = Extension(uint128(untilBlock), uint128(untilTime));
         emit Extended(id, untilBlock, untilTime);
     }

@@ -373,12 +373,41 @@ contract DemandsTest is Stories {
         vm.assertTrue(challenges.rowState(opening.batch, 0).reversed);
     }
 
+    /// @dev Who withholds cannot outrun a demand: seconds that ran far ahead of the blocks count anew from the demand, so blocks in
+    /// a hurry do not close the window before the demand is due.
+    function testBlocksInAHurryDoNotOutrunADemand() public {
+        (IChallenges.RowOpening memory opening,) = opened(honest());
+        skip(1, 100 * WINDOW_SECONDS);
+        vm.prank(challenger);
+        uint64 id = demands.demandReceipt{value: SHOW}(opening);
+        skip(2 * WINDOW_BLOCKS + 1, WINDOW_SECONDS - 1);
+        vm.expectPartialRevert(ISettlement.WindowOpen.selector);
+        settlement.push(opening.batch, only(worker));
+        skip(0, WINDOW_SECONDS);
+        demands.judgeWithheld(id, opening);
+        vm.assertTrue(challenges.rowState(opening.batch, 0).reversed);
+    }
+
+    /// @dev Nor does a pause after many blocks: they too count from the demand.
+    function testAPauseDoesNotOutrunADemand() public {
+        (IChallenges.RowOpening memory opening,) = opened(honest());
+        skip(100 * WINDOW_BLOCKS, 1);
+        vm.prank(challenger);
+        uint64 id = demands.demandReceipt{value: SHOW}(opening);
+        skip(1, 50 * WINDOW_SECONDS);
+        vm.expectPartialRevert(ISettlement.WindowOpen.selector);
+        settlement.push(opening.batch, only(worker));
+        skip(WINDOW_BLOCKS, 0);
+        demands.judgeWithheld(id, opening);
+        vm.assertTrue(challenges.rowState(opening.batch, 0).reversed);
+    }
+
     function testOnlyDemandsMayExtend() public {
         (IChallenges.RowOpening memory opening,) = opened(honest());
         vm.expectRevert(abi.encodeWithSelector(ISettlement.NotJudge.selector, address(this)));
         settlement.extend(opening.batch, 1, 1);
         (uint256 untilBlock, uint256 untilTime) = settlement.windowOf(opening.batch);
-        // Neither shortened nor beyond six windows, whatever it asks.
+        // Neither shortened nor beyond two windows from now, whatever it asks.
         vm.prank(address(demands));
         settlement.extend(opening.batch, 1, 1);
         (uint256 block_, uint256 time) = settlement.windowOf(opening.batch);
@@ -387,8 +416,20 @@ contract DemandsTest is Stories {
         vm.prank(address(demands));
         settlement.extend(opening.batch, type(uint256).max, type(uint256).max);
         (block_, time) = settlement.windowOf(opening.batch);
-        vm.assertEq(block_, block.number + 6 * WINDOW_BLOCKS);
-        vm.assertEq(time, block.timestamp + 6 * WINDOW_SECONDS);
+        vm.assertEq(block_, vm.getBlockNumber() + 2 * WINDOW_BLOCKS);
+        vm.assertEq(time, vm.getBlockTimestamp() + 2 * WINDOW_SECONDS);
+        // As late as it may be, again and again: four windows in blocks and in seconds are the end, though the window is open.
+        for (uint256 i; i < 2; ++i) {
+            skip(2 * WINDOW_BLOCKS, 2 * WINDOW_SECONDS - (i == 0 ? 1 : 0));
+            vm.prank(address(demands));
+            settlement.extend(opening.batch, type(uint256).max, type(uint256).max);
+        }
+        skip(1, 1);
+        vm.assertFalse(settlement.windowOver(opening.batch));
+        vm.prank(address(demands));
+        vm.expectRevert(abi.encodeWithSelector(ISettlement.WindowOver.selector, opening.batch));
+        settlement.extend(opening.batch, type(uint256).max, type(uint256).max);
+        (block_, time) = settlement.windowOf(opening.batch);
         vm.roll(block_ + 1);
         vm.warp(time);
         vm.prank(address(demands));

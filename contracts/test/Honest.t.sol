@@ -184,14 +184,14 @@ contract HonestTest is World {
             vm.assertFalse(attackNotThere(batch, story, i, r.matchEnd == 0 ? 0 : r.matchEnd - 1), "not there, end");
             vm.assertFalse(attackNotThere(batch, story, i, uint32(bound(seed >> i, 0, size))), "not there");
         }
-        // Every equal window of every source, against the runs it touches, up to a bound; and draws.
+        // Every equal window of every source, against the runs it touches and those near it, up to a bound; and draws.
         uint256 tries;
         for (uint256 s; s < SOURCES; ++s) {
-            for (uint32 w = uint32(seed % 5); w + 32 <= size && tries < 40; w += 5) {
-                for (uint64 o; o + 32 <= sources[s].length && tries < 40; ++o) {
+            for (uint32 w = uint32(seed % 5); w + 32 <= size && tries < 60; w += 5) {
+                for (uint64 o; o + 32 <= sources[s].length && tries < 60; ++o) {
                     if (window(story.answer, w) != window(sources[s], o)) continue;
                     for (uint32 i; i < story.runs.length; ++i) {
-                        if (story.runs[i].end <= w || story.runs[i].start >= w + 32) continue;
+                        if (story.runs[i].end + 32 <= w || story.runs[i].start >= w + 64) continue;
                         ++tries;
                         vm.assertFalse(attackEarlier(batch, story, i, w, s, o), "earlier");
                     }

@@ -131,6 +131,6 @@ interface IDemands is ISeals {
     /// @notice The contract that reverses rows.
     function challenges() external view returns (IChallenges);
 
-    /// @notice For how many windows after a batch demands are taken.
+    /// @notice For how many windows after a batch, in whichever of blocks and seconds is behind, demands are taken.
     function DEMAND_WINDOWS() external view returns (uint256);
 }

@@ -226,7 +226,8 @@ interface ISettlement {
     function execute(Judgement calldata judgement) external;
 
     /// @notice Keeps a batch's open window open until after block `untilBlock` and not before second `untilTime`, each cut
-    /// to MAX_WINDOWS windows after the batch, and never shortens it. Called by `demands` alone.
+    /// to two windows from now, and never shortens it. Called by `demands` alone, until MAX_WINDOWS - 2 windows have passed
+    /// in blocks and in seconds.
     function extend(uint64 batch, uint256 untilBlock, uint256 untilTime) external;
 
     // ---------------------------------------------------------------- views
@@ -288,7 +289,7 @@ interface ISettlement {
     /// @notice The contract that keeps demands for withheld evidence, for good.
     function demands() external view returns (address);
 
-    /// @notice How many times as long as a window a batch may be kept open by demands.
+    /// @notice How many windows a batch may be kept open by demands, in whichever of blocks and seconds is behind.
     function MAX_WINDOWS() external view returns (uint256);
 
     /// @notice Where contributions and their payees are read.

@@ -11,8 +11,10 @@ use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::SolEvent;
 use alloy_transport::TransportError;
 use fonte_types::{
-    ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, Visibility, bundle::Terms, ids::Membership,
+    ContributionId, DatanetId, DatanetVersion, EngineClass, ModelId, Network, Version, Visibility, bundle::Terms,
+    ids::Membership,
 };
+use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -303,11 +305,21 @@ pub struct WorkerRecord {
     pub active: bool,
     /// Jobs that its stake covers at once.
     pub slots: u32,
+    /// The weakest class of answers that it declares to give.
+    pub engine: EngineClass,
     /// ISO 3166-1 alpha-2 code of where it declares to stand.
     pub jurisdiction: [u8; 2],
 }
 
+/// Models that are read at the same time: there may be an adapter for every customer.
+const MODELS_AT_ONCE: usize = 16;
+
 impl ModelRecord {
+    /// Whether it is an adapter on a base; the base has the same artifact.
+    pub fn is_adapter(&self) -> bool {
+        !self.adapter.is_zero()
+    }
+
     /// Whether its terms let it answer from `used` when the latest version is `latest`.
     pub fn is_fresh_enough(&self, used: Version, latest: Version) -> bool {
         used.0 > 0 && latest.0.saturating_sub(used.0) <= self.max_staleness
@@ -615,15 +627,16 @@ impl Client {
     pub async fn models(&self) -> Result<Vec<ModelRecord>, ClientError> {
         let contract = self.models_contract();
         let count = self.reading("the number of models", contract.modelCount().call().await)?;
-        let mut models = Vec::with_capacity(count as usize);
-        for id in 1..=count {
+        let read = |id| {
             let (model, servable) = (contract.model(id), contract.servable(id));
-            let (model, servable) = tokio::join!(model.call(), servable.call());
-            let servable = self.reading("whether a model may answer", servable)?;
-            let refusal = (!servable.ok).then(|| convert::refusal(servable.reason, servable.datanet));
-            models.push(convert::model(ModelId(id), self.reading("a model", model)?, refusal));
-        }
-        Ok(models)
+            async move {
+                let (model, servable) = tokio::join!(model.call(), servable.call());
+                let servable = self.reading("whether a model may answer", servable)?;
+                let refusal = (!servable.ok).then(|| convert::refusal(servable.reason, servable.datanet));
+                Ok(convert::model(ModelId(id), self.reading("a model", model)?, refusal))
+            }
+        };
+        futures::stream::iter(1..=count).map(read).buffered(MODELS_AT_ONCE).try_collect().await
     }
 
     /// A worker's registration, if it has one.

@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, FixedBytes};
 use fonte_types::{
-    ContributionId, DatanetId, ModelId, Version,
+    ContributionId, DatanetId, EngineClass, ModelId, Version,
     bundle::Terms,
     fees::{Prices, Splits},
     ids::Membership,
@@ -131,6 +131,11 @@ pub fn worker(worker: &IWorkers::Worker) -> Option<WorkerRecord> {
     (status != 0).then_some(WorkerRecord {
         active: status == ACTIVE,
         slots: worker.info.slots,
+        engine: if worker.info.engine == EngineClass::Exact as u8 {
+            EngineClass::Exact
+        } else {
+            EngineClass::Tolerance
+        },
         jurisdiction: worker.info.jurisdiction.0,
     })
 }

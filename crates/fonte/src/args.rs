@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// Staked reviewers and their cases.
     #[command(subcommand)]
     Review(review::Review),
+    /// The engine by itself: serve the OpenAI API, bench.
+    #[command(subcommand)]
+    Engine(Box<engine::EngineCommand>),
     /// A trace index over your files: build, add, withdraw, stats, count, trace, owners.
     #[command(subcommand)]
     Index(index::Index),
@@ -129,13 +132,8 @@ pub(crate) struct Up {
     /// The engine's model to serve, by its name there; the engine's only one otherwise.
     #[arg(long, value_name = "NAME", requires = "engine")]
     pub(crate) engine_model: Option<String>,
-    /// A base model to serve in this process: a folder in Hugging Face's layout, or a GGUF file in one with a
-    /// tokenizer.json.
-    #[arg(long, value_name = "DIR", conflicts_with = "engine")]
-    pub(crate) base: Option<PathBuf>,
-    /// The name that the base gets on chain; its folder's otherwise.
-    #[arg(long, value_name = "NAME", requires = "base")]
-    pub(crate) base_name: Option<String>,
+    #[command(flatten)]
+    pub(crate) base: engine::Base,
 }
 
 #[derive(Debug, Subcommand)]

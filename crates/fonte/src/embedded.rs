@@ -11,33 +11,26 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::{Address, B256, FixedBytes, U256, keccak256};
+use alloy_primitives::{Address, B256, FixedBytes, U256};
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::SolCall;
 use eyre::{Result, WrapErr};
 use fonte_bindings::{
     Addresses, Client, ModelRecord,
-    contracts::{Allowance, models::IModels, workers::IWorkers::Info},
+    contracts::{Allowance, workers::IWorkers::Info},
     genesis::{COMMONS_NAME, Call, Commons, Parameters, commons_calls, predeploys},
 };
 use fonte_chain::{Chain, ChainConfig, ChainHandle, SetContract};
 use fonte_evm::{Genesis, GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle};
-use fonte_types::{DatanetId, ModelId};
-use fonte_worker::{AnswerModel, Config as WorkerConfig, QuoteModel, Worker};
+use fonte_types::{DatanetId, EngineClass, ModelId};
+use fonte_worker::{AnswerModel, Config as WorkerConfig, QuoteModel, Worker, local::LocalBase};
 use tokio::task::JoinSet;
 
-use crate::{
-    args::Common,
-    engine::{self, Beside},
-    keys, network,
-};
+use crate::{args::Common, development, engine::Beside, keys, network};
 
 /// One FNT in wei.
 pub(crate) const FNT: u128 = 1_000_000_000_000_000_000;
-
-/// Public name of the quote model.
-pub(crate) const QUOTE_MODEL: &str = "fonte-quote";
 
 /// What an embedded network is told.
 pub(crate) struct EmbeddedConfig {
@@ -58,7 +51,7 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) worker_listen: Option<SocketAddr>,
     /// An answer may take this long, where that is longer than usual.
     pub(crate) patience: Duration,
-    /// A model that is served beside the quote model.
+    /// What is served beside the quote model.
     pub(crate) engine: Option<Beside>,
 }
 
@@ -109,8 +102,8 @@ pub(crate) struct Embedded {
     /// Sends as the operator: curator of the demo's datanets and owner of the model.
     pub(crate) operator: Client,
     pub(crate) model: ModelRecord,
-    /// The engine's model, if there is one.
-    pub(crate) engine_model: Option<ModelRecord>,
+    /// The engine's model, if there is one, and the adapters on it.
+    pub(crate) engine_models: Vec<ModelRecord>,
     own_chain: Option<ChainHandle>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -163,7 +156,7 @@ impl Embedded {
         let operator_address = operator_key.address();
         let operator = chain.client(Some(operator_key)).await?;
         keys::refuse_development(operator_address, operator.network())?;
-        let model = quote_model(&operator).await?;
+        let model = development::quote_model(&operator).await?;
 
         let mut gateway_config =
             GatewayConfig::new(chain.rpc_url(), keys::development("gateway"), config.data_dir.join("gateway"));
@@ -171,9 +164,9 @@ impl Embedded {
         gateway_config.listen = config.listen;
         gateway_config.worker_listen = config.worker_listen;
         gateway_config.limits.answer_timeout = gateway_config.limits.answer_timeout.max(config.patience);
-        let engine_model = match &config.engine {
-            Some(engine) => Some(engine::development_model(&operator, engine).await?),
-            None => None,
+        let engine_models = match &config.engine {
+            Some(beside) => development::records(&operator, &beside.base, &beside.adapters).await?,
+            None => Vec::new(),
         };
         gateway_config.settlement.interval = config.settle_every;
         if config.settle_every.is_none() {
@@ -181,15 +174,18 @@ impl Embedded {
         }
         let gateway = Gateway::start(gateway_config).await.wrap_err("starting the gateway")?;
 
-        register_worker(&chain).await?;
+        let class = config.engine.as_ref().map_or(EngineClass::Exact, |beside| beside.class);
+        register_worker(&chain, class).await?;
         let gateway = Arc::new(gateway);
         let folder = config.data_dir.join("worker");
         let mut models: Served = BTreeMap::from([(model.id, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]);
-        if let (Some(record), Some(engine)) = (&engine_model, &config.engine) {
-            models.insert(record.id, engine.model.clone());
+        let mut own = None;
+        if let Some(beside) = config.engine {
+            own = beside.own.clone();
+            models.extend(engine_models.iter().map(|record| record.id).zip(beside.models()));
         }
-        let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, models));
-        Ok(Self { chain, gateway, operator, model, engine_model, own_chain, serving })
+        let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, models, own));
+        Ok(Self { chain, gateway, operator, model, engine_models, own_chain, serving })
     }
 
     /// Waits until the worker answers from the latest version of every datanet.
@@ -234,14 +230,21 @@ type Served = BTreeMap<ModelId, Arc<dyn AnswerModel>>;
 
 /// A worker for the first models at once, and one for every quote model that is registered later. All under the one
 /// development key, each with texts of its own.
-async fn serve_models(gateway: Arc<GatewayHandle>, chain: ChainAt, folder: PathBuf, first: Served) {
+async fn serve_models(
+    gateway: Arc<GatewayHandle>,
+    chain: ChainAt,
+    folder: PathBuf,
+    first: Served,
+    mut own: Option<LocalBase>,
+) {
     let mut workers = JoinSet::new();
     let mut serving = BTreeSet::new();
     let mut wanted = vec![(folder.clone(), first)];
     loop {
         for (folder, models) in wanted.drain(..) {
             let model = models.keys().copied().collect::<Vec<_>>();
-            match worker(&chain, folder, models).await {
+            // The first of them is the one with the engine.
+            match worker(&chain, folder, models, own.take()).await {
                 Ok(worker) => {
                     serving.extend(model.iter().copied());
                     let (ours, theirs) = tokio::io::duplex(1 << 20);
@@ -269,9 +272,10 @@ async fn serve_models(gateway: Arc<GatewayHandle>, chain: ChainAt, folder: PathB
     }
 }
 
-async fn worker(chain: &ChainAt, folder: PathBuf, models: Served) -> Result<Worker> {
+async fn worker(chain: &ChainAt, folder: PathBuf, models: Served, own: Option<LocalBase>) -> Result<Worker> {
     let chain = chain.client(None).await?;
     let mut config = WorkerConfig::new(folder, *chain.network(), keys::development("worker"), models);
+    config.engine = own;
     config.slots = SLOTS;
     config.commons = commons(&chain).await?;
     config.jurisdiction = Some(JURISDICTION);
@@ -304,17 +308,18 @@ const JURISDICTION: [u8; 2] = *b"BR";
 /// Jobs that the development worker takes at once.
 const SLOTS: u32 = 8;
 
-/// Registers the development worker, if it is not: gateways give work to registered workers only.
-async fn register_worker(chain: &ChainAt) -> Result<()> {
+/// Registers the development worker for a class of answers, if it is not: gateways give work to registered workers only.
+async fn register_worker(chain: &ChainAt, class: EngineClass) -> Result<()> {
     let client = chain.client(Some(keys::development("worker"))).await?;
     let contract = client.workers_contract();
     let address = client.sender().unwrap_or_default();
-    if contract.isActive(address).call().await? {
+    let known = contract.worker(address).call().await?;
+    if known.status == 1 && known.info.engine == class as u8 {
         return Ok(());
     }
     let info = Info {
         slots: SLOTS,
-        engine: 0,
+        engine: class as u8,
         accelerator: 0,
         memoryMib: 0,
         acceleratorMib: 0,
@@ -324,7 +329,12 @@ async fn register_worker(chain: &ChainAt) -> Result<()> {
         endpoint: String::new(),
     };
     let stake = U256::from(contract.stakePerSlot().call().await?) * U256::from(SLOTS);
-    client.send("registering the worker", contract.register(info).value(stake)).await?;
+    if known.status == 0 {
+        client.send("registering the worker", contract.register(info).value(stake)).await?;
+    } else {
+        // It was told to serve something else than last time.
+        client.send("updating the worker", contract.update(info)).await?;
+    }
     Ok(())
 }
 
@@ -398,53 +408,6 @@ fn free_budget() -> Call {
         period: 24 * 3_600,
     };
     Call { from: at.timelock, to: at.allowance, data: budget.abi_encode().into() }
-}
-
-/// The quote model, registered if it is not there yet.
-async fn quote_model(operator: &Client) -> Result<ModelRecord> {
-    let input = IModels::ModelInput {
-        name: QUOTE_MODEL.into(),
-        kind: 0, // Quote: no weights
-        artifact: keccak256("fonte-quote 1"),
-        adapter: Default::default(),
-        terms: IModels::Terms {
-            priceIn: FNT / 500,
-            priceOut: FNT / 50,
-            splits: IModels::Splits {
-                protocolPpm: 50_000,
-                workerPpm: 200_000,
-                developerPpm: 100_000,
-                dataPpm: 650_000,
-                developer: operator.sender().unwrap_or_default(),
-            },
-            datanets: Vec::new(),
-            maxStaleness: 64,
-            spanPpm: 1_000_000,
-            contextPpm: 0,
-            influencePpm: 0,
-            minRoyaltyPpm: 0,
-            parents: Vec::new(),
-            acceptableUse: B256::ZERO,
-            acceptableUseUri: String::new(),
-        },
-        base: 0,
-        trained: Vec::new(),
-    };
-    registered(operator, input).await
-}
-
-/// A model, registered under its name if there is none of that name yet.
-pub(crate) async fn registered(operator: &Client, input: IModels::ModelInput) -> Result<ModelRecord> {
-    let name = input.name.clone();
-    let find = async || -> Result<Option<ModelRecord>> {
-        Ok(operator.models().await?.into_iter().find(|model| model.name == name))
-    };
-    if let Some(model) = find().await? {
-        return Ok(model);
-    }
-    let contract = operator.models_contract();
-    operator.send("registering a model", contract.register(input)).await?;
-    find().await?.ok_or_else(|| eyre::eyre!("model {name} was registered and is not there"))
 }
 
 #[cfg(test)]

@@ -1,15 +1,17 @@
-//! `fonte worker` as a worker that runs, external engines for it and for `fonte up`, and the base of `fonte up`.
+//! `fonte worker` as a worker that runs, external engines for it and for `fonte up`, and what `fonte up` serves beside the
+//! quote model.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use alloy_primitives::{B256, keccak256};
 use eyre::{Result, WrapErr, bail, eyre};
-use fonte_bindings::{Client, ModelRecord, contracts::models::IModels};
-use fonte_types::ModelId;
+use fonte_bindings::Client;
+use fonte_inference::model::ContentHash;
+use fonte_types::{EngineClass, ModelId};
 use fonte_worker::{
     AnswerModel, Config, QuoteModel, Worker,
     engine::{Adapters, Engine, EngineConfig, EngineModel, Secret},
-    local::{LocalConfig, LocalModel},
+    local::LocalBase,
 };
 use serde_json::json;
 
@@ -19,8 +21,9 @@ use crate::{
         engine::{Engine as EngineArgs, Serve},
     },
     context::{data_dir, signer},
-    embedded::{self, FNT},
-    keys, network,
+    development::{self, Weights},
+    embedded, keys, network,
+    own::{self, Own},
     say::say,
 };
 
@@ -30,18 +33,36 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// How often the adapters are compared with the chain.
 const MIRROR: Duration = Duration::from_secs(2);
 
-/// A model that `fonte up` serves beside the quote model: an external engine's, or a base in this process.
-#[derive(Clone)]
+/// What `fonte up` serves beside the quote model: an external engine's model, or a base in this process and adapters on it.
 pub(crate) struct Beside {
-    pub(crate) name: String,
-    /// Of its record on chain.
-    artifact: B256,
-    pub(crate) model: Arc<dyn AnswerModel>,
+    pub(crate) base: Weights,
+    pub(crate) adapters: Vec<Weights>,
+    /// Of its answers.
+    pub(crate) class: EngineClass,
+    /// The engine in this process.
+    pub(crate) own: Option<LocalBase>,
+    external: Option<Arc<dyn AnswerModel>>,
+}
+
+impl Beside {
+    /// What answers: the base, then the adapters.
+    pub(crate) fn models(&self) -> Vec<Arc<dyn AnswerModel>> {
+        let mut models: Vec<_> = self.external.clone().into_iter().collect();
+        if let Some(own) = &self.own {
+            models.push(Arc::new(own.base()));
+            models.extend(self.adapters.iter().map(|weights| adapter_of(own, weights)));
+        }
+        models
+    }
+}
+
+fn adapter_of(own: &LocalBase, weights: &Weights) -> Arc<dyn AnswerModel> {
+    Arc::new(own.adapter(ContentHash(weights.adapter.0)))
 }
 
 /// How long the gateway of `fonte up` waits where engines answer: its own, or those of workers that dial in.
 pub(crate) fn patience(up: &Up) -> Duration {
-    let engines = up.engine.url.is_some() || up.base.is_some() || up.worker_listen.is_some();
+    let engines = up.engine.url.is_some() || up.base.base.is_some() || up.worker_listen.is_some();
     if engines { Duration::from_secs(up.engine.engine_timeout.saturating_add(10)) } else { Duration::ZERO }
 }
 
@@ -66,23 +87,22 @@ fn connect(arguments: &EngineArgs) -> Result<Option<Arc<Engine>>> {
 
 /// What `fonte up` serves beside the quote model, if anything.
 pub(crate) async fn of_up(up: &Up) -> Result<Option<Beside>> {
-    match &up.base {
-        Some(folder) => base(folder, up.base_name.as_deref()).await.map(Some),
+    if up.engine.url.is_some() && up.base.base.is_some() {
+        bail!(say!(
+            "--engine and --base are both given: `fonte up` serves one of the two, a worker of its own the other",
+            "--engine e --base foram informados: `fonte up` serve um dos dois, uma máquina própria o outro"
+        ));
+    }
+    match own::open(&up.base).await? {
+        Some(own) => Ok(Some(Beside {
+            base: own.base,
+            adapters: own.adapters,
+            class: EngineClass::Exact,
+            own: Some(own.engine),
+            external: None,
+        })),
         None => external(up).await,
     }
-}
-
-/// A base model, under the name that is given or its folder's. Its artifact is the hash of its files.
-async fn base(folder: &Path, name: Option<&str>) -> Result<Beside> {
-    let reading = || say!("reading the base model {}", "lendo o modelo base {}", folder.display());
-    let path = folder.canonicalize().wrap_err_with(reading)?;
-    let name = match name {
-        Some(name) => name.to_owned(),
-        None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-    };
-    let opening = tokio::task::spawn_blocking(move || LocalModel::open(&path, LocalConfig::default()));
-    let model = opening.await.wrap_err_with(reading)?.wrap_err_with(reading)?;
-    Ok(Beside { name, artifact: model.hash(), model: Arc::new(model) })
 }
 
 /// The engine of `fonte up`, with the model that is named or the only one there is. Its artifact is the hash of its name:
@@ -112,65 +132,21 @@ async fn external(up: &Up) -> Result<Option<Beside>> {
     };
     let artifact = keccak256(format!("external engine: {name}"));
     let model = Arc::new(EngineModel::new(engine, &name));
-    Ok(Some(Beside { name, artifact, model }))
+    Ok(Some(Beside {
+        base: Weights { name: own::public_name(&name), artifact, adapter: B256::ZERO },
+        adapters: Vec::new(),
+        class: EngineClass::Tolerance,
+        own: None,
+        external: Some(model),
+    }))
 }
 
-/// The name under which an engine's model is registered: a colon would begin the list of datanets.
-fn public_name(name: &str) -> String {
-    name.replace(':', "-")
-}
-
-/// The development record of such a model, registered if it is not there yet.
-pub(crate) async fn development_model(operator: &Client, beside: &Beside) -> Result<ModelRecord> {
-    const BASE: u8 = 1;
-    let input = IModels::ModelInput {
-        name: public_name(&beside.name),
-        kind: BASE,
-        artifact: beside.artifact,
-        adapter: B256::ZERO,
-        terms: IModels::Terms {
-            priceIn: FNT / 500,
-            priceOut: FNT / 50,
-            splits: IModels::Splits {
-                protocolPpm: 50_000,
-                workerPpm: 400_000,
-                developerPpm: 50_000,
-                dataPpm: 500_000,
-                developer: operator.sender().unwrap_or_default(),
-            },
-            datanets: Vec::new(),
-            maxStaleness: 64,
-            spanPpm: 1_000_000,
-            contextPpm: 0,
-            influencePpm: 0,
-            minRoyaltyPpm: 0,
-            parents: Vec::new(),
-            acceptableUse: B256::ZERO,
-            acceptableUseUri: String::new(),
-        },
-        base: 0,
-        trained: Vec::new(),
-    };
-    let record = embedded::registered(operator, input).await?;
-    // Receipts would say that other files answered.
-    if record.artifact != beside.artifact {
-        bail!(say!(
-            "model {} is registered with the hash {}, these files have {}: choose another name with --base-name",
-            "o modelo {} está registrado com o hash {}, estes arquivos têm {}: escolha outro nome com --base-name",
-            record.name,
-            record.artifact,
-            beside.artifact
-        ));
-    }
-    Ok(record)
-}
-
-/// `fonte worker --dial ADDR [--engine URL]`: serves a gateway until Ctrl-C, and comes back when the connection ends.
+/// `fonte worker --dial ADDR [--engine URL | --base DIR]`: serves a gateway until Ctrl-C, and comes back when the connection ends.
 pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
     const ACTIVE: u8 = 1;
     let signer = signer(common)?;
     let address = signer.address();
-    let client = network::connect(common, None).await?;
+    let client = network::connect(common, serve.register.then(|| signer.clone())).await?;
     keys::refuse_development(address, client.network())?;
     let record = client.workers_contract().worker(address).call().await?;
     if record.status != ACTIVE {
@@ -181,11 +157,23 @@ pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
     }
     let dial = serve.dial.clone().ok_or_else(|| eyre!("no --dial"))?;
     let engine = connect(&serve.engine)?;
-    let (models, mut adapters) = models(&client, &serve, engine).await?;
+    if engine.is_some() && record.info.engine == EngineClass::Exact as u8 {
+        bail!(say!(
+            "{address} is registered for exact answers, an engine elsewhere gives none: `fonte worker register --slots {} --engine tolerance --jurisdiction BR`",
+            "{address} está registrada para respostas exatas, que um motor externo não dá: `fonte worker register --slots {} --engine tolerance --jurisdiction BR`",
+            record.info.slots
+        ));
+    }
+    let (mut models, mut adapters) = models(&client, &serve, engine).await?;
+    let own = own::open(&serve.base).await?;
+    if let Some(own) = &own {
+        models.extend(own_models(&client, own, serve.register).await?);
+    }
     let names: Vec<String> = models.keys().map(ToString::to_string).collect();
     let folder = data_dir(common)?.join("worker").join(address.to_string());
     std::fs::create_dir_all(&folder).wrap_err_with(|| format!("creating {}", folder.display()))?;
     let mut config = Config::new(folder, *client.network(), signer, models);
+    config.engine = own.map(|own| own.engine);
     config.slots = record.info.slots;
     config.jurisdiction = Some(record.info.jurisdiction.0);
     config.commons = embedded::commons(&client).await?;
@@ -224,6 +212,45 @@ pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
         }
     }
     result
+}
+
+/// The base and the adapters that have a record on chain, by its hashes; with `register` all of them get one.
+async fn own_models(client: &Client, own: &Own, register: bool) -> Result<Served> {
+    let own_base: Arc<dyn AnswerModel> = Arc::new(own.engine.base());
+    let adapters = own.adapters.iter().map(|weights| adapter_of(&own.engine, weights));
+    if register {
+        let records = development::records(client, &own.base, &own.adapters).await?;
+        let models = std::iter::once(own_base).chain(adapters);
+        return Ok(records.into_iter().map(|record| record.id).zip(models).collect());
+    }
+    let known = client.models().await?;
+    let mut models = Served::new();
+    let all = std::iter::once((&own.base, own_base)).chain(own.adapters.iter().zip(adapters));
+    for (weights, model) in all {
+        match development::find(&known, weights) {
+            Some(record) => {
+                models.insert(record.id, model);
+            }
+            None => {
+                let hash = if weights.adapter.is_zero() { weights.artifact } else { weights.adapter };
+                eprintln!(
+                    "{}",
+                    say!(
+                        "{} ({hash}) has no record on chain and is not served: `fonte model register`, or --register here",
+                        "{} ({hash}) não tem registro na rede e não é servido: `fonte model register`, ou --register aqui",
+                        weights.name
+                    )
+                );
+            }
+        }
+    }
+    if models.is_empty() {
+        bail!(say!(
+            "neither the base nor an adapter has a record on chain: --register makes one, with this key as developer",
+            "nem o modelo base nem um adaptador tem registro na rede: --register cria, com esta chave como desenvolvedor"
+        ));
+    }
+    Ok(models)
 }
 
 async fn keep_serving(worker: &Worker, dial: &str) {
@@ -298,15 +325,4 @@ async fn models(client: &Client, serve: &Serve, engine: Option<Arc<Engine>>) -> 
         models.insert(record.id, Arc::new(EngineModel::adapter(engine.clone(), in_engine, path)));
     }
     Ok((models, adapters))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::public_name;
-
-    #[test]
-    fn names_hold_no_colon() {
-        assert_eq!(public_name("llama3.2:3b"), "llama3.2-3b");
-        assert_eq!(public_name("Qwen/Qwen2.5-7B-Instruct"), "Qwen/Qwen2.5-7B-Instruct");
-    }
 }

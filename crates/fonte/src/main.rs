@@ -12,8 +12,11 @@ mod context;
 mod datanet;
 mod demo;
 mod deploy;
+mod development;
 mod embedded;
 mod engine;
+mod engine_bench;
+mod engine_server;
 mod errors;
 mod evaluate;
 mod export;
@@ -27,6 +30,7 @@ mod model;
 mod money;
 mod network;
 mod origins;
+mod own;
 mod proposals;
 mod publish;
 mod receipt;
@@ -43,10 +47,14 @@ use std::{pin::Pin, process::ExitCode};
 
 use clap::Parser;
 use eyre::Result;
+use fonte_inference::formats::{RENDER_TEMPLATES, render_templates};
 
-use args::{Cli, Command};
+use args::{Cli, Command, engine::EngineCommand};
 
 fn main() -> ExitCode {
+    if std::env::args_os().skip(1).eq([RENDER_TEMPLATES]) {
+        return if render_templates().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     end_quietly_on_closed_pipes();
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
@@ -89,7 +97,12 @@ fn end_quietly_on_closed_pipes() {
 /// Runs one command; `false` where it worked and the answer is no.
 async fn run(cli: Cli) -> Result<bool> {
     let common = cli.common;
-    if common.dry_run && matches!(cli.command, Command::Demo(_) | Command::Up(_) | Command::Keys(_) | Command::Ask(_)) {
+    if common.dry_run
+        && matches!(
+            cli.command,
+            Command::Demo(_) | Command::Up(_) | Command::Keys(_) | Command::Ask(_) | Command::Engine(_)
+        )
+    {
         eyre::bail!(say::say!(
             "this command has no dry run: leave out --dry-run",
             "este comando não tem simulação: tire --dry-run"
@@ -110,6 +123,10 @@ async fn run(cli: Cli) -> Result<bool> {
             None => engine::serve(&common, worker.serve).await?,
         },
         Command::Review(review) => review::run(&common, review).await?,
+        Command::Engine(command) => match *command {
+            EngineCommand::Serve(serve) => engine_server::run(&common, serve).await?,
+            EngineCommand::Bench(bench) => engine_bench::run(&common, &bench)?,
+        },
         Command::Index(index) => return index::run(&common, index),
         Command::Chain(chain) => chain::run(&common, chain).await?,
     }

@@ -92,7 +92,9 @@ fn announce(json: bool, net: &Embedded, api_key: &str) -> Result<()> {
         let object = json!({
             "rpc_url": rpc_url, "ws_url": net.chain.ws_url(), "gateway": gateway, "openai_base_url": format!("{gateway}/v1"),
             "chain_id": network.chain_id, "network_id": network.network_id, "api_key": api_key, "model": net.model.name,
-            "engine_model": net.engine_model.as_ref().map(|model| &model.name), "workers_at": net.gateway.worker_addr(),
+            "engine_model": net.engine_models.first().map(|model| &model.name),
+            "adapters": net.engine_models.iter().skip(1).map(|model| &model.name).collect::<Vec<_>>(),
+            "operator_key": net.gateway.operator_key(), "workers_at": net.gateway.worker_addr(),
             "keys": development,
         });
         println!("{object}");
@@ -101,8 +103,12 @@ fn announce(json: bool, net: &Embedded, api_key: &str) -> Result<()> {
     println!("JSON-RPC   {rpc_url}  (chain id {})", network.chain_id);
     println!("OpenAI     {gateway}/v1");
     println!("API key    {api_key}");
-    if let Some(model) = &net.engine_model {
+    if let Some((model, adapters)) = net.engine_models.split_first() {
         println!("{}", say!("Engine     model {}", "Motor      modelo {}", model.name));
+        for adapter in adapters {
+            println!("{}", say!("Adapter    {}:{}", "Adaptador  {}:{}", model.name, adapter.name));
+        }
+        println!("{}", say!("Operator   {}", "Operador   {}", net.gateway.operator_key()));
     }
     if let Some(address) = net.gateway.worker_addr() {
         println!("{}", say!("Workers    --dial {address}", "Máquinas   --dial {address}"));

@@ -1,11 +1,14 @@
-//! `fonte up --base`: a base in this process, registered by the hash of its files, asked, and named in the receipt.
+//! Fonte's own engine: a base and adapters behind `fonte up` and `fonte worker`, registered by the hashes of their files, asked,
+//! and named in the receipts; and `fonte engine`, without a chain.
 
 #[path = "../../worker/tests/common/base.rs"]
 mod base;
 mod common;
 
 use std::{
+    io::{BufRead, BufReader},
     path::Path,
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -14,6 +17,58 @@ use common::{Up, json};
 use serde_json::{Value, json};
 
 const QUESTION: &str = "How many candles has the lamp of Cabo Branco had since 1921?";
+
+/// A running command, killed when dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    /// Starts it, and reads the object that it prints.
+    fn start(command: &mut Command) -> (Self, Value) {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let running = Self(child);
+        (running, serde_json::from_str(&line).unwrap_or_else(|_| panic!("it printed {line:?}")))
+    }
+}
+
+/// Asks a model until it answers: a fresh publication is adopted within moments.
+fn ask(up: &Up, home: &Path, model: &str) -> Value {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let output = up.run(home, &["ask", QUESTION, "--model", model, "--json"]);
+        if output.status.success() {
+            return json(&output);
+        }
+        assert!(Instant::now() < deadline, "{output:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn path(folder: &Path) -> &str {
+    folder.to_str().unwrap()
+}
+
+/// A base with two adapters, and what is none of it.
+fn write_models(folder: &Path) {
+    std::fs::create_dir(folder.join("tiny")).unwrap();
+    base::write_base(&folder.join("tiny"), 1, true);
+    for (name, seed, rank) in [("formal", 1, 4), ("brief", 2, 2)] {
+        base::write_adapter(&folder.join("adapters").join(name), &folder.join("tiny"), seed, rank);
+    }
+    std::fs::write(folder.join("adapters/README.md"), "Two adapters.").unwrap();
+    let other = folder.join("adapters/other");
+    base::write_adapter(&other, &folder.join("tiny"), 3, 2);
+    let config = json!({"peft_type": "LORA", "r": 3, "lora_alpha": 4, "target_modules": ["q_proj"]});
+    std::fs::write(other.join("adapter_config.json"), config.to_string()).unwrap();
+}
 
 #[test]
 fn a_base_answers_beside_the_quote_model_and_receipts_name_its_files() {
@@ -39,15 +94,7 @@ fn a_base_answers_beside_the_quote_model_and_receipts_name_its_files() {
     std::fs::write(docs.path().join("a.txt"), "The lamp of Cabo Branco has had nine hundred candles since 1921.\n")
         .unwrap();
     up.ok(home, &["datanet", "publish", docs.path().to_str().unwrap(), "--datanet", "open", "--key", "dev:author"]);
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let answer = loop {
-        let output = up.run(home, &["ask", QUESTION, "--model", "tiny:open", "--json"]);
-        if output.status.success() {
-            break json(&output);
-        }
-        assert!(Instant::now() < deadline, "{output:?}");
-        std::thread::sleep(Duration::from_millis(200));
-    };
+    let answer = ask(&up, home, "tiny:open");
     assert_eq!((&answer["fonte"]["class"], &answer["model"]), (&json!("exact"), &json!("tiny:open")));
     let receipt = up.ok(home, &["receipt", "show", answer["fonte"]["receipt"].as_str().unwrap()]);
     assert_eq!(receipt["receipt"]["model_hash"], json!(hash));
@@ -62,6 +109,289 @@ fn a_base_answers_beside_the_quote_model_and_receipts_name_its_files() {
         .unwrap();
     let told = String::from_utf8_lossy(&other.stderr);
     assert!(!other.status.success() && told.contains("--base-name"), "{told}");
+}
+
+#[test]
+fn adapters_have_records_and_receipts_of_their_own_here_and_on_another_worker() {
+    let (server, home, models) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (home, models) = (home.path(), models.path());
+    write_models(models);
+    let (folder, adapters) = (models.join("tiny"), models.join("adapters"));
+    let options = ["--heartbeat", "1", "--challenge-window", "1", "--worker-listen", "127.0.0.1:0"];
+    let options = [&options[..], &["--base", path(&folder), "--adapters", path(&adapters), "--threads", "1"]].concat();
+    let up = Up::start_as(server.path(), &options, &[]);
+    assert_eq!((&up.facts["engine_model"], &up.facts["adapters"]), (&json!("tiny"), &json!(["brief", "formal"])));
+    let docs = tempfile::tempdir().unwrap();
+    std::fs::write(docs.path().join("a.txt"), "The lamp of Cabo Branco has had nine hundred candles since 1921.\n")
+        .unwrap();
+    up.ok(home, &["datanet", "publish", path(docs.path()), "--datanet", "open", "--key", "dev:author"]);
+
+    let answer = ask(&up, home, "tiny:formal:open");
+    let receipt = up.ok(home, &["receipt", "show", answer["fonte"]["receipt"].as_str().unwrap()]);
+    let record = up.ok(home, &["model", "show", "formal"]);
+    assert_eq!((&record["kind"], record["ancestors"][0]["ppm"].as_u64()), (&json!("adapter"), Some(50_000)));
+    let receipt = &receipt["receipt"];
+    assert_eq!((&receipt["model"], &receipt["model_hash"]), (&record["model"], &record["artifact"]));
+    assert_eq!((&receipt["adapter_hash"], &receipt["engine_class"]), (&record["adapter"], &json!("exact")));
+    assert_eq!(up.ok(home, &["model", "show", "tiny"])["artifact"], record["artifact"]);
+
+    // Another worker with another base of its own, which registers what it serves.
+    let second = tempfile::tempdir().unwrap();
+    let large = second.path().join("large");
+    std::fs::create_dir(&large).unwrap();
+    base::write_base(&large, 7, true);
+    base::write_adapter(&second.path().join("adapters/brief"), &large, 5, 2);
+    let worker = ["worker", "register", "--slots", "2", "--engine", "exact", "--jurisdiction", "BR"];
+    up.ok(home, &[&worker[..], &["--key", "dev:author"]].concat());
+    let serve = |register: bool| {
+        let mut command = up.command(home);
+        command.args(["worker", "--dial", up.facts["workers_at"].as_str().unwrap(), "--base", path(&large)]);
+        command.args(["--adapters", path(&second.path().join("adapters")), "--threads", "1"]);
+        command.args(["--key", "dev:author", "--json"]);
+        if register {
+            command.arg("--register");
+        }
+        command
+    };
+    let unknown = serve(false).output().unwrap();
+    let told = String::from_utf8_lossy(&unknown.stderr);
+    assert!(!unknown.status.success() && told.contains("brief (0x") && told.contains("--register"), "{told}");
+    let (running, serving) = Running::start(&mut serve(true));
+    assert_eq!(serving["models"].as_array().unwrap().len(), 3, "{serving}");
+    let answer = ask(&up, home, "large:brief:open");
+    let receipt = up.ok(home, &["receipt", "show", answer["fonte"]["receipt"].as_str().unwrap()]);
+    assert_eq!(receipt["receipt"]["worker"], serving["worker"]);
+    // Two bases have an adapter of that name.
+    let ambiguous = up.run(home, &["ask", "What is it?", "--model", "brief:open"]);
+    let told = String::from_utf8_lossy(&ambiguous.stderr);
+    assert!(!ambiguous.status.success() && told.contains("tiny:brief") && told.contains("large:brief"), "{told}");
+    drop(running);
+}
+
+/// A server without a chain.
+struct Server {
+    _running: Running,
+    url: String,
+    operator: String,
+    http: reqwest::Client,
+}
+
+impl Server {
+    fn start(home: &Path, options: &[&str]) -> Self {
+        let mut command = common::fonte(home);
+        command.args(["engine", "serve", "--json", "--listen", "127.0.0.1:0", "--threads", "1"]).args(options);
+        let (running, facts) = Running::start(&mut command);
+        let text = |name: &str| facts[name].as_str().unwrap().to_owned();
+        Self { _running: running, url: text("url"), operator: text("operator_key"), http: reqwest::Client::new() }
+    }
+
+    async fn post(&self, path: &str, key: Option<&str>, body: &Value) -> (u16, Value) {
+        let mut request = self.http.post(format!("{}{path}", self.url)).json(body);
+        if let Some(key) = key {
+            request = request.bearer_auth(key);
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let response = self.http.get(format!("{}{path}", self.url)).send().await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        response.text().await.unwrap()
+    }
+
+    /// A number of the engine's.
+    async fn metric(&self, name: &str) -> u64 {
+        let metrics = self.get("/metrics").await;
+        let line =
+            metrics.lines().find(|line| line.starts_with(&format!("{name}{{"))).unwrap_or_else(|| panic!("{metrics}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    }
+}
+
+fn chat(model: &str) -> Value {
+    json!({"model": model, "max_tokens": 20, "seed": 5, "messages": [{"role": "user", "content": "What is it?"}]})
+}
+
+#[tokio::test]
+async fn an_engine_serves_without_a_chain() {
+    let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_models(models.path());
+    let (folder, adapters) = (models.path().join("tiny"), models.path().join("adapters"));
+    let server =
+        Server::start(home.path(), &["--base", path(&folder), "--adapters", path(&adapters), "--max-answers", "4"]);
+    let list: Value = serde_json::from_str(&server.get("/v1/models").await).unwrap();
+    let ids: Vec<&str> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["tiny", "brief", "formal"], "the one that does not fit is left out");
+    let formal = list["data"][2]["fonte"]["adapter"].as_str().unwrap();
+    assert_eq!(list["data"][2]["parent"], "tiny");
+
+    // Chats, whole and streamed, by every name; adapters say something else.
+    let mut texts = std::collections::BTreeSet::new();
+    for name in ["tiny", "formal", "brief"] {
+        let (status, answer) = server.post("/v1/chat/completions", None, &chat(name)).await;
+        assert_eq!(status, 200, "{answer}");
+        let text = answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+        assert_eq!(answer["usage"]["completion_tokens"].as_u64().unwrap(), 20, "{answer}");
+        assert_eq!((answer.get("fonte"), &answer["choices"][0]["finish_reason"]), (None, &json!("length")));
+        texts.insert(text);
+    }
+    assert_eq!(texts.len(), 3, "{texts:?}");
+    let whole = server.post("/v1/chat/completions", None, &chat(formal)).await.1;
+    let text = whole["choices"][0]["message"]["content"].as_str().unwrap();
+    assert!(texts.contains(text));
+    let mut body = chat(&format!("tiny:{}", &formal[..12]));
+    (body["stream"], body["stream_options"]) = (json!(true), json!({"include_usage": true}));
+    let request = server.http.post(format!("{}/v1/chat/completions", server.url)).json(&body);
+    let events = request.send().await.unwrap().text().await.unwrap();
+    let events: Vec<&str> = events.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(events.last(), Some(&"[DONE]"));
+    let chunks: Vec<Value> =
+        events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+    let streamed: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    assert!(streamed == text && chunks.len() > 4, "{streamed:?}");
+    assert_eq!(chunks.last().unwrap()["usage"]["completion_tokens"], 20);
+    // Several answers to one request, a stop text, log-probabilities.
+    let stop = text.chars().nth(4).unwrap().to_string();
+    let mut body = chat("formal");
+    (body["n"], body["stop"], body["logprobs"], body["top_logprobs"]) = (json!(2), json!(stop), json!(true), json!(2));
+    let (_, several) = server.post("/v1/chat/completions", None, &body).await;
+    let first = &several["choices"][0];
+    assert_eq!(
+        (&first["message"]["content"], &first["finish_reason"]),
+        (&json!(text.split(&stop).next().unwrap()), &json!("stop"))
+    );
+    assert_eq!(several["choices"][1]["index"], 1);
+    assert_eq!(first["logprobs"]["content"][0]["top_logprobs"].as_array().unwrap().len(), 2);
+    let text_body = json!({"model": "brief", "prompt": "Once", "max_tokens": 8, "logprobs": 1});
+    let (status, continued) = server.post("/v1/completions", None, &text_body).await;
+    assert_eq!((status, &continued["object"]), (200, &json!("text_completion")), "{continued}");
+
+    // Embeddings: of length 1, the same in company, another with an adapter, and in base64.
+    let embed =
+        |model: &str, input: Value, format: &str| json!({"model": model, "input": input, "encoding_format": format});
+    let inputs = json!(["The ferry leaves at six.", "A bicycle."]);
+    let (status, both) = server.post("/v1/embeddings", None, &embed("tiny", inputs, "float")).await;
+    assert_eq!(status, 200, "{both}");
+    let vector = |data: &Value| -> Vec<f64> {
+        data["embedding"].as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+    };
+    let first = vector(&both["data"][0]);
+    assert_eq!((first.len(), both["data"].as_array().unwrap().len()), (32, 2));
+    assert!((first.iter().map(|x| x * x).sum::<f64>() - 1.0).abs() < 1e-5);
+    assert_eq!(both["usage"]["total_tokens"], 34, "bytes are tokens");
+    let one = json!("The ferry leaves at six.");
+    let alone = server.post("/v1/embeddings", None, &embed("tiny", one.clone(), "float")).await.1;
+    assert_eq!(vector(&alone["data"][0]), first);
+    assert_ne!(
+        vector(&server.post("/v1/embeddings", None, &embed("formal", one.clone(), "float")).await.1["data"][0]),
+        first
+    );
+    let (_, packed) = server.post("/v1/embeddings", None, &embed("tiny", one, "base64")).await;
+    assert_eq!(packed["data"][0]["embedding"].as_str().unwrap().len(), (32 * 4_usize).div_ceil(3) * 4);
+
+    // The operator's orders.
+    let order = json!({"lora_name": "tiny:formal", "lora_path": formal});
+    assert_eq!(server.post("/v1/load_lora_adapter", None, &order).await.0, 401);
+    assert_eq!(server.post("/v1/load_lora_adapter", Some("sk-other"), &order).await.0, 403);
+    let operator = Some(server.operator.as_str());
+    assert_eq!(server.post("/v1/unload_lora_adapter", operator, &order).await.0, 200);
+    let resident = async || -> Vec<bool> {
+        let residency: Value = serde_json::from_str(&server.get("/fonte/v1/residency").await).unwrap();
+        let models = residency["workers"][0]["models"].as_array().unwrap().clone();
+        models.iter().map(|model| model["resident"] == true).collect()
+    };
+    assert_eq!(resident().await, [true, true, false]);
+    assert_eq!(server.post("/v1/load_lora_adapter", operator, &order).await.0, 200);
+    assert_eq!((resident().await, server.metric("fonte_engine_adapters_resident").await), (vec![true; 3], 2));
+    // One that came later is found when it is asked to be loaded.
+    base::write_adapter(&adapters.join("late"), &folder, 9, 2);
+    assert_eq!(server.post("/v1/chat/completions", None, &chat("late")).await.0, 404);
+    let (status, loaded) = server.post("/v1/load_lora_adapter", operator, &json!({"lora_name": "late"})).await;
+    assert_eq!((status, &loaded["name"]), (200, &json!("late")), "{loaded}");
+    assert_eq!(server.post("/v1/chat/completions", None, &chat("late")).await.0, 200);
+
+    for (path, body, status, param) in [
+        ("/v1/chat/completions", chat("huge"), 404, "model"),
+        ("/v1/chat/completions", chat("tiny:coffee"), 404, "model"),
+        ("/v1/embeddings", json!({"model": "tiny", "input": [1, 2]}), 400, "input"),
+        ("/v1/embeddings", json!({"model": "tiny", "input": "x", "dimensions": 8}), 400, "dimensions"),
+        ("/v1/embeddings", json!({"model": "tiny", "input": "x".repeat(5000)}), 400, "input"),
+        (
+            "/v1/completions",
+            json!({"model": "tiny", "prompt": "x", "fonte": {"datanets": ["a"]}}),
+            400,
+            "fonte.datanets",
+        ),
+    ] {
+        let (got, error) = server.post(path, None, &body).await;
+        assert_eq!((got, &error["error"]["param"]), (status, &json!(param)), "{error}");
+    }
+    assert_eq!(server.get("/readyz").await, "ok\n");
+}
+
+#[tokio::test]
+async fn an_engine_that_is_full_says_so_and_who_leaves_makes_room() {
+    let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = models.path().join("endless");
+    std::fs::create_dir(&folder).unwrap();
+    base::write_base(&folder, 1, false);
+    let mut command = common::fonte(home.path());
+    command.args(["engine", "serve", "--base", path(&folder), "--api-key-env", "FONTE_TEST_UNSET_KEY"]);
+    let refused = command.output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("FONTE_TEST_UNSET_KEY"), "{refused:?}");
+
+    let server = Server::start(home.path(), &["--base", path(&folder), "--max-answers", "2"]);
+    let long = json!({"model": "endless", "max_tokens": 3000, "stream": true, "seed": 1,
+                      "messages": [{"role": "user", "content": "What is it?"}]});
+    let begin = async || {
+        let mut response =
+            server.http.post(format!("{}/v1/chat/completions", server.url)).json(&long).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.chunk().await.unwrap().unwrap();
+        response
+    };
+    let running = [begin().await, begin().await];
+    let response = server.http.post(format!("{}/v1/chat/completions", server.url)).json(&long).send().await.unwrap();
+    assert_eq!(response.status(), 429);
+    assert!(response.headers().contains_key("retry-after"));
+    let error: Value = response.json().await.unwrap();
+    assert_eq!(error["error"]["code"], "rate_limit_exceeded");
+    drop(running);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while server.metric("fonte_engine_running").await + server.metric("fonte_engine_waiting").await > 0 {
+        assert!(Instant::now() < deadline, "the engine goes on for nobody");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let written = server.metric("fonte_engine_answer_tokens_total").await;
+    assert!((1..6000).contains(&written), "{written}");
+    // There is room again.
+    let mut short = long.clone();
+    (short["max_tokens"], short["stream"]) = (json!(4), json!(false));
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while server.post("/v1/chat/completions", None, &short).await.0 != 200 {
+        assert!(Instant::now() < deadline, "the places are not given back");
+    }
+}
+
+#[test]
+fn a_bench_prints_what_it_measured() {
+    let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_models(models.path());
+    let (folder, adapters) = (models.path().join("tiny"), models.path().join("adapters"));
+    let output = common::fonte(home.path())
+        .args(["engine", "bench", "--json", "--base", path(&folder), "--adapters", path(&adapters), "--threads", "1"])
+        .args(["--concurrency", "3", "--requests", "7", "--prompt", "5", "--answer", "6"])
+        .output()
+        .unwrap();
+    let facts = json(&output);
+    assert_eq!((&facts["requests"], &facts["adapters"], &facts["loads"]), (&json!(7), &json!(2), &json!(2)));
+    let (rate, seconds) = (facts["tokens_per_second"].as_f64().unwrap(), facts["seconds"].as_f64().unwrap());
+    assert!((rate * seconds - 42.0).abs() < 1e-6, "{facts}");
+    assert!(facts["first_token_p50_ms"].as_f64().unwrap() <= facts["first_token_p99_ms"].as_f64().unwrap());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("\"other\" is not served"), "{told}");
 }
 
 /// The receipt is computed again; one that another base wrote, and one that nobody can compute, are told.

@@ -15,16 +15,17 @@ use fonte_types::{
     receipt::request_id,
     wire::{EngineUsage, Finish, Job, MAX_ANSWER, Refusal, RefusalCode, SignedAnswer},
 };
-use parking_lot::Mutex;
-use tokio::sync::watch;
 
 use crate::{
     app::App,
-    chat::Chat,
+    chain::Directory,
+    chat::{Chat, DatanetRef},
     checks::{self, Expected, Rejection},
     error::ApiError,
     free,
     keys::ApiKey,
+    live::Live,
+    names::{self, Entry},
     select::{Selection, select},
     tabs::{NotReserved, Reservation},
     workers::{JobEvent, Peer, RunningJob},
@@ -67,13 +68,24 @@ pub(crate) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
+/// The model that a request means, and the datanets that stand in its name.
+pub(crate) fn find<'a>(
+    app: &App,
+    directory: &'a Directory,
+    asked: &str,
+) -> Result<(&'a ModelRecord, Vec<DatanetRef>), ApiError> {
+    let served = app.workers.served();
+    let entries: Vec<_> = directory.models.iter().map(|model| Entry::of(model, served.contains(&model.id))).collect();
+    let is_datanet = |name: &str| directory.datanets.iter().any(|datanet| datanet.name == name);
+    let (place, datanets) = names::resolve(&entries, is_datanet, asked)?;
+    Ok((&directory.models[place], datanets))
+}
+
 /// Finds model and datanets, and the most that the answer can cost.
-pub(crate) async fn quote(app: &App, chat: Chat) -> Result<Quoted, ApiError> {
+pub(crate) async fn quote(app: &App, mut chat: Chat) -> Result<Quoted, ApiError> {
     let directory = app.chain.directory().await?;
-    let model = directory.models.iter().find(|model| model.name == chat.model).ok_or_else(|| ApiError {
-        param: Some("model".into()),
-        ..ApiError::not_found("model_not_found", format!("there is no model {:?}: see /v1/models", chat.model))
-    })?;
+    let (model, datanets) = find(app, &directory, &chat.model)?;
+    chat.name_datanets(datanets)?;
     check_options(app, model, &chat)?;
     let selection = select(&directory, model, &chat)?;
     let input_tokens = fees::tokens(&chat.prompt);
@@ -144,44 +156,6 @@ pub(crate) async fn accept(app: &App, key: ApiKey, quoted: Quoted) -> Result<Acc
                 )));
             }
         }
-    }
-}
-
-/// An answer as it grows. Written by the one who drives the job, who never waits for readers; at most 1 MiB.
-pub(crate) struct Live {
-    text: Mutex<String>,
-    length: watch::Sender<usize>,
-}
-
-impl Live {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { text: Mutex::default(), length: watch::Sender::new(0) })
-    }
-
-    pub(crate) fn subscribe(&self) -> watch::Receiver<usize> {
-        self.length.subscribe()
-    }
-
-    /// What came since byte `from`.
-    pub(crate) fn since(&self, from: usize) -> String {
-        self.text.lock().get(from..).unwrap_or_default().to_owned()
-    }
-
-    fn push(&self, piece: &str) {
-        let length = {
-            let mut text = self.text.lock();
-            text.push_str(piece);
-            text.len()
-        };
-        self.length.send_replace(length);
-    }
-
-    fn len(&self) -> usize {
-        *self.length.borrow()
-    }
-
-    fn text(&self) -> String {
-        self.text.lock().clone()
     }
 }
 
@@ -280,7 +254,8 @@ fn no_worker(app: &App, quoted: &Quoted, last: Option<Refusal>, kept: Option<Kep
     }
 }
 
-fn refused(refusal: &Refusal) -> ApiError {
+/// A worker's refusal as the client is told it.
+pub(crate) fn refused(refusal: &Refusal) -> ApiError {
     match refusal.code {
         RefusalCode::Terms => ApiError::forbidden("datanet_terms", &refusal.message),
         RefusalCode::Invalid => ApiError::invalid("messages", &refusal.message),
@@ -350,6 +325,7 @@ async fn attempt(
         gateway,
         nonce,
         worker: running.worker(),
+        engine: registered.engine,
         model: quoted.model.id,
         model_hash: quoted.model.artifact,
         adapter_hash: quoted.model.adapter,
@@ -386,13 +362,7 @@ async fn collect(running: &mut RunningJob, live: &Live) -> Result<Result<Box<Sig
             }
             Some(JobEvent::Done(answer)) => return Ok(Ok(answer)),
             Some(JobEvent::Refused(refusal)) => return Ok(Err(refusal)),
-            None => {
-                return Ok(Err(Refusal {
-                    code: RefusalCode::Internal,
-                    message: "the worker went away".into(),
-                    datanet: None,
-                }));
-            }
+            None => return Ok(Err(crate::workers::gone())),
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::{
     contributions::Hosted,
     duties::{self, Duties, Performed},
     free, http,
-    keys::{ApiKey, KeyError, Keys},
+    keys::{ApiKey, KeyError, Keys, Operator},
     metrics::Metrics,
     settlement::{self, PushedBatch, SettledBatch, Settlement, SettlementError},
     store::{Store, StoreError},
@@ -86,6 +86,7 @@ pub(crate) struct App {
     pub(crate) chain: Chain,
     pub(crate) store: Store,
     pub(crate) keys: Keys,
+    pub(crate) operator: Operator,
     /// Signs for requests that the commons pay for.
     pub(crate) free_key: ApiKey,
     /// Who has used how much of the free allowance.
@@ -95,7 +96,7 @@ pub(crate) struct App {
     pub(crate) workers: Workers,
     pub(crate) hosted: Hosted,
     pub(crate) settlement: Settlement,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: http::Limiters,
     /// Answers in progress.
     pub(crate) slots: Arc<Semaphore>,
@@ -121,6 +122,7 @@ pub struct GatewayHandle {
     app: Arc<App>,
     address: SocketAddr,
     worker_address: Option<SocketAddr>,
+    operator_key: String,
     stop: CancellationToken,
     server: axum_server::Handle<SocketAddr>,
     tasks: Arc<Mutex<JoinSet<()>>>,
@@ -169,6 +171,9 @@ impl Gateway {
             Chain::connect(&config.rpc_url, config.addresses, config.key.clone(), config.settlement.inclusion_timeout)
                 .await?;
         let keys = Keys::load(&store, config.limits.keys, config.limits.keys_per_payer)?;
+        let key_file = config.data_dir.join("operator.key");
+        let (operator, operator_key) =
+            Operator::open(&key_file).map_err(|source| GatewayError::DataDir { path: key_file.clone(), source })?;
         let allowance = chain.client.addresses().allowance;
         let free_key = keys.own(&store, free::key_name(), allowance, unix_now())?;
         let tabs = Tabs::default();
@@ -197,12 +202,13 @@ impl Gateway {
             limits: http::Limiters::new(&config.limits),
             slots: Arc::new(Semaphore::new(config.limits.answers)),
             settlement: Settlement::new(),
-            metrics: Metrics::default(),
+            metrics: Arc::default(),
             requests: AtomicU32::new(0),
             config,
             chain,
             store,
             keys,
+            operator,
             free_key,
             clients: free::Clients::default(),
             duties: Duties::new(),
@@ -216,11 +222,11 @@ impl Gateway {
         let tasks = Arc::new(Mutex::new(JoinSet::new()));
         {
             let mut tasks = tasks.lock();
-            tasks.spawn(http::serve(app.clone(), listener, server.clone()));
+            tasks.spawn(http::serve_gateway(app.clone(), listener, server.clone()));
             tasks.spawn(settlement::run_settler(app.clone(), stop.clone()));
             tasks.spawn(settlement::run_keeper(app.clone(), stop.clone()));
         }
-        let handle = GatewayHandle { app, address, worker_address, stop, server, tasks };
+        let handle = GatewayHandle { app, address, worker_address, operator_key, stop, server, tasks };
         if let Some((listener, _)) = for_workers {
             handle.accept_workers(listener);
         }
@@ -253,6 +259,12 @@ impl GatewayHandle {
     /// Where workers dial in, if they may.
     pub fn worker_addr(&self) -> Option<SocketAddr> {
         self.worker_address
+    }
+
+    /// The key with which its operator orders adapters to be loaded and unloaded; kept in `operator.key` of the data
+    /// directory.
+    pub fn operator_key(&self) -> &str {
+        &self.operator_key
     }
 
     /// The texts that it hosts.

@@ -100,7 +100,7 @@ struct ResponseFormat {
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum OneOrMany {
+pub(crate) enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
@@ -164,11 +164,9 @@ pub(crate) struct Chat {
     pub(crate) include_usage: bool,
     /// Answers wanted.
     pub(crate) choices: u32,
-    /// The model's name without datanets.
+    /// The model as asked for, echoed in the response: a name that is not resolved yet.
     pub(crate) model: String,
-    /// The model as asked for, echoed in the response.
-    pub(crate) model_asked: String,
-    /// Datanets named in the model or the body; empty: the model's default.
+    /// Datanets named in the body, and once the model is known, in its name; empty: the model's default.
     pub(crate) datanets: Vec<DatanetRef>,
     pub(crate) visibility: Visibility,
     /// Where the request may be processed; empty: anywhere.
@@ -184,9 +182,8 @@ pub(crate) struct Chat {
     pub(crate) asked: Asked,
 }
 
-impl ChatBody {
-    /// Checks everything that needs nothing but the body.
-    pub(crate) fn check(self, default_tokens: u32, max_tokens: u32) -> Result<Chat, ApiError> {
+impl Request for ChatBody {
+    fn check(self, default_tokens: u32, max_tokens: u32) -> Result<Chat, ApiError> {
         if let Some(format) = self.response_format.filter(|format| format.kind != "text") {
             return Err(unsupported(
                 "response_format",
@@ -216,9 +213,8 @@ impl ChatBody {
     }
 }
 
-impl TextBody {
-    /// Checks everything that needs nothing but the body.
-    pub(crate) fn check(self, default_tokens: u32, max_tokens: u32) -> Result<Chat, ApiError> {
+impl Request for TextBody {
+    fn check(self, default_tokens: u32, max_tokens: u32) -> Result<Chat, ApiError> {
         let prompt = match serde_json::from_value(self.prompt) {
             Ok(OneOrMany::One(prompt)) => prompt,
             Ok(OneOrMany::Many(mut prompts)) if prompts.len() == 1 => prompts.remove(0),
@@ -277,22 +273,6 @@ impl Options {
                 .filter(|tokens| (1..=max_tokens).contains(tokens))
                 .ok_or_else(|| ApiError::invalid(param, format!("{param} is from 1 to {max_tokens}")))?,
         };
-        let (model, named) = match self.model.split_once(':') {
-            None => (self.model.clone(), Vec::new()),
-            Some((model, datanets)) => {
-                let names: Vec<_> = datanets
-                    .split('+')
-                    .map(|name| match name.parse() {
-                        Ok(id) => DatanetRef::Id(id),
-                        Err(_) => DatanetRef::Name(name.to_owned()),
-                    })
-                    .collect();
-                if datanets.split('+').any(str::is_empty) {
-                    return Err(ApiError::invalid("model", "a model with datanets is written name:datanet+datanet"));
-                }
-                (model.to_owned(), names)
-            }
-        };
         let sampling = Sampling {
             temperature: millionths("temperature", self.temperature, 0.0, 2.0)?.map(i32::unsigned_abs),
             top_p: millionths("top_p", self.top_p, 0.0, 1.0)?.map(|top_p| top_p.unsigned_abs().max(1)),
@@ -311,21 +291,14 @@ impl Options {
             ));
         }
         let options = self.fonte.unwrap_or_default();
-        if !named.is_empty() && !options.datanets.is_empty() && named != options.datanets {
-            return Err(ApiError::invalid(
-                "fonte.datanets",
-                "model and fonte.datanets name different datanets: use one of the two",
-            ));
-        }
         Ok(Chat {
             shape,
             stream: self.stream.unwrap_or(false),
             include_usage: self.stream_options.is_some_and(|options| options.include_usage),
             choices,
-            model,
-            model_asked: self.model,
+            model: self.model,
             jurisdictions: jurisdictions(&options.jurisdictions)?,
-            datanets: if named.is_empty() { options.datanets } else { named },
+            datanets: options.datanets,
             visibility: options.visibility.unwrap_or(Visibility::Open),
             prompt,
             question,
@@ -334,6 +307,28 @@ impl Options {
             asked: Asked { turns: Vec::new(), sampling, stop, log_probs: None },
         })
     }
+}
+
+impl Chat {
+    /// Adds the datanets that stand in the model's name.
+    pub(crate) fn name_datanets(&mut self, named: Vec<DatanetRef>) -> Result<(), ApiError> {
+        if !named.is_empty() && !self.datanets.is_empty() && named != self.datanets {
+            return Err(ApiError::invalid(
+                "fonte.datanets",
+                "model and fonte.datanets name different datanets: use one of the two",
+            ));
+        }
+        if self.datanets.is_empty() {
+            self.datanets = named;
+        }
+        Ok(())
+    }
+}
+
+/// A body of one of OpenAI's requests for text.
+pub(crate) trait Request: serde::de::DeserializeOwned + Send {
+    /// Checks everything that needs nothing but the body; `default_tokens` where it does not say how many.
+    fn check(self, default_tokens: u32, max_tokens: u32) -> Result<Chat, ApiError>;
 }
 
 fn unsupported(param: &'static str, message: impl Into<String>) -> ApiError {
@@ -449,8 +444,7 @@ mod tests {
         .expect("valid");
         assert_eq!(parts.prompt, "system: Quote.\n\nassistant: \n\nuser: How?\nWhy?");
         assert_eq!(parts.question, "How?\nWhy?");
-        assert_eq!((parts.model.as_str(), parts.max_output_tokens), ("fonte-quote", 7));
-        assert_eq!(parts.datanets, [DatanetRef::Name("coffee".into()), DatanetRef::Id(2)]);
+        assert_eq!((parts.model.as_str(), parts.max_output_tokens), ("fonte-quote:coffee+2", 7));
         assert_eq!(conversation::render(&parts.asked.turns), parts.prompt);
         assert_eq!((parts.seed, parts.choices, parts.asked.stop), (None, 1, vec!["x".to_owned()]));
         assert_eq!(parts.asked.sampling, Sampling { temperature: Some(300_000), ..Sampling::default() });
@@ -496,6 +490,23 @@ mod tests {
     }
 
     #[test]
+    fn datanets_are_named_in_one_place() {
+        let name = |name: &str| DatanetRef::Name(name.into());
+        let chat = || {
+            let body =
+                json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "fonte": {"datanets": ["b"]}});
+            check(body).expect("valid")
+        };
+        let error = chat().name_datanets(vec![name("a")]).expect_err("another");
+        assert_eq!(error.param.as_deref(), Some("fonte.datanets"));
+        for named in [vec![name("b")], Vec::new()] {
+            let mut chat = chat();
+            chat.name_datanets(named).expect("the same");
+            assert_eq!(chat.datanets, [name("b")]);
+        }
+    }
+
+    #[test]
     fn refusals_name_the_parameter() {
         let user = json!([{"role": "user", "content": "x"}]);
         let cases = [
@@ -519,8 +530,6 @@ mod tests {
             ),
             (json!({"model": "m", "messages": user, "max_tokens": 0}), "max_tokens"),
             (json!({"model": "m", "messages": user, "max_completion_tokens": 1001}), "max_completion_tokens"),
-            (json!({"model": "m:a++b", "messages": user}), "model"),
-            (json!({"model": "m:a", "messages": user, "fonte": {"datanets": ["b"]}}), "fonte.datanets"),
             (json!({"model": "m", "messages": [{"role": "user", "content": "x".repeat(MAX_PROMPT)}]}), "messages"),
         ];
         for (body, param) in cases {

@@ -28,6 +28,8 @@ pub(crate) struct Expected {
     pub(crate) gateway: Address,
     pub(crate) nonce: u64,
     pub(crate) worker: Address,
+    /// What the worker declared on chain: it may answer better than that, not worse.
+    pub(crate) engine: EngineClass,
     pub(crate) model: ModelId,
     pub(crate) model_hash: B256,
     pub(crate) adapter_hash: B256,
@@ -80,6 +82,10 @@ pub(crate) fn check_request(expected: &Expected, receipt: &AnswerReceipt) -> Res
     same!(visibility, expected.visibility);
     same!(seed, expected.seed);
     same!(input_tokens, expected.input_tokens);
+    if receipt.engine_class as u8 > expected.engine as u8 {
+        let (class, declared) = (receipt.engine_class, expected.engine);
+        return other("engine_class", format!("{class:?} from a worker that is registered for {declared:?}"));
+    }
     // One rule for every model, so that a worker cannot pad a fee with tokens that nobody can count.
     let counted = receipt.answer_bytes.div_ceil(BYTES_PER_TOKEN as u32);
     if receipt.output_tokens != counted {
@@ -241,6 +247,7 @@ mod tests {
             gateway: Address::repeat_byte(2),
             nonce: 7,
             worker: Address::repeat_byte(3),
+            engine: EngineClass::Exact,
             model: ModelId(4),
             model_hash: B256::repeat_byte(5),
             adapter_hash: B256::ZERO,
@@ -296,7 +303,7 @@ mod tests {
         let expected = expected();
         check_request(&expected, &honest(&expected)).expect("honest");
         type Change = fn(&mut AnswerReceipt);
-        let planted: [(&str, Change); 17] = [
+        let planted: [(&str, Change); 18] = [
             ("payer", |r| r.payer = Address::ZERO),
             ("gateway", |r| r.gateway = Address::ZERO),
             ("nonce", |r| r.nonce += 1),
@@ -304,6 +311,7 @@ mod tests {
             ("model", |r| r.model = ModelId(5)),
             ("model_hash", |r| r.model_hash = B256::ZERO),
             ("adapter_hash", |r| r.adapter_hash = B256::repeat_byte(1)),
+            ("engine_class", |r| r.engine_class = EngineClass::Tolerance),
             ("visibility", |r| r.visibility = Visibility::Private),
             ("seed", |r| r.seed += 1),
             ("input_tokens", |r| r.input_tokens += 1),
@@ -324,6 +332,14 @@ mod tests {
                 Err(Rejection::Request { field: named, .. }) => assert_eq!(named, field),
                 other => panic!("a wrong {field} gave {other:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_worker_may_answer_better_than_it_declared() {
+        let expected = Expected { engine: EngineClass::Tolerance, ..expected() };
+        for engine_class in [EngineClass::Exact, EngineClass::Tolerance] {
+            check_request(&expected, &AnswerReceipt { engine_class, ..honest(&expected) }).expect("declared");
         }
     }
 }

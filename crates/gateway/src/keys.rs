@@ -4,14 +4,26 @@
 //! chain and up to a cap. Whoever then holds the token spends up to that cap, and the gateway could too: that is what a
 //! payer trusts a gateway with.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, Write},
+    net::IpAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
 
 use alloy_primitives::{Address, B256, keccak256};
 use alloy_signer_local::PrivateKeySigner;
+use axum::http::HeaderMap;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{Store, StoreError};
+use crate::{
+    error::ApiError,
+    http::bearer,
+    store::{Store, StoreError},
+};
 
 /// What stands before every token.
 const PREFIX: &str = "sk-fonte-";
@@ -117,6 +129,58 @@ impl Keys {
     }
 }
 
+/// The operator's key: it may order what only whoever runs this server may.
+pub(crate) struct Operator(B256);
+
+impl Operator {
+    /// With a key that somebody else has chosen.
+    pub(crate) fn with(key: &str) -> Self {
+        Self(hash_of(key))
+    }
+
+    /// With the key in a file that only its owner can read, made if it is not there; and the key.
+    pub(crate) fn open(path: &Path) -> io::Result<(Self, String)> {
+        let key = match fs::read_to_string(path) {
+            Ok(key) => key.trim().to_owned(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let key = random_operator_key();
+                let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+                file.write_all(key.as_bytes())?;
+                file.sync_all()?;
+                key
+            }
+            Err(error) => return Err(error),
+        };
+        if key.len() < MIN_OPERATOR_KEY {
+            return Err(io::Error::other(format!("the operator's key has less than {MIN_OPERATOR_KEY} characters")));
+        }
+        Ok((Self::with(&key), key))
+    }
+
+    /// Lets the operator pass. Hashes are compared, so timing tells nothing about the key.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        match bearer(headers) {
+            Some(key) if hash_of(key) == self.0 => Ok(()),
+            Some(_) => {
+                Err(ApiError::forbidden("operators_only", "this is the operator's to do: send the operator's key"))
+            }
+            None => Err(ApiError {
+                message: "this is the operator's to do: send `Authorization: Bearer ...` with the operator's key"
+                    .into(),
+                ..ApiError::bad_key()
+            }),
+        }
+    }
+}
+
+/// Shortest key of an operator, in bytes.
+const MIN_OPERATOR_KEY: usize = 16;
+
+/// A fresh key for an operator.
+pub(crate) fn random_operator_key() -> String {
+    format!("sk-fonte-operator-{}", hex::encode(rand::random::<[u8; 32]>()))
+}
+
 /// Tokens carry 32 random bytes, so a plain hash is enough: there is nothing to guess.
 fn hash_of(token: &str) -> B256 {
     keccak256(token.as_bytes())
@@ -156,6 +220,27 @@ mod tests {
         other.replace_range(9..10, if &token[9..10] == "0" { "1" } else { "0" });
         assert!(keys.find(&other).is_none());
         assert!(keys.find("sk-fonte-").is_none());
+    }
+
+    #[test]
+    fn the_operators_key_is_made_once_and_read_by_nobody_else() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("operator.key");
+        let (operator, key) = Operator::open(&path).expect("made");
+        assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        let (again, same) = Operator::open(&path).expect("read");
+        assert_eq!(key, same);
+        let with =
+            |value: &str| HeaderMap::from_iter([(axum::http::header::AUTHORIZATION, value.parse().expect("a value"))]);
+        for operator in [&operator, &again] {
+            operator.check(&with(&format!("Bearer {key}"))).expect("the operator");
+            let status = |headers| operator.check(headers).expect_err("somebody else").status.as_u16();
+            assert_eq!(status(&with(&format!("Bearer {}", random_operator_key()))), 403);
+            assert_eq!((status(&HeaderMap::new()), status(&with(&key))), (401, 401));
+        }
+        fs::write(&path, "short").expect("writable");
+        assert!(Operator::open(&path).is_err());
     }
 
     fn walk(folder: &std::path::Path) -> Vec<u8> {

@@ -275,7 +275,6 @@ mod tests {
             include_usage: false,
             choices: 1,
             model: "fonte-quote".into(),
-            model_asked: "fonte-quote".into(),
             datanets: names.iter().map(|name| DatanetRef::Name((*name).into())).collect(),
             visibility,
             jurisdictions: Vec::new(),

@@ -6,7 +6,7 @@
 //! connection, because no honest worker asks for that many at once.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -18,13 +18,16 @@ use alloy_primitives::Address;
 use bytes::Bytes;
 use fonte_types::{
     ContributionId, DatanetId, DatanetVersion, ModelId, Network,
-    wire::{Frame, FrameError, Job, MAX_FRAME, PART, PROTOCOL, Refusal, SignedAnswer, ToGateway, ToWorker},
+    wire::{
+        EngineReport, Frame, FrameError, Job, MAX_FRAME, MAX_MODELS, PART, PROTOCOL, Refusal, RefusalCode,
+        SignedAnswer, ToGateway, ToWorker,
+    },
 };
 use futures::{SinkExt, StreamExt};
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
 };
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
@@ -36,6 +39,8 @@ const OUT_QUEUE: usize = 64;
 const NEED_QUEUE: usize = 65_536;
 /// Most datanets that a worker may adopt.
 const MAX_ADOPTED: usize = 65_536;
+/// How long a worker may take to load an adapter that the operator wants.
+const ORDER: Duration = Duration::from_secs(60);
 /// Until the greeting is over.
 const GREETING: Duration = Duration::from_secs(10);
 
@@ -84,13 +89,14 @@ pub(crate) struct Workers {
 
 /// One connected worker.
 pub(crate) struct Peer {
-    id: u64,
+    pub(crate) id: u64,
     pub(crate) worker: Address,
     models: Vec<ModelId>,
     /// Those of them that generate.
     generating: Vec<ModelId>,
     slots: u32,
     out: mpsc::Sender<Frame<ToWorker>>,
+    /// Numbers jobs and orders.
     next_job: AtomicU64,
     state: Mutex<PeerState>,
 }
@@ -99,6 +105,10 @@ pub(crate) struct Peer {
 struct PeerState {
     adopted: Vec<DatanetVersion>,
     jobs: HashMap<u64, mpsc::Sender<JobEvent>>,
+    /// Orders that it has not answered yet.
+    orders: HashMap<u64, oneshot::Sender<Option<Refusal>>>,
+    /// What it last told of its own engine.
+    engine: Option<Arc<EngineReport>>,
     gone: bool,
 }
 
@@ -143,6 +153,43 @@ impl Peer {
         self.state.lock().adopted.clone()
     }
 
+    /// Models that it serves.
+    pub(crate) fn models(&self) -> &[ModelId] {
+        &self.models
+    }
+
+    /// Jobs that it takes at once, by its own word.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots
+    }
+
+    /// What it last told of its own engine; none: it has none.
+    pub(crate) fn engine(&self) -> Option<Arc<EngineReport>> {
+        self.state.lock().engine.clone()
+    }
+
+    /// Has it load an adapter and keep it, or let it go, and waits until it has.
+    pub(crate) async fn keep(&self, model: ModelId, keep: bool) -> Result<(), Refusal> {
+        let order = self.next_job.fetch_add(1, Ordering::Relaxed);
+        let (done, waiting) = oneshot::channel();
+        self.state.lock().orders.insert(order, done);
+        let sent = self.out.send(Frame::Message(ToWorker::Keep { order, model, keep })).await;
+        let answer = match sent {
+            Ok(()) => tokio::time::timeout(ORDER, waiting).await,
+            Err(_) => Ok(Ok(Some(gone()))),
+        };
+        self.state.lock().orders.remove(&order);
+        match answer {
+            Ok(Ok(None)) => Ok(()),
+            Ok(Ok(Some(refusal))) => Err(refusal),
+            Ok(Err(_)) => Err(gone()),
+            Err(_) => {
+                let message = format!("the worker did not answer within {} s", ORDER.as_secs());
+                Err(Refusal { code: RefusalCode::Engine, message, datanet: None })
+            }
+        }
+    }
+
     /// Whether it says that a model generates text.
     pub(crate) fn generates(&self, model: ModelId) -> bool {
         self.generating.contains(&model)
@@ -170,6 +217,11 @@ impl Peer {
     }
 }
 
+/// Of a worker whose connection ended.
+pub(crate) fn gone() -> Refusal {
+    Refusal { code: RefusalCode::Internal, message: "the worker went away".into(), datanet: None }
+}
+
 impl Workers {
     pub(crate) fn new(network: Network, gateway: Address, limit: usize, allowed: Vec<Address>) -> Self {
         Self {
@@ -191,10 +243,20 @@ impl Workers {
         serving
     }
 
+    /// Models that some worker serves.
+    pub(crate) fn served(&self) -> BTreeSet<ModelId> {
+        self.peers.lock().values().flat_map(|peer| peer.models.iter().copied()).collect()
+    }
+
     /// Whether a model generates text, by the word of those who serve it; none: nobody does.
     pub(crate) fn generates(&self, model: ModelId) -> Option<bool> {
         let serving = self.serving(model);
         (!serving.is_empty()).then(|| serving.iter().any(|peer| peer.generates(model)))
+    }
+
+    /// All connected workers, in the order in which they came.
+    pub(crate) fn all(&self) -> Vec<Arc<Peer>> {
+        self.peers.lock().values().cloned().collect()
     }
 
     /// Number of connected workers.
@@ -234,7 +296,7 @@ impl Workers {
                     if protocol != PROTOCOL {
                         return Err(WireError::Rules("it speaks another protocol: run the same release"));
                     }
-                    if slots == 0 || models.is_empty() || models.len() > 1024 || generating.len() > models.len() {
+                    if slots == 0 || models.is_empty() || models.len() > MAX_MODELS || generating.len() > models.len() {
                         return Err(WireError::Rules("it offers no slots, no models or too many"));
                     }
                     Ok((worker, models, slots, generating))
@@ -315,6 +377,20 @@ impl Workers {
                     .try_send(contribution)
                     .map_err(|_| WireError::Rules("it asked for too many contributions at once"));
             }
+            ToGateway::Kept { order, refusal } => {
+                // Nobody may wait for it any more.
+                if let Some(waiting) = peer.state.lock().orders.remove(&order) {
+                    let _ = waiting.send(refusal);
+                }
+                return Ok(());
+            }
+            ToGateway::Engine(report) => {
+                if report.resident.len() > MAX_MODELS {
+                    return Err(WireError::Rules("it tells of more adapters than it may serve"));
+                }
+                peer.state.lock().engine = Some(Arc::new(report));
+                return Ok(());
+            }
             ToGateway::Delta { job, text } => (job, JobEvent::Delta(text)),
             ToGateway::Done { job, answer } => (job, JobEvent::Done(answer)),
             ToGateway::Refused { job, refusal } => (job, JobEvent::Refused(refusal)),
@@ -353,7 +429,7 @@ impl Drop for Registered<'_> {
         let jobs = {
             let mut state = self.peer.state.lock();
             state.gone = true;
-            std::mem::take(&mut state.jobs)
+            (std::mem::take(&mut state.jobs), std::mem::take(&mut state.orders))
         };
         // Dropping the senders tells those who wait.
         drop(jobs);

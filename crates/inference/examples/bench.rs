@@ -214,7 +214,7 @@ fn loss(config: &ModelConfig, threads: usize) -> Result<(), Box<dyn Error>> {
         let answer: Vec<u32> = tokens(&mut f32_engine).into_iter().map(|(token, _)| token).collect();
         for (engine, sum) in [(&mut f32_engine, &mut exact), (&mut int8_engine, &mut quantised)] {
             engine.submit(ask(Task::Score(answer.clone())))?;
-            *sum -= tokens(engine).into_iter().map(|(_, logprob)| f64::from(logprob)).sum::<f64>();
+            *sum -= tokens(engine).into_iter().map(|(_, logprob)| logprob).sum::<f64>();
         }
         count += answer.len() as f64;
     }
@@ -228,12 +228,13 @@ fn loss(config: &ModelConfig, threads: usize) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn tokens(engine: &mut Engine) -> Vec<(u32, f32)> {
+/// All tokens that come, each with its log-probability.
+fn tokens(engine: &mut Engine) -> Vec<(u32, f64)> {
     let mut tokens = Vec::new();
     while !engine.is_idle() {
         for event in engine.step() {
             if let Event::Token { token, logprobs, .. } = event {
-                tokens.push((token, logprobs.map_or(0.0, |logprobs| logprobs.chosen)));
+                tokens.push((token, logprobs.map_or(0.0, |logprobs| f64::from(logprobs.chosen) / 1e6)));
             }
         }
     }

@@ -144,6 +144,15 @@ impl Adapters {
         self.entries.remove(hash).is_some()
     }
 
+    /// Takes an adapter out of memory, pinned or not, and keeps it known; says whether it is out.
+    pub(crate) fn unload(&mut self, hash: &ContentHash) -> bool {
+        self.pin(hash, false);
+        if self.entries.get(hash).is_some_and(|entry| entry.idle_bytes().is_some()) {
+            self.evict(hash);
+        }
+        self.is_absent(hash)
+    }
+
     /// Keeps an adapter in memory from its next load on, or no longer; says whether it is registered.
     pub(crate) fn pin(&mut self, hash: &ContentHash, pinned: bool) -> bool {
         let found = self.change(hash, |entry| entry.pinned = pinned).is_some();

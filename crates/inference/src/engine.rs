@@ -208,6 +208,12 @@ impl Engine {
         self.adapters.pin(hash, pinned)
     }
 
+    /// Takes an adapter out of memory, pinned or not; it stays registered, and the next request loads it again. Says whether
+    /// it is out: one in use or on its way stays.
+    pub fn unload(&mut self, hash: &ContentHash) -> bool {
+        self.adapters.unload(hash)
+    }
+
     /// The adapters in memory, and their bytes.
     pub fn residency(&self) -> Vec<(ContentHash, usize)> {
         self.adapters.resident().map(|(hash, bytes)| (*hash, bytes)).collect()
@@ -494,8 +500,14 @@ impl Engine {
         self.totals.steps += 1;
 
         let mut results: Vec<Vec<(usize, usize)>> = vec![Vec::new(); self.running.len()];
-        for (index, row) in rows.iter().filter(|row| row.want != Want::Nothing).enumerate() {
-            results[row.table].push((index, row.position));
+        let (mut logits, mut states) = (0.., 0..);
+        for row in &rows {
+            let index = match row.want {
+                Want::Nothing => None,
+                Want::Logits => logits.next(),
+                Want::State => states.next(),
+            };
+            results[row.table].extend(index.map(|index| (index, row.position)));
         }
         let (scratch, model, now) = (&self.scratch, &self.model, self.now);
         for (sequence, count) in self.running.iter_mut().zip(&plan) {

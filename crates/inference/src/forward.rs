@@ -14,7 +14,7 @@ use crate::pages::{PAGE_TOKENS, PageId, Pages};
 use crate::rope::Rope;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// A base model, packed.
 pub(crate) struct Model {
@@ -42,7 +42,8 @@ struct Layer {
 pub(crate) enum Want {
     Nothing,
     Logits,
-    Hidden,
+    /// The last layer's state after the final norm; the head is not computed.
+    State,
 }
 
 /// One token of one sequence.
@@ -78,27 +79,28 @@ pub(crate) struct Scratch {
     ranks: Vec<f32>,
     last: Activations,
     logits: Vec<Lane>,
-    rows: usize,
+    states: Activations,
 }
 
 impl Scratch {
     /// The logits of the `index`-th row that wanted them.
+    #[cfg(test)]
     pub(crate) fn logits(&self, index: usize, vocabulary: usize) -> Vec<f32> {
         let mut logits = Vec::with_capacity(vocabulary + LANE);
-        self.logits.chunks_exact(self.rows).for_each(|panel| logits.extend_from_slice(&panel[index].0));
+        self.logits.chunks_exact(self.last.rows).for_each(|panel| logits.extend_from_slice(&panel[index].0));
         logits.truncate(vocabulary);
         logits
     }
 
-    /// The same in multiples of 2^-16; says whether all are finite.
+    /// The logits of the `index`-th row that wanted them, in multiples of 2^-16; says whether all are finite.
     pub(crate) fn scores(&self, isa: Isa, index: usize, vocabulary: usize, scores: &mut Vec<i32>) -> bool {
         scores.resize(vocabulary, 0);
-        elementwise::quantise_logits(isa, &self.logits, self.rows, index, scores)
+        elementwise::quantise_logits(isa, &self.logits, self.last.rows, index, scores)
     }
 
-    /// The normed hidden state of the `index`-th row that wanted anything.
-    pub(crate) fn hidden(&self, index: usize, hidden: usize) -> impl Iterator<Item = f32> + '_ {
-        self.last.lanes.chunks_exact(self.rows).flat_map(move |panel| panel[index].0).take(hidden)
+    /// The last layer's normed state of the `index`-th row that wanted it.
+    pub(crate) fn state(&self, index: usize, hidden: usize) -> impl Iterator<Item = f32> + '_ {
+        self.states.lanes.chunks_exact(self.states.rows).flat_map(move |panel| panel[index].0).take(hidden)
     }
 }
 
@@ -392,23 +394,28 @@ impl Model {
         }
     }
 
-    /// Final norm and head of the rows that want anything.
+    /// Final norm of the rows that want anything, and the head of those that want logits.
     fn head(&self, batch: &Batch, s: &mut Scratch) {
-        let wanted: Vec<usize> = (0..batch.rows.len()).filter(|i| batch.rows[*i].want != Want::Nothing).collect();
-        s.rows = wanted.len();
-        if wanted.is_empty() {
-            return;
-        }
-        let mut rows = Vec::with_capacity(wanted.len() * panels(self.config.hidden));
-        for panel in s.hidden.chunks_exact(batch.rows.len()) {
-            rows.extend(wanted.iter().map(|i| panel[*i]));
-        }
-        self.norm(&rows, wanted.len(), &self.norm, &mut s.last);
-        if batch.rows.iter().any(|row| row.want == Want::Logits) {
-            s.logits.resize(wanted.len() * 2 * self.head.panels(), Lane::ZERO);
-            let tasks = split(wanted.len(), &mut s.logits).collect();
+        self.last_norm(batch, Want::State, &s.hidden, &mut s.states);
+        if self.last_norm(batch, Want::Logits, &s.hidden, &mut s.last) {
+            s.logits.resize(s.last.rows * 2 * self.head.panels(), Lane::ZERO);
+            let tasks = split(s.last.rows, &mut s.logits).collect();
             each(tasks, |(first, out)| self.head.product(self.isa, &s.last, first, out));
         }
+    }
+
+    /// Gathers the rows that want one thing, normed; says whether there are any.
+    fn last_norm(&self, batch: &Batch, want: Want, hidden: &[Lane], out: &mut Activations) -> bool {
+        let wanted: Vec<usize> = (0..batch.rows.len()).filter(|i| batch.rows[*i].want == want).collect();
+        if wanted.is_empty() {
+            return false;
+        }
+        let mut rows = Vec::with_capacity(wanted.len() * panels(self.config.hidden));
+        for panel in hidden.chunks_exact(batch.rows.len()) {
+            rows.extend(wanted.iter().map(|i| panel[*i]));
+        }
+        self.norm(&rows, wanted.len(), &self.norm, out);
+        true
     }
 }
 

@@ -18,6 +18,7 @@ enum Command {
     Register(ContentHash),
     Unregister(ContentHash, SyncSender<bool>),
     Pin(ContentHash, bool, SyncSender<bool>),
+    Unload(ContentHash, SyncSender<bool>),
     Stats(SyncSender<Stats>),
     Residency(SyncSender<Vec<(ContentHash, usize)>>),
     Stop,
@@ -71,6 +72,11 @@ impl EngineHandle {
     /// As [`Engine::pin`].
     pub fn pin(&self, hash: ContentHash, pinned: bool) -> bool {
         self.ask(|reply| Command::Pin(hash, pinned, reply)).unwrap_or(false)
+    }
+
+    /// As [`Engine::unload`].
+    pub fn unload(&self, hash: ContentHash) -> bool {
+        self.ask(|reply| Command::Unload(hash, reply)).unwrap_or(false)
     }
 
     /// As [`Engine::stats`]; `None` if the engine has stopped.
@@ -169,6 +175,7 @@ fn serve(mut engine: Engine, inbox: &Receiver<Command>) {
             Some(Command::Register(hash)) => engine.register(hash),
             Some(Command::Unregister(hash, reply)) => drop(reply.send(engine.unregister(&hash))),
             Some(Command::Pin(hash, pinned, reply)) => drop(reply.send(engine.pin(&hash, pinned))),
+            Some(Command::Unload(hash, reply)) => drop(reply.send(engine.unload(&hash))),
             Some(Command::Stats(reply)) => drop(reply.send(engine.stats())),
             Some(Command::Residency(reply)) => drop(reply.send(engine.residency())),
             Some(Command::Stop) => return,

@@ -44,7 +44,8 @@ pub enum Task {
     Replay(Generation, Vec<u32>),
     /// The log-probability of each token of a given continuation.
     Score(Vec<u32>),
-    /// The mean of the last layer's normed states over the prompt.
+    /// An embedding of the prompt: the mean of the last layer's states after the final norm, at length 1. The head is not
+    /// computed, and nothing is read from the prefix cache.
     Embed,
 }
 
@@ -61,7 +62,7 @@ pub struct Generation {
     pub stop: Vec<u32>,
     /// Whether the model's own end tokens are ignored.
     pub ignore_eos: bool,
-    /// Tell log-probabilities, and of how many of the likeliest tokens beside the chosen one.
+    /// Tell log-probabilities, and of how many of the likeliest tokens (at most 20) beside the chosen one.
     pub logprobs: Option<usize>,
 }
 
@@ -116,11 +117,12 @@ pub enum Event {
         /// Where it was asked for.
         logprobs: Option<Logprobs>,
     },
-    /// The result of [`Task::Embed`], as wide as the model; not normalised.
+    /// The result of [`Task::Embed`].
     Embedding {
         /// Of which request.
         request: RequestId,
-        /// The mean.
+        /// As wide as the model, of length 1 (or all zeros, if the states cancel out): sums in f64 in the order of
+        /// positions, divided by the root of the sum of their squares, rounded to f32. The same bits everywhere.
         vector: Vec<f32>,
     },
     /// The request is done.
@@ -158,13 +160,14 @@ impl Event {
     }
 }
 
-/// Natural logarithms of probabilities, of the model's own distribution: before temperature, cuts and penalties.
-#[derive(Clone, Debug, PartialEq)]
+/// Natural logarithms of probabilities in millionths, -10^9 to 0, of the model's own distribution: before temperature, cuts
+/// and penalties. Integers made of integers, as `docs/engine.md` says, so that they can be committed to and compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logprobs {
     /// Of the token.
-    pub chosen: f32,
+    pub chosen: i32,
     /// Of the likeliest tokens, in descending order, ties by id.
-    pub top: Vec<(u32, f32)>,
+    pub top: Vec<(u32, i32)>,
 }
 
 /// Why a request ended.
@@ -278,8 +281,8 @@ pub enum RunError {
     /// Keys, values and adapter do not fit beside what is pinned.
     #[error("the memory budget has no room for this request beside pinned adapters: unpin some or raise the budget")]
     NoMemory,
-    /// A logit is infinite or not a number.
-    #[error("the model's logits are not finite after {position} tokens: its weights or the adapter's are unusable")]
+    /// A logit, or a state of an embedding, is infinite or not a number.
+    #[error("the model's numbers are not finite after {position} tokens: its weights or the adapter's are unusable")]
     NotFinite {
         /// Tokens of the context.
         position: usize,

@@ -171,18 +171,16 @@ fn weight(x: u64) -> u64 {
     ((product >> 32) as u64) >> whole
 }
 
-/// Log-probabilities of a token and of the likeliest ones, from logits and their integers.
-pub(crate) fn logprobs(logits: &[f32], scores: &[i32], token: u32, top: usize) -> Logprobs {
-    let most = logits.iter().copied().fold(f32::MIN, f32::max);
-    let mut sums = [0.0f32; 16];
-    for chunk in logits.chunks(16) {
-        for (sum, logit) in sums.iter_mut().zip(chunk) {
-            *sum += math::exp(logit - most);
-        }
-    }
-    let log = math::ln(f64::from(elementwise::tree(sums)));
-    let at = |id: u32| (f64::from(logits[id as usize] - most) - log) as f32;
-    let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
+/// Log-probabilities of a token and of the likeliest ones, from logits in multiples of 2^-16: the logit's distance to the
+/// largest, less the logarithm of the sum of all weights, rounded to the nearest millionth (ties up).
+pub(crate) fn logprobs(scores: &[i32], token: u32, top: usize) -> Logprobs {
+    let most = i64::from(scores.iter().copied().max().unwrap_or(0));
+    let sum = scores.iter().map(|score| weight((most - i64::from(*score)) as u64)).sum();
+    let at = |id: u32| {
+        let units = ((i128::from(scores[id as usize]) - i128::from(most)) << 16) - i128::from(ln(sum));
+        ((units * 1_000_000 + (1 << 31)) >> 32).clamp(-1_000_000_000, 0) as i32
+    };
+    let mut ids: Vec<u32> = (0..scores.len() as u32).collect();
     let order = |id: &u32| (Reverse(scores[*id as usize]), *id);
     let top = top.min(ids.len());
     if top > 0 && top < ids.len() {
@@ -191,6 +189,22 @@ pub(crate) fn logprobs(logits: &[f32], scores: &[i32], token: u32, top: usize) -
     ids.truncate(top);
     ids.sort_unstable_by_key(order);
     Logprobs { chosen: at(token), top: ids.into_iter().map(|id| (id, at(id))).collect() }
+}
+
+/// The natural logarithm of `x / 2^32`, at least 1, with 32 fractional bits: that of base 2, bit by bit (a number between 1
+/// and 2 is squared; where the square is 2 or more, the bit is set and the square halved), times ln 2, rounded down.
+fn ln(x: u64) -> u64 {
+    let zeros = x.leading_zeros();
+    let mut mantissa = u128::from(x << zeros);
+    let mut log2 = u64::from(31 - zeros);
+    for _ in 0..32 {
+        mantissa = (mantissa * mantissa) >> 63;
+        let bit = (mantissa >> 64) as u64;
+        mantissa >>= bit;
+        log2 = 2 * log2 + bit;
+    }
+    // ln 2 is 2,977,044,472 / 2^32.
+    ((u128::from(log2) * 2_977_044_472) >> 32) as u64
 }
 
 #[cfg(test)]

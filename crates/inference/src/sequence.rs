@@ -60,7 +60,7 @@ impl Sequence {
     /// What is wanted of the row at a position.
     pub(crate) fn want(&self, position: usize) -> Want {
         match self.request.task {
-            Task::Embed => Want::Hidden,
+            Task::Embed => Want::State,
             _ if position + 1 >= self.request.prompt.len() => Want::Logits,
             _ => Want::Nothing,
         }
@@ -74,7 +74,8 @@ impl Sequence {
         Event::Finished { request: self.id, finish, usage: self.usage() }
     }
 
-    /// Takes the results of its rows: the `index`-th of the pass is that of the row at `position`. `scores` is a buffer.
+    /// Takes the results of its rows: the row at `position` was the `index`-th that wanted what it wanted. `scores` is a
+    /// buffer.
     pub(crate) fn advance(
         &mut self,
         results: impl Iterator<Item = (usize, usize)>,
@@ -86,51 +87,56 @@ impl Sequence {
         let config = &model.config;
         for (index, position) in results {
             let end = if self.request.task == Task::Embed {
-                self.pool(scratch.hidden(index, config.hidden), position, &mut outcome.events)
+                self.pool(scratch.state(index, config.hidden), position, &mut outcome.events)
             } else if scratch.scores(model.isa, index, config.vocabulary, scores) {
-                let logits = || scratch.logits(index, config.vocabulary);
-                self.answer(scores, logits, position, model, &mut outcome.events)
+                Ok(self.answer(scores, position, model, &mut outcome.events))
             } else {
-                let error = RunError::NotFinite { position: position + 1 };
-                outcome.events.push(Event::Failed { request: self.id, error });
-                outcome.ended = true;
-                break;
+                Err(RunError::NotFinite { position: position + 1 })
             };
-            if let Some(finish) = end {
-                outcome.events.push(self.finished(finish));
-                outcome.ended = true;
-                break;
-            }
+            let event = match end {
+                Ok(None) => continue,
+                Ok(Some(finish)) => self.finished(finish),
+                Err(error) => Event::Failed { request: self.id, error },
+            };
+            outcome.events.push(event);
+            outcome.ended = true;
+            break;
         }
         outcome
     }
 
-    fn pool(&mut self, hidden: impl Iterator<Item = f32>, position: usize, events: &mut Vec<Event>) -> Option<Finish> {
+    /// Adds a state to the sum, in f64 and in the order of positions, whatever the chunks were; after the last, tells the
+    /// sum at length 1, which is the mean at length 1.
+    fn pool(
+        &mut self,
+        state: impl Iterator<Item = f32>,
+        position: usize,
+        events: &mut Vec<Event>,
+    ) -> Result<Option<Finish>, RunError> {
         if self.sum.is_empty() {
-            self.sum.extend(hidden.map(f64::from));
+            self.sum.extend(state.map(f64::from));
         } else {
-            self.sum.iter_mut().zip(hidden).for_each(|(sum, x)| *sum += f64::from(x));
+            self.sum.iter_mut().zip(state).for_each(|(sum, x)| *sum += f64::from(x));
         }
         if position + 1 < self.tokens.len() {
-            return None;
+            return Ok(None);
         }
-        let vector = self.sum.iter().map(|sum| (sum / self.tokens.len() as f64) as f32).collect();
+        let length = self.sum.iter().map(|sum| sum * sum).sum::<f64>().sqrt();
+        if !length.is_finite() {
+            return Err(RunError::NotFinite { position: position + 1 });
+        }
+        // States that cancel out to nothing have no direction: the vector stays zero.
+        let length = if length > 0.0 { length } else { 1.0 };
+        let vector = self.sum.iter().map(|sum| (sum / length) as f32).collect();
         events.push(Event::Embedding { request: self.id, vector });
-        Some(Finish::Done)
+        Ok(Some(Finish::Done))
     }
 
     /// The token after `position`; whether the answer ends with it.
-    fn answer(
-        &mut self,
-        scores: &[i32],
-        logits: impl Fn() -> Vec<f32>,
-        position: usize,
-        model: &Model,
-        events: &mut Vec<Event>,
-    ) -> Option<Finish> {
+    fn answer(&mut self, scores: &[i32], position: usize, model: &Model, events: &mut Vec<Event>) -> Option<Finish> {
         let config = &model.config;
         let index = position + 1 - self.request.prompt.len();
-        let told = |token, top| logprobs(&logits(), scores, token, top);
+        let told = |token, top| logprobs(scores, token, top);
         let choose = |generation: &Generation, history: &History| {
             sample(model.isa, scores, history, &generation.sampling, generation.seed, index as u64)
         };

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Version of the wire; peers with another one part.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Longest frame in bytes, the length field not counted.
 pub const MAX_FRAME: usize = 8 << 20;
@@ -31,6 +31,9 @@ pub const MAX_PROMPT: usize = 256 << 10;
 
 /// Longest answer in bytes.
 pub const MAX_ANSWER: usize = 1 << 20;
+
+/// Most models of one worker.
+pub const MAX_MODELS: usize = 1024;
 
 /// Gateway to worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,6 +54,15 @@ pub enum ToWorker {
     Cancel {
         /// The job.
         job: u64,
+    },
+    /// The operator wants an adapter in the memory of the worker's own engine, or out of it; one `kept` is due.
+    Keep {
+        /// Number of the order on this connection.
+        order: u64,
+        /// The adapter, by its model.
+        model: ModelId,
+        /// Load it now and keep it; otherwise let it go.
+        keep: bool,
     },
     /// All parts of a contribution were sent.
     ContributionEnd {
@@ -168,6 +180,16 @@ pub enum ToGateway {
         /// The contribution.
         contribution: ContributionId,
     },
+    /// An order was carried out, or not.
+    Kept {
+        /// The order.
+        order: u64,
+        /// Why it was not.
+        #[serde(default)]
+        refusal: Option<Refusal>,
+    },
+    /// What the worker's own engine holds and does: shown, not checked, not paid.
+    Engine(EngineReport),
     /// The next piece of the answer.
     Delta {
         /// The job.
@@ -219,7 +241,7 @@ pub struct Told {
     /// record that stands there.
     #[serde(default)]
     pub log_probs: Option<LogProbs>,
-    /// Tokens as an external engine counted them: shown, not checked, not paid.
+    /// Tokens as the engine counted them: shown, not checked, not paid.
     #[serde(default)]
     pub engine_usage: Option<EngineUsage>,
     /// What an `exact` answer of a model with weights is a function of; the evidence commits to it in the place of the
@@ -241,8 +263,50 @@ pub enum Finish {
     ContentFilter,
 }
 
+/// What is in an engine at the moment, and what it did since it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineReport {
+    /// Content hash of its base.
+    pub base: B256,
+    /// Requests in the queue.
+    pub waiting: u64,
+    /// Requests that run.
+    pub running: u64,
+    /// Adapters known.
+    pub registered: u64,
+    /// Bytes of adapters in memory.
+    pub adapter_bytes: u64,
+    /// Bytes of keys and values.
+    pub cache_bytes: u64,
+    /// Bytes of the packed base.
+    pub model_bytes: u64,
+    /// Passes through the model.
+    pub steps: u64,
+    /// Tokens of prompts of finished requests.
+    pub prompt_tokens: u64,
+    /// Of those, found in the prefix cache.
+    pub cached_tokens: u64,
+    /// Tokens of answers of finished requests.
+    pub answer_tokens: u64,
+    /// Adapters loaded.
+    pub loads: u64,
+    /// Adapters evicted.
+    pub evictions: u64,
+    /// Adapters in memory, ascending by hash; at most [`MAX_MODELS`].
+    pub resident: Vec<Resident>,
+}
+
+/// An adapter in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Resident {
+    /// Its content hash.
+    pub adapter: B256,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
 /// Tokens as an engine counts them, by its own tokenizer and with the passages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EngineUsage {
     /// Read.
     pub input_tokens: u64,

@@ -41,7 +41,7 @@ pub struct Written {
     pub finish: Finish,
     /// Log-probabilities of its tokens.
     pub log_probs: Option<LogProbs>,
-    /// Tokens as an external engine counted them.
+    /// Tokens as the engine counted them.
     pub engine_usage: Option<EngineUsage>,
     /// What the answer is a function of, by which anyone can compute it again. A model of class `exact` with weights must
     /// tell it.
@@ -103,6 +103,17 @@ pub trait AnswerModel: Send + Sync {
     /// Whether it generates text: it samples, and continues any text.
     fn generates(&self) -> bool {
         false
+    }
+
+    /// Loads the model into the memory of this worker's own engine and keeps it there, or lets it go; returns once it is
+    /// done.
+    ///
+    /// # Errors
+    /// [`ModelError::Refused`]: the model is no adapter of such an engine, cannot be loaded, or is in use.
+    fn keep(&self, keep: bool, cancelled: &CancellationToken) -> Result<(), ModelError> {
+        let _ = (keep, cancelled);
+        let message = "it is no adapter of an engine in this worker: nothing to load or to unload".into();
+        Err(ModelError::Refused { code: RefusalCode::Invalid, message })
     }
 
     /// Answers; hands every piece to `emit` in order. `emit` returns `false` when nobody listens any more or the answer

@@ -31,7 +31,7 @@ use serde::Serialize;
 
 use crate::{
     FoundPassage,
-    local::{LocalError, engine_profile, request},
+    local::{LocalError, engine_profile, isolated, request},
     writer::Writer,
 };
 
@@ -48,13 +48,15 @@ pub struct ReplayConfig {
     pub memory: usize,
     /// How much memory the files may ask for.
     pub limits: Limits,
+    /// A program that renders the base's chat template: [`crate::local::LocalConfig::template_program`].
+    pub template_program: Option<PathBuf>,
 }
 
 impl Default for ReplayConfig {
     /// As the engine has it.
     fn default() -> Self {
         let EngineConfig { threads, isa, memory, .. } = EngineConfig::default();
-        Self { profile: Profile::F32Exact, threads, isa, memory, limits: Limits::default() }
+        Self { profile: Profile::F32Exact, threads, isa, memory, limits: Limits::default(), template_program: None }
     }
 }
 
@@ -314,7 +316,7 @@ pub struct Replayer {
 }
 
 impl Replayer {
-    /// Reads a base as [`crate::local::LocalModel::open`] does, and hashes adapters: each of the paths is a PEFT folder, or
+    /// Reads a base as [`crate::local::LocalBase::open`] does, and hashes adapters: each of the paths is a PEFT folder, or
     /// a folder of them. Their numbers are read when a receipt names them.
     ///
     /// # Errors
@@ -344,7 +346,7 @@ impl Replayer {
             adapters,
             engine,
             tokenizer,
-            template: base.template,
+            template: isolated(base.template, config.template_program),
             defaults: base.generation,
             ends,
             vocabulary,

@@ -28,7 +28,7 @@ use fonte_types::{
 };
 use fonte_worker::{
     AnswerModel, ModelError, Passages, Question, Worker, Written,
-    local::{LocalConfig, LocalModel},
+    local::{LocalBase, LocalConfig, LocalModel},
     replay::{
         AnswerReplay, Difference, OptionsReplay, PassageFault, PassageText, PromptReplay, ReplayConfig, ReplayError,
         Replayed, Replayer, TextReplay, passage_in,
@@ -63,7 +63,7 @@ impl Files {
 
     fn model(&self, seed: u64) -> LocalModel {
         let config = LocalConfig { threads: 1, memory: 64 << 20, ..LocalConfig::default() };
-        LocalModel::open(&self.base(seed), config).unwrap()
+        LocalBase::open(&self.base(seed), None, config).unwrap().base()
     }
 
     fn replayer(&self, seed: u64) -> Replayer {

@@ -1,6 +1,8 @@
-//! `--engine` of `fonte up`, and `fonte worker` as a worker that runs.
+//! `--engine` and `--base` of `fonte up`, `fonte worker` as a worker that runs, and `fonte engine`.
 
-use clap::Args;
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Subcommand};
 
 /// An external engine.
 #[derive(Clone, Debug, Args)]
@@ -23,11 +25,83 @@ pub(crate) struct Engine {
     pub(crate) engine_logprobs: u8,
 }
 
+/// A base in this process, and adapters on it.
+#[derive(Clone, Debug, Args)]
+#[group(id = "base_options")]
+pub(crate) struct Base {
+    /// A base model to serve in this process: a folder in Hugging Face's layout, or a GGUF file in one with a
+    /// tokenizer.json.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) base: Option<PathBuf>,
+    /// The name of the base; its folder's otherwise.
+    #[arg(long, value_name = "NAME", requires = "base")]
+    pub(crate) base_name: Option<String>,
+    /// A folder of adapters on the base: each a folder as PEFT saves it, which gives it its name.
+    #[arg(long, value_name = "DIR", requires = "base")]
+    pub(crate) adapters: Option<PathBuf>,
+    /// Threads of the engine; one per core otherwise.
+    #[arg(long, value_name = "N", requires = "base", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Memory of the engine in MiB for keys, values and adapters; 2,048 otherwise. The base is not counted.
+    #[arg(id = "engine_memory", long = "engine-memory", value_name = "MIB", requires = "base",
+          value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
+    pub(crate) memory: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EngineCommand {
+    /// The OpenAI API over a base and its adapters, without a chain: no payer, no receipt.
+    Serve(EngineServe),
+    /// Tokens per second and delays of first tokens, in this process.
+    Bench(EngineBench),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EngineServe {
+    #[command(flatten)]
+    pub(crate) base: Base,
+    /// Where it listens.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Name of the environment variable that holds the key which every request must carry.
+    #[arg(long, value_name = "VAR")]
+    pub(crate) api_key_env: Option<String>,
+    /// Name of the environment variable that holds the key for loading and unloading adapters; one is drawn otherwise.
+    #[arg(long, value_name = "VAR")]
+    pub(crate) operator_key_env: Option<String>,
+    /// Answers in progress at once; more get 429.
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) max_answers: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EngineBench {
+    #[command(flatten)]
+    pub(crate) base: Base,
+    /// Requests under way at the same time: each that ends is followed by the next.
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) concurrency: u32,
+    /// Requests in all; they take the adapters in turn.
+    #[arg(long, default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) requests: u32,
+    /// Tokens of each prompt, random ones.
+    #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) prompt: u32,
+    /// Tokens of each answer.
+    #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) answer: u32,
+}
+
 /// A worker that serves one gateway.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Serve {
     #[command(flatten)]
     pub(crate) engine: Engine,
+    #[command(flatten)]
+    pub(crate) base: Base,
+    /// Register the base and the adapters that have no record on chain, with the key as their developer.
+    #[arg(long, requires = "base")]
+    pub(crate) register: bool,
     /// Where the gateway takes workers: what `fonte up --worker-listen ADDR` printed.
     #[arg(long, value_name = "HOST:PORT", required = true)]
     pub(crate) dial: Option<String>,

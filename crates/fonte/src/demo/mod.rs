@@ -25,7 +25,8 @@ use indicatif::ProgressBar;
 use crate::{
     args::{Common, Demo},
     datanet::{jurisdiction, print_skipped, progress_bar, show_progress},
-    embedded::{Elsewhere, Embedded, EmbeddedConfig, FNT, QUOTE_MODEL},
+    development::QUOTE_MODEL,
+    embedded::{Elsewhere, Embedded, EmbeddedConfig, FNT},
     gateway_api::GatewayApi,
     keys,
     publish::{BadFiles, Prepared, Published, Publisher},

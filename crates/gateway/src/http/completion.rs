@@ -12,22 +12,59 @@ use crate::{
     citations,
 };
 
+/// A finished answer as the API shows it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    pub(crate) finish: Finish,
+    pub(crate) log_probs: Option<LogProbs>,
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    /// `message.annotations`, of an answer that cites.
+    pub(crate) annotations: Vec<Value>,
+    /// The `fonte` object, of an answer with a receipt.
+    pub(crate) fonte: Option<Value>,
+}
+
+impl Shown {
+    /// An answer with a receipt; `base` is the gateway's public URL. Tokens by Fonte's rule: what is paid for.
+    pub(crate) fn of(answered: &Answered, base: &str) -> Self {
+        let bundle = &answered.bundle;
+        let mut fonte = json!(citations::attribution(bundle));
+        if let Some(usage) = answered.engine_usage {
+            fonte["engine_usage"] = json!(usage);
+        }
+        if let Some(log_probs) = &bundle.log_probs {
+            fonte["log_probs"] = json!(log_probs.commitment());
+        }
+        Self {
+            text: bundle.answer.text.clone(),
+            finish: answered.finish,
+            log_probs: bundle.log_probs.clone(),
+            input_tokens: bundle.receipt.input_tokens.into(),
+            output_tokens: bundle.receipt.output_tokens.into(),
+            annotations: citations::annotations(bundle, base).iter().map(|annotation| json!(annotation)).collect(),
+            fonte: Some(fonte),
+        }
+    }
+}
+
 /// What all parts of a response have in common.
 #[derive(Clone, Debug)]
-pub(super) struct Completion {
+pub(crate) struct Completion {
     shape: Shape,
     id: String,
     created: u64,
     model: String,
     /// Alternatives to show beside each token; none: log-probabilities were not asked for.
     log_probs: Option<u8>,
-    pub(super) include_usage: bool,
+    pub(crate) include_usage: bool,
     /// Several answers: each shows its own receipt.
     several: bool,
 }
 
 impl Completion {
-    pub(super) fn of(chat: &Chat) -> Self {
+    pub(crate) fn of(chat: &Chat) -> Self {
         let prefix = match chat.shape {
             Shape::Chat => "chatcmpl",
             Shape::Text => "cmpl",
@@ -36,7 +73,7 @@ impl Completion {
             shape: chat.shape,
             id: format!("{prefix}-{}", hex::encode(rand::random::<[u8; 12]>())),
             created: unix_now(),
-            model: chat.model_asked.clone(),
+            model: chat.model.clone(),
             log_probs: chat.asked.log_probs,
             include_usage: chat.include_usage,
             several: chat.choices > 1,
@@ -44,53 +81,51 @@ impl Completion {
     }
 
     /// The response to a request without a stream.
-    pub(super) fn whole(&self, answers: &[(u32, Answered)], base: &str) -> Value {
+    pub(crate) fn whole(&self, answers: &[(u32, Shown)]) -> Value {
         let mut choices = Vec::with_capacity(answers.len());
-        for (index, answered) in answers {
-            let text = &answered.bundle.answer.text;
-            let mut choice = self.choice(*index, answered);
+        for (index, shown) in answers {
+            let mut choice = self.choice(*index, shown);
             match self.shape {
                 Shape::Chat => {
                     choice["message"] = json!({
                         "role": "assistant",
-                        "content": text,
+                        "content": shown.text,
                         "refusal": null,
-                        "annotations": citations::annotations(&answered.bundle, base),
+                        "annotations": shown.annotations,
                     });
                 }
-                Shape::Text => choice["text"] = json!(text),
+                Shape::Text => choice["text"] = json!(shown.text),
             }
-            if self.several {
-                choice["fonte"] = fonte(answered);
+            if let (true, Some(fonte)) = (self.several, &shown.fonte) {
+                choice["fonte"] = fonte.clone();
             }
             choices.push(choice);
         }
-        let answered = answers.iter().map(|(_, answered)| answered);
         let mut response = json!({
             "id": self.id,
             "object": match self.shape { Shape::Chat => "chat.completion", Shape::Text => "text_completion" },
             "created": self.created,
             "model": self.model,
             "choices": choices,
-            "usage": usage(answered.clone()),
+            "usage": usage(answers.iter().map(|(_, shown)| shown)),
             "system_fingerprint": null,
         });
         // One answer's receipt where every reader looks for it; of several, each choice has its own.
-        if let ([(_, answered)], false) = (answers, self.several) {
-            response["fonte"] = fonte(answered);
+        if let ([(_, Shown { fonte: Some(fonte), .. })], false) = (answers, self.several) {
+            response["fonte"] = fonte.clone();
         }
         response
     }
 
     /// The first chunk of an answer, where the shape has one.
-    pub(super) fn opening(&self, index: u32) -> Option<Value> {
+    pub(crate) fn opening(&self, index: u32) -> Option<Value> {
         let delta = json!({"role": "assistant", "content": ""});
         (self.shape == Shape::Chat)
             .then(|| self.frame(json!([{"index": index, "delta": delta, "logprobs": null, "finish_reason": null}])))
     }
 
     /// A piece of an answer.
-    pub(super) fn piece(&self, index: u32, text: &str) -> Value {
+    pub(crate) fn piece(&self, index: u32, text: &str) -> Value {
         let mut choice = json!({"index": index, "logprobs": null, "finish_reason": null});
         match self.shape {
             Shape::Chat => choice["delta"] = json!({ "content": text }),
@@ -100,33 +135,33 @@ impl Completion {
     }
 
     /// The last chunk of an answer: its citations, its receipt, and its log-probabilities, which were checked just now.
-    pub(super) fn last(&self, index: u32, answered: &Answered, base: &str) -> Value {
-        let mut choice = self.choice(index, answered);
+    pub(crate) fn last(&self, index: u32, shown: &Shown) -> Value {
+        let mut choice = self.choice(index, shown);
         match self.shape {
-            Shape::Chat => {
-                choice["delta"] = json!({"annotations": citations::annotations(&answered.bundle, base)});
-            }
+            Shape::Chat => choice["delta"] = json!({"annotations": shown.annotations}),
             Shape::Text => choice["text"] = json!(""),
         }
         let mut chunk = self.frame(json!([choice]));
-        chunk["fonte"] = fonte(answered);
+        if let Some(fonte) = &shown.fonte {
+            chunk["fonte"] = fonte.clone();
+        }
         chunk
     }
 
     /// The chunk after the last one, where it was asked for.
-    pub(super) fn usage(&self, answers: &[Answered]) -> Value {
+    pub(crate) fn usage(&self, answers: &[Shown]) -> Value {
         let mut frame = self.frame(json!([]));
         frame["usage"] = usage(answers.iter());
         frame
     }
 
-    fn choice(&self, index: u32, answered: &Answered) -> Value {
-        let told = answered.bundle.log_probs.as_ref().zip(self.log_probs);
+    fn choice(&self, index: u32, shown: &Shown) -> Value {
+        let told = shown.log_probs.as_ref().zip(self.log_probs);
         let log_probs = told.map_or(Value::Null, |(log_probs, top)| match self.shape {
             Shape::Chat => of_chat(log_probs, top.into()),
             Shape::Text => of_text(log_probs, top.into()),
         });
-        let finish_reason = match answered.finish {
+        let finish_reason = match shown.finish {
             Finish::Stop => "stop",
             Finish::Length => "length",
             Finish::ContentFilter => "content_filter",
@@ -149,25 +184,13 @@ impl Completion {
     }
 }
 
-/// Tokens by Fonte's rule: what is paid for.
-fn usage<'a>(answers: impl Iterator<Item = &'a Answered>) -> Value {
+fn usage<'a>(answers: impl Iterator<Item = &'a Shown>) -> Value {
     let (mut input, mut output) = (0, 0);
-    for answered in answers {
-        input += u64::from(answered.bundle.receipt.input_tokens);
-        output += u64::from(answered.bundle.receipt.output_tokens);
+    for shown in answers {
+        input += shown.input_tokens;
+        output += shown.output_tokens;
     }
     json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output})
-}
-
-fn fonte(answered: &Answered) -> Value {
-    let mut fonte = json!(citations::attribution(&answered.bundle));
-    if let Some(usage) = answered.engine_usage {
-        fonte["engine_usage"] = json!(usage);
-    }
-    if let Some(log_probs) = &answered.bundle.log_probs {
-        fonte["log_probs"] = json!(log_probs.commitment());
-    }
-    fonte
 }
 
 /// Natural logarithm; the one place where what was quantised becomes a floating point number again.

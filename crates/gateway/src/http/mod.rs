@@ -1,10 +1,12 @@
 //! The HTTP server: routes, bounds and what every response has in common.
 
-mod completion;
+pub(crate) mod completion;
 mod network;
 mod openai;
+pub(crate) mod operator;
 mod receipts;
 mod relay;
+pub(crate) mod respond;
 mod sse;
 
 use std::{
@@ -38,7 +40,17 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
-use crate::{app::App, config::Limits, error::ApiError, free, keys::ApiKey, limits::RateLimit};
+pub(crate) use self::network::METRICS;
+use crate::{
+    app::App,
+    chat::{ChatBody, TextBody},
+    config::Limits,
+    error::ApiError,
+    free,
+    keys::ApiKey,
+    limits::RateLimit,
+    metrics::Metrics,
+};
 
 /// Requests other than answers and uploads end within this.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
@@ -51,7 +63,6 @@ pub(crate) struct Limiters {
     free: RateLimit<alloy_primitives::B256>,
     keys: RateLimit<IpAddr>,
     relays: RateLimit<IpAddr>,
-    reads: RateLimit<IpAddr>,
 }
 
 impl Limiters {
@@ -61,7 +72,6 @@ impl Limiters {
             free: RateLimit::new(limits.free_per_minute),
             keys: RateLimit::new(limits.keys_per_minute),
             relays: RateLimit::new(limits.relays_per_minute),
-            reads: RateLimit::new(limits.reads_per_minute),
         }
     }
 }
@@ -72,10 +82,38 @@ fn take<K: std::hash::Hash + Eq>(limit: &RateLimit<K>, caller: K, units: u32) ->
     })
 }
 
-/// Serves until the handle says stop.
-pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, handle: axum_server::Handle<SocketAddr>) {
-    let limits = app.config.limits.clone();
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
+/// What every server has, whatever it serves.
+struct Front {
+    metrics: Arc<Metrics>,
+    /// Requests of any kind.
+    reads: RateLimit<IpAddr>,
+}
+
+/// Serves a gateway until the handle says stop.
+pub(crate) async fn serve_gateway(app: Arc<App>, listener: TcpListener, handle: axum_server::Handle<SocketAddr>) {
+    let (limits, metrics) = (app.config.limits.clone(), app.metrics.clone());
+    serve(router(app), &limits, metrics, listener, handle).await;
+}
+
+/// Serves routes until the handle says stop, with what all requests have in common around them.
+pub(crate) async fn serve(
+    routes: Router,
+    limits: &Limits,
+    metrics: Arc<Metrics>,
+    listener: TcpListener,
+    handle: axum_server::Handle<SocketAddr>,
+) {
+    let front = Arc::new(Front { metrics, reads: RateLimit::new(limits.reads_per_minute) });
+    let cors =
+        CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers([REQUEST_ID.clone()]);
+    let routes = routes
+        .fallback(|| async { ApiError::not_found("unknown_url", "there is nothing at this URL") })
+        .method_not_allowed_fallback(|| async {
+            ApiError { status: StatusCode::METHOD_NOT_ALLOWED, ..ApiError::malformed("this URL takes another method") }
+        })
+        .layer(middleware::from_fn_with_state(front, common))
+        .layer(cors);
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let mut server = axum_server::Server::<SocketAddr>::from_listener(listener)
         .acceptor(Bounded(Arc::new(Semaphore::new(limits.connections))))
         .first_request_timeout(limits.header_timeout)
@@ -88,7 +126,7 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener, handle: axum_ser
 }
 
 fn router(app: Arc<App>) -> Router {
-    let quick = Router::new()
+    let quick_routes = Router::new()
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{model}", get(openai::model))
         .route("/fonte/v1/quote", post(openai::quote))
@@ -106,31 +144,26 @@ fn router(app: Arc<App>) -> Router {
         .route("/livez", get(network::livez))
         .route("/readyz", get(network::readyz))
         .route("/metrics", get(network::metrics))
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT));
+        .route("/fonte/v1/residency", get(operator::residency))
+        .route("/v1/load_lora_adapter", post(operator::load))
+        .route("/v1/unload_lora_adapter", post(operator::unload))
+        .layer(quick());
     // These have their own bounds on time: an answer's, and one per piece of a body.
     let slow = Router::new()
-        .route("/v1/chat/completions", post(openai::chat))
-        .route("/v1/completions", post(openai::text))
+        .route("/v1/chat/completions", post(openai::complete::<ChatBody>))
+        .route("/v1/completions", post(openai::complete::<TextBody>))
         .route("/fonte/v1/contributions/{id}/bundle", put(relay::upload).get(relay::download));
-    let cors =
-        CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers([REQUEST_ID.clone()]);
-    Router::new()
-        .merge(quick)
-        .merge(slow)
-        .fallback(|| async {
-            ApiError::not_found("unknown_url", "there is nothing at this URL: see /fonte/v1/network for what there is")
-        })
-        .method_not_allowed_fallback(|| async {
-            ApiError { status: StatusCode::METHOD_NOT_ALLOWED, ..ApiError::malformed("this URL takes another method") }
-        })
-        .layer(middleware::from_fn_with_state(app.clone(), common))
-        .layer(cors)
-        .with_state(app)
+    Router::new().merge(quick_routes).merge(slow).with_state(app)
+}
+
+/// The bound on time of requests that have no other.
+pub(crate) fn quick() -> TimeoutLayer {
+    TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT)
 }
 
 /// What every request gets: a number, a place in the counts, and a bucket for its caller.
 async fn common(
-    State(app): State<Arc<App>>,
+    State(front): State<Arc<Front>>,
     ConnectInfo(caller): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
@@ -144,13 +177,13 @@ async fn common(
             let id = format!("req_{}", hex::encode(rand::random::<[u8; 12]>()));
             HeaderValue::from_str(&id).expect("hex is a header value")
         });
-    app.metrics.requests.increment();
-    let mut response = match take(&app.limits.reads, caller.ip(), 1) {
+    front.metrics.requests.increment();
+    let mut response = match take(&front.reads, caller.ip(), 1) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
     if response.status().is_client_error() || response.status().is_server_error() {
-        app.metrics.errors.increment();
+        front.metrics.errors.increment();
         tracing::debug!(id = ?id, status = %response.status(), "request refused");
     }
     response.headers_mut().insert(REQUEST_ID.clone(), id);
@@ -158,16 +191,15 @@ async fn common(
 }
 
 /// Reads a JSON body within the limits of size and time.
-async fn read_json<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, ApiError> {
-    let limit = app.config.limits.body;
+pub(crate) async fn read_json<T: DeserializeOwned>(limits: &Limits, body: Body) -> Result<T, ApiError> {
+    let limit = limits.body;
     let mut bytes = Vec::new();
     let mut stream = body.into_data_stream();
     loop {
-        let piece =
-            tokio::time::timeout(app.config.limits.body_timeout, stream.next()).await.map_err(|_| ApiError {
-                status: StatusCode::REQUEST_TIMEOUT,
-                ..ApiError::malformed("the request's body stalled: send it again")
-            })?;
+        let piece = tokio::time::timeout(limits.body_timeout, stream.next()).await.map_err(|_| ApiError {
+            status: StatusCode::REQUEST_TIMEOUT,
+            ..ApiError::malformed("the request's body stalled: send it again")
+        })?;
         let Some(piece) = piece else { break };
         let piece = piece.map_err(|error| ApiError::malformed(format!("the request's body broke off: {error}")))?;
         if bytes.len() + piece.len() > limit {
@@ -180,7 +212,7 @@ async fn read_json<T: DeserializeOwned>(app: &App, body: Body) -> Result<T, ApiE
 }
 
 /// A part of the path, refused in the shape of every other error.
-struct Segment<T>(T);
+pub(crate) struct Segment<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment<T> {
     type Rejection = ApiError;
@@ -203,14 +235,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Options<T> {
     }
 }
 
+/// The token that a request carries.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    Some(value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer "))?.trim())
+}
+
 /// The API key of a request.
 fn authenticate(app: &App, headers: &HeaderMap) -> Result<ApiKey, ApiError> {
-    headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer ")))
-        .and_then(|token| app.keys.find(token.trim()))
-        .ok_or_else(ApiError::bad_key)
+    bearer(headers).and_then(|token| app.keys.find(token)).ok_or_else(ApiError::bad_key)
 }
 
 /// Who pays for an answer: the payer of its API key, or without one the commons. Counts it against the rate limit.

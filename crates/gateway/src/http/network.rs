@@ -5,9 +5,12 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::header, response::IntoResponse};
 use serde_json::{Value, json};
 
-use crate::{app::App, chain::ChainError, error::ApiError, free};
+use crate::{app::App, chain::ChainError, error::ApiError, free, metrics};
 
 type SharedApp = State<Arc<App>>;
+
+/// The text format of Prometheus.
+pub(crate) const METRICS: &str = "text/plain; version=0.0.4";
 
 /// `GET /fonte/v1/network`
 pub(super) async fn network(State(app): SharedApp) -> Result<Json<Value>, ApiError> {
@@ -70,5 +73,9 @@ pub(super) async fn metrics(State(app): SharedApp) -> Result<impl IntoResponse, 
         ("fonte_batches_open", "batches that are not paid out", open),
         ("fonte_answer_slots_free", "answers that could start now", app.slots.available_permits() as u64),
     ];
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render(&gauges)))
+    let engines: Vec<_> = (app.workers.all().iter())
+        .filter_map(|peer| Some((format!("worker=\"{}\",connection=\"{}\"", peer.worker, peer.id), peer.engine()?)))
+        .collect();
+    let text = app.metrics.render(&gauges) + &metrics::engines(&engines);
+    Ok(([(header::CONTENT_TYPE, METRICS)], text))
 }

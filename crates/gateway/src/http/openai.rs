@@ -8,19 +8,27 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, State},
     http::HeaderMap,
-    response::{IntoResponse, Response},
+    response::Response,
 };
+use fonte_bindings::ModelRecord;
 use fonte_types::wei;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Segment, completion::Completion, payer, read_json, sse, take};
+use super::{
+    Segment,
+    completion::Shown,
+    payer, read_json,
+    respond::{self, Drive},
+    take,
+};
 use crate::{
-    answer::{self, Live, Quoted, unix_now},
+    answer::{self, Quoted, unix_now},
     app::App,
-    chat::{Chat, ChatBody, TextBody},
+    chain::Directory,
+    chat::{Chat, ChatBody, Request},
     error::ApiError,
-    keys::{ApiKey, KeyError},
+    keys::KeyError,
 };
 
 type SharedApp = State<Arc<App>>;
@@ -28,110 +36,71 @@ type SharedApp = State<Arc<App>>;
 /// `GET /v1/models`
 pub(super) async fn models(State(app): SharedApp) -> Result<Json<Value>, ApiError> {
     let directory = app.chain.directory().await?;
-    let models: Vec<_> = directory.models.iter().map(describe).collect();
+    let models: Vec<_> = directory.models.iter().map(|model| describe(model, &directory)).collect();
     Ok(Json(json!({"object": "list", "data": models})))
 }
 
 /// `GET /v1/models/{model}`
 pub(super) async fn model(State(app): SharedApp, Segment(name): Segment<String>) -> Result<Json<Value>, ApiError> {
     let directory = app.chain.directory().await?;
-    let base = name.split(':').next().unwrap_or(&name);
-    let model = directory.models.iter().find(|model| model.name == base);
-    model
-        .map(describe)
-        .map(Json)
-        .ok_or_else(|| ApiError::not_found("model_not_found", format!("there is no model {name:?}: see /v1/models")))
+    let (model, _) = answer::find(&app, &directory, &name)?;
+    Ok(Json(describe(model, &directory)))
 }
 
-fn describe(model: &fonte_bindings::ModelRecord) -> Value {
+fn describe(model: &ModelRecord, directory: &Directory) -> Value {
+    let base = directory.models.iter().find(|base| !base.is_adapter() && base.artifact == model.artifact);
     json!({
         "id": model.name,
         "object": "model",
         "created": 0,
         "owned_by": model.developer,
+        "parent": base.filter(|_| model.is_adapter()).map(|base| &base.name),
         "fonte": {
             "model": model.id,
+            "artifact": model.artifact,
+            "adapter": model.is_adapter().then_some(model.adapter),
             "terms": model.terms,
             "datanets": model.datanets,
         },
     })
 }
 
-fn check(app: &App, body: ChatBody) -> Result<Chat, ApiError> {
+fn check<B: Request>(app: &App, body: B) -> Result<Chat, ApiError> {
     let limits = &app.config.limits;
     body.check(limits.default_output_tokens, limits.max_output_tokens)
 }
 
-/// `POST /v1/chat/completions`
-pub(super) async fn chat(
+/// `POST /v1/chat/completions`, `POST /v1/completions`: answers once, or as often as the body asks for, each time with a
+/// fee and a receipt of its own.
+pub(super) async fn complete<B: Request>(
     State(app): SharedApp,
     ConnectInfo(caller): ConnectInfo<std::net::SocketAddr>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
     let key = payer(&app, &headers, caller).await?;
-    let body: ChatBody = read_json(&app, body).await?;
+    let body: B = read_json(&app.config.limits, body).await?;
     let chat = check(&app, body)?;
-    complete(app, key, chat).await
-}
-
-/// `POST /v1/completions`
-pub(super) async fn text(
-    State(app): SharedApp,
-    ConnectInfo(caller): ConnectInfo<std::net::SocketAddr>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, ApiError> {
-    let key = payer(&app, &headers, caller).await?;
-    let body: TextBody = read_json(&app, body).await?;
-    let limits = &app.config.limits;
-    let chat = body.check(limits.default_output_tokens, limits.max_output_tokens)?;
-    complete(app, key, chat).await
-}
-
-/// Answers a checked request: once, or as often as it asks for, each time with a fee and a receipt of its own.
-async fn complete(app: Arc<App>, key: ApiKey, chat: Chat) -> Result<Response, ApiError> {
     let choices = chat.choices;
     if choices > 1 {
         let limit = if key.client.is_some() { &app.limits.free } else { &app.limits.answers };
         take(limit, key.hash, choices - 1)?;
     }
-    let slots = app.slots.clone().try_acquire_many_owned(choices).map_err(|_| {
-        ApiError::too_many(
-            std::time::Duration::from_secs(1),
-            "this gateway has as many answers in progress as it takes: try again in a moment",
-        )
-    })?;
+    let slots = respond::slots(&app.slots, &chat)?;
     let quoted = answer::quote(&app, chat).await?;
-    let request = Completion::of(&quoted.chat);
-    let stream = quoted.chat.stream;
-    let mut accepted = Vec::with_capacity(choices as usize);
+    let mut drives: Vec<Drive> = Vec::with_capacity(choices as usize);
     for choice in 0..choices {
         let seed = quoted.seed.wrapping_add(choice.into());
-        accepted.push(answer::accept(&app, key.clone(), Quoted { seed, ..quoted.clone() }).await?);
+        let accepted = answer::accept(&app, key.clone(), Quoted { seed, ..quoted.clone() }).await?;
+        let app = app.clone();
+        drives.push(Box::new(move |live| {
+            Box::pin(async move {
+                let answered = answer::drive(&app, accepted, &live).await?;
+                Ok(Shown::of(&answered, &app.url))
+            })
+        }));
     }
-    if stream {
-        return sse::stream(app, accepted, request, slots).await;
-    }
-    let driven = accepted.into_iter().map(|accepted| async {
-        let live = Live::new();
-        answer::drive(&app, accepted, &live).await
-    });
-    let results = futures::future::join_all(driven).await;
-    drop(slots);
-    // What one choice fails with does not take the others away: they are paid for.
-    let mut answers = Vec::with_capacity(results.len());
-    let mut failed = None;
-    for (index, result) in (0..).zip(results) {
-        match result {
-            Ok(answered) => answers.push((index, answered)),
-            Err(error) => failed = failed.or(Some(error)),
-        }
-    }
-    match failed {
-        Some(error) if answers.is_empty() => Err(error),
-        _ => Ok(Json(request.whole(&answers, &app.url)).into_response()),
-    }
+    respond::respond(&quoted.chat, drives, slots).await
 }
 
 /// A price before the call.
@@ -153,7 +122,7 @@ pub(super) struct Price {
 
 /// `POST /fonte/v1/quote`: takes the body of a chat completion, answers with its price.
 pub(super) async fn quote(State(app): SharedApp, body: Body) -> Result<Json<Price>, ApiError> {
-    let body: ChatBody = read_json(&app, body).await?;
+    let body: ChatBody = read_json(&app.config.limits, body).await?;
     let quoted = answer::quote(&app, check(&app, body)?).await?;
     let prices = quoted.model.terms.prices;
     Ok(Json(Price {
@@ -164,7 +133,7 @@ pub(super) async fn quote(State(app): SharedApp, body: Body) -> Result<Json<Pric
         input_wei_per_1000_tokens: prices.input,
         output_wei_per_1000_tokens: prices.output,
         datanets: quoted.selection.latest(),
-        model: quoted.chat.model_asked,
+        model: quoted.chat.model,
     }))
 }
 
@@ -180,7 +149,7 @@ pub(super) async fn create_key(
     body: Body,
 ) -> Result<Json<Value>, ApiError> {
     take(&app.limits.keys, caller.ip(), 1)?;
-    let request: KeyRequest = read_json(&app, body).await?;
+    let request: KeyRequest = read_json(&app.config.limits, body).await?;
     if request.payer.is_zero() {
         return Err(ApiError::invalid("payer", "the payer is the address whose deposit pays"));
     }

@@ -37,7 +37,7 @@ pub(super) async fn commit(
     ConnectInfo(caller): Caller,
     body: Body,
 ) -> Result<Json<Vec<Committed>>, ApiError> {
-    let items: Vec<CommitItem> = read_json(&app, body).await?;
+    let items: Vec<CommitItem> = read_json(&app.config.limits, body).await?;
     bounded(&app, caller, &items)?;
     contributions::commit(&app, &items).await.map(Json)
 }
@@ -59,7 +59,7 @@ pub(super) async fn reveal(
     ConnectInfo(caller): Caller,
     body: Body,
 ) -> Result<Json<Vec<Revealed>>, ApiError> {
-    let items: Vec<RevealItem> = read_json(&app, body).await?;
+    let items: Vec<RevealItem> = read_json(&app.config.limits, body).await?;
     bounded(&app, caller, &items)?;
     contributions::reveal(&app, items).await.map(Json)
 }
@@ -72,7 +72,7 @@ pub(super) async fn withdraw(
     body: Body,
 ) -> Result<Json<Revealed>, ApiError> {
     take(&app.limits.relays, caller.ip(), 1)?;
-    let request: WithdrawRequest = read_json(&app, body).await?;
+    let request: WithdrawRequest = read_json(&app.config.limits, body).await?;
     contributions::withdraw(&app, id, &request).await.map(Json)
 }
 

@@ -1,8 +1,9 @@
 //! Streamed answers: server-sent events in the shape of OpenAI's chunks.
 //!
 //! Each answer is driven by a task of its own that never waits for the client: it appends to memory, and the stream
-//! reads from there. A client that leaves drops the stream, which aborts the tasks, which cancels the jobs and lets the
-//! reservations go; unless evidence and row are being written at that moment, which is finished and then owed.
+//! reads from there. A client that leaves drops the stream, which aborts the tasks, which cancels the work. At a gateway
+//! that lets the reservations go; unless evidence and row are being written at that moment, which is finished and then
+//! owed.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -20,17 +21,16 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::completion::Completion;
-use crate::{
-    answer::{Accepted, Answered, Live, drive},
-    app::App,
-    error::ApiError,
+use super::{
+    completion::{Completion, Shown},
+    respond::Drive,
 };
+use crate::{error::ApiError, live::Live};
 
 /// So that proxies keep the connection open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-type Outcome = Result<Answered, ApiError>;
+type Outcome = Result<Shown, ApiError>;
 
 struct Driven(JoinHandle<Outcome>);
 
@@ -42,16 +42,13 @@ impl Drop for Driven {
 
 /// Answers with a stream, or with a plain error if nothing was streamed yet.
 pub(super) async fn stream(
-    app: Arc<App>,
-    accepted: Vec<Accepted>,
+    drives: Vec<Drive>,
     request: Completion,
     slots: OwnedSemaphorePermit,
 ) -> Result<Response, ApiError> {
     let (request, slots) = (Arc::new(request), Arc::new(slots));
-    let mut choices: Vec<Choice> = (0..)
-        .zip(accepted)
-        .map(|(index, accepted)| Choice::begin(&app, accepted, index, request.clone(), slots.clone()))
-        .collect();
+    let mut choices: Vec<Choice> =
+        (0..).zip(drives).map(|(index, drive)| Choice::begin(drive, index, request.clone(), slots.clone())).collect();
     // A refusal that comes before the first word is a plain HTTP error, with its status.
     let mut beginnings: FuturesUnordered<_> = choices.iter_mut().map(Choice::begun).collect();
     let mut refusal = None;
@@ -69,7 +66,7 @@ pub(super) async fn stream(
         return Err(error);
     }
     let several = choices.len();
-    let answers: Arc<Mutex<Vec<Answered>>> = Arc::default();
+    let answers: Arc<Mutex<Vec<Shown>>> = Arc::default();
     let streams: Vec<_> = choices.into_iter().map(|choice| choice.into_stream(answers.clone()).boxed()).collect();
     let ending = stream::once(async move {
         let answers = answers.lock();
@@ -97,8 +94,6 @@ enum State {
 struct Choice {
     index: u32,
     request: Arc<Completion>,
-    /// The gateway's public URL.
-    base: String,
     live: Arc<Live>,
     length: watch::Receiver<usize>,
     done: watch::Receiver<()>,
@@ -110,24 +105,17 @@ struct Choice {
 }
 
 impl Choice {
-    fn begin(
-        app: &Arc<App>,
-        accepted: Accepted,
-        index: u32,
-        request: Arc<Completion>,
-        slots: Arc<OwnedSemaphorePermit>,
-    ) -> Self {
+    fn begin(drive: Drive, index: u32, request: Arc<Completion>, slots: Arc<OwnedSemaphorePermit>) -> Self {
         let live = Live::new();
         let length = live.subscribe();
-        let (task_app, task_live) = (app.clone(), live.clone());
+        let work = drive(live.clone());
         let (finished, done) = watch::channel(());
         let driven = Driven(tokio::spawn(async move {
             let _slots = slots;
             let _finished = finished;
-            drive(&task_app, accepted, &task_live).await
+            work.await
         }));
-        let base = app.url.clone();
-        Self { index, request, base, live, length, done, driven, outcome: None, sent: 0, state: State::Opening }
+        Self { index, request, live, length, done, driven, outcome: None, sent: 0, state: State::Opening }
     }
 
     /// Waits for the first word, or for a refusal before it.
@@ -146,14 +134,14 @@ impl Choice {
         Ok(())
     }
 
-    fn into_stream(self, answers: Arc<Mutex<Vec<Answered>>>) -> impl Stream<Item = Event> {
+    fn into_stream(self, answers: Arc<Mutex<Vec<Shown>>>) -> impl Stream<Item = Event> {
         stream::unfold((self, answers), |(mut choice, answers)| async move {
             let event = choice.next(&answers).await?;
             Some((event, (choice, answers)))
         })
     }
 
-    async fn next(&mut self, answers: &Mutex<Vec<Answered>>) -> Option<Event> {
+    async fn next(&mut self, answers: &Mutex<Vec<Shown>>) -> Option<Event> {
         if matches!(self.state, State::Opening) {
             self.state = State::Running;
             if let Some(opening) = self.request.opening(self.index) {
@@ -166,7 +154,7 @@ impl Choice {
         }
     }
 
-    async fn running(&mut self, answers: &Mutex<Vec<Answered>>) -> Event {
+    async fn running(&mut self, answers: &Mutex<Vec<Shown>>) -> Event {
         loop {
             let piece = self.live.since(self.sent);
             if !piece.is_empty() {
@@ -181,9 +169,9 @@ impl Choice {
             if let Some(outcome) = self.outcome.take() {
                 self.state = State::Ended;
                 return match outcome {
-                    Ok(answered) => {
-                        let last = self.request.last(self.index, &answered, &self.base);
-                        answers.lock().push(answered);
+                    Ok(shown) => {
+                        let last = self.request.last(self.index, &shown);
+                        answers.lock().push(shown);
                         Event::default().data(last.to_string())
                     }
                     Err(error) => Event::default().data(error.body().to_string()),

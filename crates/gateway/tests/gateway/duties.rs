@@ -19,7 +19,7 @@ use fonte_chain::{Chain, ChainConfig, ChainHandle, Genesis, SetContract, Validat
 use fonte_evm::{GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle, Performed};
 
-use crate::net::{Net, coins, policy, until};
+use crate::net::{Net, coins, policy, terms, until};
 
 const KEEPER: Option<Duration> = Some(Duration::from_millis(50));
 
@@ -165,32 +165,12 @@ async fn cases_from_before_the_start_are_found() {
 /// A base model whose evaluation is open, made by the genesis: as if it had been proposed, voted, trained and unsealed.
 fn evaluating(genesis: &mut Genesis, owner: Address) {
     let at = Addresses::predeployed();
-    let terms = IModels::Terms {
-        priceIn: 1,
-        priceOut: 1,
-        splits: IModels::Splits {
-            protocolPpm: 50_000,
-            workerPpm: 250_000,
-            developerPpm: 100_000,
-            dataPpm: 600_000,
-            developer: owner,
-        },
-        datanets: Vec::new(),
-        maxStaleness: 8,
-        spanPpm: 1_000_000,
-        contextPpm: 0,
-        influencePpm: 0,
-        minRoyaltyPpm: 0,
-        parents: Vec::new(),
-        acceptableUse: B256::ZERO,
-        acceptableUseUri: String::new(),
-    };
     let input = IModels::ModelInput {
         name: "tide".into(),
         kind: 1,
         artifact: B256::ZERO,
         adapter: B256::ZERO,
-        terms,
+        terms: terms(owner, 1, 1),
         base: 0,
         trained: Vec::new(),
     };

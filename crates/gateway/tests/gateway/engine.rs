@@ -55,7 +55,7 @@ impl Scene {
         let draft = net.draft(net.datanet, "ferry", &[FERRY]);
         net.publish(&gateway, &draft).await;
         let signer = PrivateKeySigner::random();
-        net.register_worker(&signer, 4, *b"BR").await;
+        net.register_worker_of(model.engine_class(), &signer, 4, *b"BR").await;
         let models = [(net.model, model)].into();
         let mut config = Config::new(net.folder.path().join("worker"), *net.client.network(), signer.clone(), models);
         config.commons = None;

@@ -1,7 +1,7 @@
 //! Our own engine through gateway and real worker: a tiny random base answers, exactly.
 
 #[path = "../../../worker/tests/common/base.rs"]
-mod base;
+pub mod base;
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use fonte_types::{EngineClass, bundle, generation::GenerationRecord};
 use fonte_worker::{
     AnswerModel, ModelError, Passages, Question, Written,
-    local::{LocalConfig, LocalModel},
+    local::{LocalBase, LocalConfig, LocalModel},
     replay::{AnswerReplay, Difference, PromptReplay, ReplayConfig, Replayer, passage_in},
 };
 use serde_json::{Value, json};
@@ -28,9 +28,16 @@ fn files(seed: u64, ends: bool) -> TempDir {
     folder
 }
 
+pub fn small() -> LocalConfig {
+    LocalConfig { threads: 1, memory: 64 << 20, ..LocalConfig::default() }
+}
+
+fn engine(folder: &TempDir) -> LocalBase {
+    LocalBase::open(folder.path(), None, small()).unwrap()
+}
+
 fn model(folder: &TempDir) -> Arc<LocalModel> {
-    let config = LocalConfig { threads: 1, memory: 64 << 20, ..LocalConfig::default() };
-    Arc::new(LocalModel::open(folder.path(), config).unwrap())
+    Arc::new(engine(folder).base())
 }
 
 async fn scene(model: Arc<LocalModel>) -> Scene {
@@ -100,6 +107,26 @@ async fn a_base_answers_exactly_and_is_paid() {
         assert_eq!(text(&stopped), before);
     }
 
+    // Log-probabilities change no word, and the evidence commits to them.
+    let with_log_probs = scene
+        .chat(|body| {
+            with_seed(11)(body);
+            (body["logprobs"], body["top_logprobs"]) = (json!(true), json!(3));
+        })
+        .await;
+    assert_eq!(text(&with_log_probs), answer);
+    let content = with_log_probs.1["choices"][0]["logprobs"]["content"].as_array().unwrap();
+    let said: String = content.iter().map(|entry| entry["token"].as_str().unwrap()).collect();
+    assert!(answer.starts_with(&said) && said.len() + 4 > answer.len(), "{said:?} of {answer:?}");
+    for entry in content {
+        let top = entry["top_logprobs"].as_array().unwrap();
+        let likeliest = top[0]["logprob"].as_f64().unwrap();
+        assert!(top.len() == 3 && likeliest < 0.0 && entry["logprob"].as_f64().unwrap() <= likeliest, "{entry}");
+    }
+    let logged = scene.evidence(&with_log_probs.1["fonte"]["receipt"]).await;
+    assert!(bundle::verify(&logged).ok);
+    assert_eq!(json!(logged.log_probs.unwrap().commitment()), with_log_probs.1["fonte"]["log_probs"]);
+
     let evidence = scene.evidence(&told["receipt"]).await;
     let verification = bundle::verify(&evidence);
     assert!(verification.ok, "{verification:?}");
@@ -123,15 +150,15 @@ async fn a_base_answers_exactly_and_is_paid() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_stops_the_engine() {
-    let model = model(&files(1, false));
-    let scene = scene(model.clone()).await;
+    let engine = engine(&files(1, false));
+    let scene = scene(Arc::new(engine.base())).await;
     let mut body = ask(QUESTION);
     body["model"] = json!("tiny");
     (body["stream"], body["max_tokens"], body["seed"]) = (json!(true), json!(2500), json!(5));
     let request = reqwest::Client::new().post(format!("{}/v1/chat/completions", scene.gateway.url()));
     let mut response = request.bearer_auth(scene.key()).json(&body).send().await.unwrap();
     response.chunk().await.unwrap().unwrap();
-    let idle = || async { model.stats().filter(|stats| stats.running + stats.waiting == 0) };
+    let idle = || async { engine.stats().filter(|stats| stats.running + stats.waiting == 0) };
     drop(response);
     let stats = until("the engine is idle", idle).await;
     assert!((1..2400).contains(&stats.answer_tokens), "it was not written to its end: {stats:?}");

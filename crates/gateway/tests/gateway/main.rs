@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "a test binary exports nothing")]
 
+mod adapters;
 mod answers;
 mod anvil;
 mod crash;

@@ -18,7 +18,7 @@ use fonte_corpus::{Document, Store};
 use fonte_evm::{GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle};
 use fonte_types::{
-    ContributionId, DatanetId, DatanetVersion, ModelId, Version,
+    ContributionId, DatanetId, DatanetVersion, EngineClass, ModelId, Version,
     metadata::Metadata,
     receipt::{self, ContributionTerms},
 };
@@ -32,6 +32,9 @@ pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub const PRICE_IN: u128 = 1_000_000_000_000_000;
 pub const PRICE_OUT: u128 = 4_000_000_000_000_000;
+
+/// What an adapter grants its base, in ppm of the fee.
+pub const ROYALTY_PPM: u64 = 50_000;
 
 /// The chain under a network.
 pub enum Ground {
@@ -76,6 +79,30 @@ pub struct Draft {
 
 pub fn coins(n: u64) -> u128 {
     u128::from(n) * 1_000_000_000_000_000_000
+}
+
+/// A model's terms: 5 % to the protocol, 25 % to the worker, 10 % to the developer, 60 % for the data.
+pub fn terms(developer: Address, price_in: u128, price_out: u128) -> IModels::Terms {
+    IModels::Terms {
+        priceIn: price_in,
+        priceOut: price_out,
+        splits: IModels::Splits {
+            protocolPpm: 50_000,
+            workerPpm: 250_000,
+            developerPpm: 100_000,
+            dataPpm: 600_000,
+            developer,
+        },
+        datanets: Vec::new(),
+        maxStaleness: 8,
+        spanPpm: 1_000_000,
+        contextPpm: 0,
+        influencePpm: 0,
+        minRoyaltyPpm: 0,
+        parents: Vec::new(),
+        acceptableUse: B256::ZERO,
+        acceptableUseUri: String::new(),
+    }
 }
 
 pub fn policy(change: impl FnOnce(&mut Policy)) -> Policy {
@@ -177,43 +204,45 @@ impl Net {
 
     /// Registers a model: one that quotes, or a base where there is an artifact.
     pub async fn register_model(&self, name: &str, artifact: B256) -> ModelId {
-        let input = IModels::ModelInput {
-            name: name.into(),
-            kind: if artifact.is_zero() { 0 } else { 1 },
-            artifact,
-            adapter: B256::ZERO,
-            terms: IModels::Terms {
-                priceIn: PRICE_IN,
-                priceOut: PRICE_OUT,
-                splits: IModels::Splits {
-                    protocolPpm: 50_000,
-                    workerPpm: 250_000,
-                    developerPpm: 100_000,
-                    dataPpm: 600_000,
-                    developer: Address::repeat_byte(0xde),
-                },
-                datanets: Vec::new(),
-                maxStaleness: 8,
-                spanPpm: 1_000_000,
-                contextPpm: 0,
-                influencePpm: 0,
-                minRoyaltyPpm: 0,
-                parents: Vec::new(),
-                acceptableUse: B256::ZERO,
-                acceptableUseUri: String::new(),
-            },
-            base: 0,
-            trained: Vec::new(),
-        };
-        self.client
-            .send("register", self.client.models_contract().register(input).with_cloned_provider())
-            .await
-            .unwrap();
-        self.client.models().await.unwrap().into_iter().find(|m| m.name == name).unwrap().id
+        self.register_weights(name, (artifact, B256::ZERO), Address::repeat_byte(0xde), None).await;
+        self.model_named(name).await
     }
 
-    /// Registers a worker with stake for its slots, and hands back a client that sends as the worker.
+    /// A model as it is registered, with a developer of its own; an adapter (an adapter hash that is not zero) on a base,
+    /// which gets a royalty of 50,000 ppm.
+    pub async fn register_weights(&self, name: &str, hashes: (B256, B256), developer: Address, base: Option<ModelId>) {
+        let (artifact, adapter) = hashes;
+        let kind = match base {
+            Some(_) => 2,
+            None => u8::from(!artifact.is_zero()),
+        };
+        let mut terms = terms(developer, PRICE_IN, PRICE_OUT);
+        terms.parents.extend(base.map(|base| u64::from(base.0) << 32 | ROYALTY_PPM));
+        let base = base.map_or(0, |base| base.0);
+        let input =
+            IModels::ModelInput { name: name.into(), kind, artifact, adapter, terms, base, trained: Vec::new() };
+        let call = self.client.models_contract().register(input).with_cloned_provider();
+        self.client.send("register", call).await.unwrap();
+    }
+
+    /// The model that was registered first under a name.
+    pub async fn model_named(&self, name: &str) -> ModelId {
+        self.client.models().await.unwrap().into_iter().find(|model| model.name == name).unwrap().id
+    }
+
+    /// Registers a worker of exact answers with stake for its slots, and hands back a client that sends as the worker.
     pub async fn register_worker(&self, key: &PrivateKeySigner, slots: u32, jurisdiction: [u8; 2]) -> Client {
+        self.register_worker_of(EngineClass::Exact, key, slots, jurisdiction).await
+    }
+
+    /// The same for a class of answers.
+    pub async fn register_worker_of(
+        &self,
+        class: EngineClass,
+        key: &PrivateKeySigner,
+        slots: u32,
+        jurisdiction: [u8; 2],
+    ) -> Client {
         let fund = TransactionRequest::default().to(key.address()).value(U256::from(coins(10)));
         let sent = self.client.provider().send_transaction(fund).await.unwrap();
         assert!(sent.get_receipt().await.unwrap().status());
@@ -222,7 +251,7 @@ impl Net {
         let stake = contract.stakePerSlot().call().await.unwrap() * u128::from(slots);
         let info = IWorkers::Info {
             slots,
-            engine: 0,
+            engine: class as u8,
             accelerator: 0,
             memoryMib: 1024,
             acceleratorMib: 0,

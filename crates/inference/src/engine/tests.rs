@@ -187,15 +187,82 @@ fn a_prompt_read_before_is_not_read_again() {
 }
 
 #[test]
-fn embeddings_do_not_depend_on_chunks_or_company() {
-    let (mut alone, _) = engine(EngineConfig { max_step_tokens: 7, max_running: 1, ..settings() });
-    let (mut together, _) = engine(settings());
-    let embed = request(Some(4), prompt(5, 80), Task::Embed);
-    let one = run(&mut alone, embed.clone());
-    together.submit(request(Some(4), prompt(5, 80), Task::Generate(Generation::greedy(4)))).unwrap();
-    let two = run(&mut together, embed);
-    assert_eq!(one.vector.len(), 48);
-    assert_eq!((one.finish, one.vector), (Some(Finish::Done), two.vector));
+fn embeddings_are_the_mean_of_a_plain_forward_pass() {
+    let (mut engine, _) = engine(settings());
+    let weights = synthetic::weights(&model(), 5);
+    for adapter in [None, Some(4)] {
+        for len in [1, 16, 80] {
+            let got = run(&mut engine, request(adapter, prompt(5, len), Task::Embed));
+            assert_eq!((got.finish, got.usage.prompt, got.usage.answer), (Some(Finish::Done), len, 0));
+            let states = crate::forward::tests::states(&model(), &weights, adapter.map(make).as_ref(), &prompt(5, len));
+            let mean: Vec<f64> = (0..48).map(|i| states.iter().map(|state| state[i]).sum::<f64>()).collect();
+            let length = mean.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let error: f64 = got.vector.iter().zip(&mean).map(|(g, m)| (f64::from(*g) - m / length).powi(2)).sum();
+            assert!(error.sqrt() < 1e-5, "{adapter:?}, {len} tokens: {}", error.sqrt());
+            assert_eq!(got.vector.len(), 48);
+        }
+    }
+    check_empty(&mut engine);
+}
+
+#[test]
+fn embeddings_do_not_depend_on_chunks_company_threads_or_instruction_set() {
+    for profile in [Profile::F32Exact, Profile::Int8Exact] {
+        let one_by_one = EngineConfig { max_step_tokens: 1, max_running: 1, profile, ..settings() };
+        let mut alone = engine(one_by_one).0;
+        let asked: Vec<Request> =
+            (0..5).map(|i| request((i > 0).then_some(i), prompt(i as u32, 7 + 20 * i as usize), Task::Embed)).collect();
+        let expected: Vec<Vec<f32>> = asked.iter().map(|ask| run(&mut alone, ask.clone()).vector).collect();
+        assert!(expected.windows(2).all(|pair| pair[0] != pair[1]));
+        for isa in Isa::available() {
+            for (threads, max_step_tokens) in [(1, 13), (3, 200)] {
+                let config = EngineConfig { isa, threads, max_step_tokens, max_running: 12, profile, ..settings() };
+                let (mut together, _) = engine(config);
+                let mut ids = Vec::new();
+                for ask in &asked {
+                    // The same prompt is read for an answer too, which leaves its pages to whoever can use them.
+                    let task = Task::Generate(Generation { logprobs: Some(2), ..Generation::greedy(4) });
+                    together.submit(Request { task, ..ask.clone() }).unwrap();
+                    ids.push(together.submit(ask.clone()).unwrap());
+                }
+                let answers = finish(&mut together);
+                let got: Vec<Vec<f32>> = ids.iter().map(|id| answers[id].vector.clone()).collect();
+                assert_eq!(got, expected, "{profile:?}, {} on {threads} threads", isa.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn log_probabilities_do_not_depend_on_what_else_runs() {
+    for profile in [Profile::F32Exact, Profile::Int8Exact] {
+        let sampling = Sampling { temperature_milli: 800, presence_milli: 900, ..Sampling::GREEDY };
+        let generation = |key| {
+            let generation = Generation { sampling, seed: [key; 32], logprobs: Some(20), ..Generation::greedy(9) };
+            Generation { ignore_eos: true, ..generation }
+        };
+        let asked: Vec<Request> = (0..5)
+            .map(|i| request((i > 0).then_some(i), prompt(i as u32, 7 + 9 * i as usize), Task::Generate(generation(1))))
+            .collect();
+        let mut alone = engine(EngineConfig { max_step_tokens: 1, max_running: 1, profile, ..settings() }).0;
+        let expected: Vec<Answer> = asked.iter().map(|ask| run(&mut alone, ask.clone())).collect();
+        for answer in &expected {
+            for (token, told) in answer.tokens.iter().zip(&answer.logprobs) {
+                let told = told.as_ref().unwrap();
+                assert_eq!(told.top.len(), 20);
+                assert!(told.top.iter().all(|(id, millionths)| id != token || *millionths == told.chosen));
+            }
+        }
+        for isa in Isa::available() {
+            let (mut together, _) = engine(EngineConfig { isa, threads: 3, profile, ..settings() });
+            let ids: Vec<RequestId> = asked.iter().map(|ask| together.submit(ask.clone()).unwrap()).collect();
+            let answers = finish(&mut together);
+            for (id, expected) in ids.iter().zip(&expected) {
+                let got = &answers[id];
+                assert_eq!((&got.tokens, &got.logprobs), (&expected.tokens, &expected.logprobs), "{}", isa.name());
+            }
+        }
+    }
 }
 
 #[test]
@@ -315,8 +382,10 @@ fn logits_that_are_not_finite_fail_the_request() {
     let mut weights = synthetic::weights(&model(), 5);
     weights.norm.fill(f32::MAX);
     let mut engine = Engine::new(model(), weights, settings(), NoAdapters).unwrap();
-    let answer = run(&mut engine, request(None, vec![1, 2], Task::Generate(Generation::greedy(3))));
-    assert_eq!(answer.error, Some(RunError::NotFinite { position: 2 }));
+    for task in [Task::Generate(Generation::greedy(3)), Task::Embed] {
+        let answer = run(&mut engine, request(None, vec![1, 2], task));
+        assert_eq!(answer.error, Some(RunError::NotFinite { position: 2 }));
+    }
     check_empty(&mut engine);
 }
 

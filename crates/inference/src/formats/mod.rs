@@ -29,6 +29,7 @@ mod shards;
 mod slots;
 mod source;
 mod template;
+mod template_process;
 mod tokenizer;
 
 pub use adapter::{AdapterFiles, AdapterShape};
@@ -41,6 +42,7 @@ pub use gguf::{Gguf, MetadataValue};
 pub use safetensors::{Dtype, Safetensors, TensorEntry};
 pub use shards::ShardIndex;
 pub use template::{ChatTemplate, Message};
+pub use template_process::{RENDER_TEMPLATES, render_templates};
 pub use tokenizer::{Detokenizer, Tokenizer};
 
 /// How much memory a file may ask for. Everything else has a constant beside the code that enforces it.

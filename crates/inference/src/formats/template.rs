@@ -1,7 +1,8 @@
 //! Chat templates: programs of strangers that lay messages out as one text. They run in minijinja, which has neither
-//! files nor network nor clock, on a bounded amount of fuel.
+//! files nor network nor clock, on a bounded amount of fuel; and where asked to in a process of its own
+//! (`template_process`), which bounds what fuel does not count.
 
-use std::{collections::BTreeMap, io};
+use std::{borrow::Cow, collections::BTreeMap, io, path::PathBuf, sync::LazyLock};
 
 use minijinja::{
     Environment, Error, ErrorKind, Value,
@@ -9,9 +10,13 @@ use minijinja::{
     value::{Kwargs, Serde, ValueKind},
 };
 use regex::Regex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{error::FormatError, json::Fields};
+use super::{
+    error::FormatError,
+    json::Fields,
+    template_process::{Isolated, Source},
+};
 
 /// Longest template, in bytes.
 pub(super) const MAX_TEMPLATE_BYTES: u64 = 1 << 18;
@@ -25,7 +30,7 @@ const FUEL: u64 = 1_000_000;
 const MAX_DEPTH: usize = 64;
 
 /// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// `system`, `user`, `assistant`, or what else the template knows.
     pub role: String,
@@ -33,12 +38,22 @@ pub struct Message {
     pub content: String,
 }
 
+/// What a template lays out.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Conversation<'a> {
+    messages: Cow<'a, [Message]>,
+    add_generation_prompt: bool,
+    extra: Cow<'a, BTreeMap<String, serde_json::Value>>,
+}
+
 /// A compiled template.
 pub struct ChatTemplate {
     file: String,
+    source: String,
     environment: Environment<'static>,
     bos: String,
     eos: String,
+    isolated: Option<Isolated>,
 }
 
 impl ChatTemplate {
@@ -64,7 +79,21 @@ impl ChatTemplate {
         environment
             .add_template_owned("chat", without_generation_marks(source))
             .map_err(|source| FormatError::Template { file: file.into(), source })?;
-        Ok(Self { file: file.into(), environment, bos: bos.into(), eos: eos.into() })
+        let (file, source) = (file.to_owned(), source.to_owned());
+        Ok(Self { file, source, environment, bos: bos.into(), eos: eos.into(), isolated: None })
+    }
+
+    /// From now on renders in a process of `program`, which must call [`super::render_templates`] when its only argument
+    /// is [`super::RENDER_TEMPLATES`]: a template made to hang or to use up memory then ends that process alone, and its
+    /// conversation is refused. On systems that are not Unix nothing changes.
+    #[must_use]
+    pub fn isolated(mut self, program: PathBuf) -> Self {
+        if cfg!(unix) {
+            let (file, source) = (self.file.clone(), self.source.clone());
+            self.isolated =
+                Some(Isolated::new(program, Source { file, source, bos: self.bos.clone(), eos: self.eos.clone() }));
+        }
+        self
     }
 
     /// Lays the messages out; with `add_generation_prompt` the text ends where the model's answer begins. `extra` are
@@ -75,17 +104,27 @@ impl ChatTemplate {
         add_generation_prompt: bool,
         extra: &BTreeMap<String, serde_json::Value>,
     ) -> Result<String, FormatError> {
+        let (messages, extra) = (Cow::Borrowed(messages), Cow::Borrowed(extra));
+        let conversation = Conversation { messages, add_generation_prompt, extra };
+        match &self.isolated {
+            Some(isolated) => isolated.render(&conversation),
+            None => self
+                .render_here(&conversation)
+                .map_err(|source| FormatError::Template { file: self.file.clone(), source }),
+        }
+    }
+
+    pub(super) fn render_here(&self, conversation: &Conversation<'_>) -> Result<String, Error> {
+        let Conversation { messages, add_generation_prompt, extra } = conversation;
         let mut context: BTreeMap<&str, Value> =
             extra.iter().map(|(name, value)| (name.as_str(), Value::from(Serde(value)))).collect();
-        context.insert("messages", Value::from(Serde(messages)));
-        context.insert("add_generation_prompt", add_generation_prompt.into());
+        context.insert("messages", Value::from(Serde(&**messages)));
+        context.insert("add_generation_prompt", (*add_generation_prompt).into());
         context.insert("bos_token", self.bos.as_str().into());
         context.insert("eos_token", self.eos.as_str().into());
         let mut out = Bounded(Vec::new());
         let template = self.environment.get_template("chat").expect("compiled above");
-        template
-            .render_captured_to(context, &mut out)
-            .map_err(|source| FormatError::Template { file: self.file.clone(), source })?;
+        template.render_captured_to(context, &mut out)?;
         Ok(String::from_utf8(out.0).expect("minijinja writes text"))
     }
 }
@@ -141,9 +180,12 @@ fn without_generation_marks(source: &str) -> String {
     if !source.contains("generation") {
         return source.to_owned();
     }
-    let mark = |name| Regex::new(&format!(r"\{{%([-+]?)\s*{name}\s*([-+]?)%\}}")).expect("a constant expression");
-    let source = mark("generation").replace_all(source, "{%${1} if true ${2}%}");
-    mark("endgeneration").replace_all(&source, "{%${1} endif ${2}%}").into_owned()
+    static MARKS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+        let mark = |name| Regex::new(&format!(r"\{{%([-+]?)\s*{name}\s*([-+]?)%\}}")).expect("a constant expression");
+        [mark("generation"), mark("endgeneration")]
+    });
+    let source = MARKS[0].replace_all(source, "{%${1} if true ${2}%}");
+    MARKS[1].replace_all(&source, "{%${1} endif ${2}%}").into_owned()
 }
 
 fn raise_exception(message: String) -> Result<Value, Error> {

@@ -109,6 +109,7 @@ impl Tokenizer {
 ///
 /// After `text-generation-inference` (`decode_token`): a token's text can depend on the one before it, so the text of the last
 /// piece and of what came since is compared with that of the last piece alone.
+#[derive(Clone)]
 pub struct Detokenizer {
     tokenizer: Tokenizer,
     /// The tokens of the last piece, then those that made no text yet.

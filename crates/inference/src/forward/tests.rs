@@ -36,12 +36,25 @@ fn adapters(config: &ModelConfig) -> Vec<Adapter> {
     ]
 }
 
+type Vector = Vec<f64>;
+
+fn matrix(w: &[f32], x: &[f64]) -> Vector {
+    w.chunks_exact(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum()).collect()
+}
+
 /// The logits after every token, in f64, as the formulas say.
-fn reference(config: &ModelConfig, weights: &Weights, adapter: Option<&Adapter>, tokens: &[u32]) -> Vec<Vec<f64>> {
-    type Vector = Vec<f64>;
-    let matrix = |w: &[f32], x: &[f64]| -> Vector {
-        w.chunks_exact(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum()).collect()
-    };
+fn reference(config: &ModelConfig, weights: &Weights, adapter: Option<&Adapter>, tokens: &[u32]) -> Vec<Vector> {
+    let head = weights.head.as_ref().unwrap_or(&weights.embedding);
+    states(config, weights, adapter, tokens).iter().map(|state| matrix(head, state)).collect()
+}
+
+/// The last layer's states after the final norm, likewise.
+pub(crate) fn states(
+    config: &ModelConfig,
+    weights: &Weights,
+    adapter: Option<&Adapter>,
+    tokens: &[u32],
+) -> Vec<Vector> {
     let norm = |x: &[f64], weight: &[f32]| -> Vector {
         let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
         let root = (mean + f64::from(config.rms_norm_eps)).sqrt();
@@ -60,7 +73,11 @@ fn reference(config: &ModelConfig, weights: &Weights, adapter: Option<&Adapter>,
         }
         y
     };
-    let RopeScaling::Linear { factor } = config.rope_scaling else { panic!("the reference scales linearly") };
+    let factor = match config.rope_scaling {
+        RopeScaling::None => 1.0,
+        RopeScaling::Linear { factor } => factor,
+        RopeScaling::Llama3 { .. } => panic!("the reference scales linearly"),
+    };
     let d = config.head_dim;
     let rotate = |x: &mut [f64], position: usize| {
         for head in x.chunks_exact_mut(d) {
@@ -113,8 +130,7 @@ fn reference(config: &ModelConfig, weights: &Weights, adapter: Option<&Adapter>,
             h.iter_mut().zip(out).for_each(|(h, out)| *h += out);
         }
     }
-    let head = weights.head.as_ref().unwrap_or(&weights.embedding);
-    hidden.iter().map(|h| matrix(head, &norm(h, &weights.norm))).collect()
+    hidden.iter().map(|h| norm(h, &weights.norm)).collect()
 }
 
 /// A sequence: its tokens and which adapter.

@@ -93,18 +93,47 @@ fn settings_out_of_range_are_refused() {
     }
 }
 
+#[test]
+fn logprobs_are_integers_to_the_last_digit() {
+    // Receipts commit to these: what computes another number is another profile.
+    let scores = quantise(&[1.5, -2.25, 4.0, 4.0, 0.0, -30.0]);
+    let got = logprobs(&scores, 1, 4);
+    let all: Vec<(u32, i32)> = logprobs(&scores, 0, 6).top;
+    assert_eq!((got.chosen, &got.top), (all[4].1, &all[..4].to_vec()));
+    let pinned = [(2, -743_047), (3, -743_047), (0, -3_243_047), (4, -4_743_047), (1, -6_993_047), (5, -34_743_047)];
+    assert_eq!(all, pinned);
+    // One certain token; one beyond what a number holds; and 2^20 equal ones.
+    assert_eq!(logprobs(&quantise(&[9000.0, -9000.0]), 1, 1), Logprobs { chosen: -1_000_000_000, top: vec![(0, 0)] });
+    let equal = logprobs(&vec![-77; 1 << 20], 5, 0).chosen;
+    assert!((f64::from(equal) / 1e6 + f64::from(1 << 20).ln()).abs() < 1e-6, "{equal}");
+}
+
+#[test]
+fn the_logarithm_is_the_logarithm() {
+    for shift in 0..32 {
+        for x in [1u64 << 32, (1 << 32) + 1, 5_000_000_000, 0xffff_ffff_ffff_ffff >> shift] {
+            let x = x.max(1 << 32);
+            let expected = (x as f64 / 4_294_967_296.0).ln();
+            let got = ln(x) as f64 / 4_294_967_296.0;
+            assert!((got - expected).abs() < 2e-9, "{x}: {got} {expected}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn logprobs_are_the_log_softmax(logits in prop::collection::vec(-20f32..20.0, 1..200), top in 0usize..8) {
         let sum: f64 = logits.iter().map(|x| f64::from(*x).exp()).sum();
         let token = (logits.len() / 2) as u32;
-        let got = logprobs(&logits, &quantise(&logits), token, top);
-        let expected = |id: u32| f64::from(logits[id as usize]) - sum.ln();
-        prop_assert!((f64::from(got.chosen) - expected(token)).abs() < 1e-5);
+        let got = logprobs(&quantise(&logits), token, top);
+        // Half a unit of each of two logits, the tables' 2^-16, and the last rounding: 25 millionths.
+        let close = |id: u32, millionths: i32| {
+            let expected = f64::from(logits[id as usize]) - sum.ln();
+            (f64::from(millionths) / 1e6 - expected).abs() < 2.5e-5
+        };
+        prop_assert!(close(token, got.chosen));
         prop_assert_eq!(got.top.len(), top.min(logits.len()));
-        for (id, logprob) in &got.top {
-            prop_assert!((f64::from(*logprob) - expected(*id)).abs() < 1e-5);
-        }
+        prop_assert!(got.top.iter().all(|(id, millionths)| close(*id, *millionths)));
         prop_assert!(got.top.windows(2).all(|pair| pair[0].1 >= pair[1].1));
     }
 

@@ -25,6 +25,7 @@ use std::{
 
 use fonte_types::{
     EngineClass,
+    conversation::Turn,
     wire::{EngineUsage, Finish, RefusalCode},
 };
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ pub use client::{ConfigError, Engine, EngineConfig, EngineError, Secret};
 
 use self::{
     client::{Failure, Request},
+    prompt::Laid,
     sse::Chunk,
 };
 use crate::model::{AnswerModel, ModelError, Passages, Question, Written};
@@ -121,23 +123,24 @@ impl EngineModel {
             body["stop"] = json!(asked.stop);
         }
         let top = asked.log_probs.unwrap_or(0).max(self.engine.config().top_log_probs);
-        if asked.turns.is_empty() {
-            if with_log_probs && top > 0 {
-                body["logprobs"] = json!(top.min(5));
+        match prompt::lay(&asked.turns, question.prompt, passages) {
+            Laid::Text(text) => {
+                if with_log_probs && top > 0 {
+                    body["logprobs"] = json!(top.min(5));
+                }
+                body["prompt"] = json!(text);
+                ("/v1/completions", body)
             }
-            body["prompt"] = json!(prompt::continuation(question.prompt, passages));
-            return ("/v1/completions", body);
+            Laid::Messages(turns) => {
+                if with_log_probs && top > 0 {
+                    body["logprobs"] = json!(true);
+                    body["top_logprobs"] = json!(top);
+                }
+                let message = |turn: &Turn| json!({"role": turn.role.name(), "content": turn.text});
+                body["messages"] = turns.iter().map(message).collect();
+                ("/v1/chat/completions", body)
+            }
         }
-        if with_log_probs && top > 0 {
-            body["logprobs"] = json!(true);
-            body["top_logprobs"] = json!(top);
-        }
-        let messages: Vec<Value> = prompt::messages(&asked.turns, passages)
-            .into_iter()
-            .map(|turn| json!({"role": turn.role.name(), "content": turn.text}))
-            .collect();
-        body["messages"] = json!(messages);
-        ("/v1/chat/completions", body)
     }
 }
 

@@ -1,34 +1,42 @@
-//! Our own engine as a model: a base in memory, answers of class `exact`.
+//! Our own engine as models: a base in memory and adapters on it, answers of class `exact`.
 //!
 //! One answer goes through here like this. [`LocalModel`] takes the best passages of the datanets that the job may use and
 //! lays them out as external engines get them (`engine::prompt`), then the conversation by the base's own chat template
-//! (`request`). The engine batches it with whatever else runs, and every token becomes text here as soon as its characters
-//! are whole. Who stops waiting stops the request. Tokens are a function of the base's files, prompt, options and seed;
-//! `docs/engine.md` says how.
+//! (`request`). The engine batches it with whatever else runs, of whichever adapter, and every token becomes text here as
+//! soon as its characters are whole. Who stops waiting stops the request. Tokens are a function of the base's and the
+//! adapter's files, prompt, options and seed; `docs/engine.md` says how.
 
+mod adapters;
 pub(crate) mod request;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    path::Path,
-    sync::mpsc::RecvTimeoutError,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc::RecvTimeoutError},
     time::Duration,
 };
 
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256, Bytes};
 use fonte_inference::{
-    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, NoAdapters, Payer, Request, Stats, Stream,
-    SubmitError, Task,
+    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, Logprobs, NoAdapters, Payer, Request,
+    Stats, Stream, SubmitError, Task,
     formats::{ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, read_base},
+    model::ContentHash,
 };
 use fonte_types::{
     EngineClass,
     generation::{GenerationRecord, MAX_CONTEXT, Profile},
-    wire::{Finish, RefusalCode},
+    log_probs::{Alternative, LogProbs, TokenLogProb},
+    wire::{EngineReport, EngineUsage, Finish, MAX_MODELS, RefusalCode, Resident},
 };
+use tokio_util::sync::CancellationToken;
 
+pub use self::adapters::{AdapterEntry, AdapterError, AdapterFolder, FolderSource, Found};
 use self::request::Weights;
-use crate::model::{AnswerModel, ModelError, Passages, Question, Written};
+use crate::{
+    FoundPassage,
+    model::{AnswerModel, ModelError, Passages, Question, Written},
+};
 
 /// How long a silent engine is waited for before it is looked whether anybody still waits for the answer.
 const LOOK: Duration = Duration::from_millis(50);
@@ -49,13 +57,24 @@ pub struct LocalConfig {
     pub max_context: usize,
     /// How much memory its files may ask for.
     pub limits: Limits,
+    /// A program that renders the base's chat template when told so (`ChatTemplate::isolated`); without one a template
+    /// made for it can hang this process.
+    pub template_program: Option<PathBuf>,
 }
 
 impl Default for LocalConfig {
     /// 6,000 bytes of passages as for external engines; the rest as the engine has it.
     fn default() -> Self {
         let EngineConfig { threads, memory, max_context, .. } = EngineConfig::default();
-        Self { passage_bytes: 6_000, threads, memory, max_context, limits: Limits::default() }
+        Self { passage_bytes: 6_000, threads, memory, max_context, limits: Limits::default(), template_program: None }
+    }
+}
+
+/// The template, rendered by the program if there is one.
+pub(crate) fn isolated(template: Option<ChatTemplate>, program: Option<PathBuf>) -> Option<ChatTemplate> {
+    match program {
+        Some(program) => template.map(|template| template.isolated(program)),
+        None => template,
     }
 }
 
@@ -74,10 +93,25 @@ pub enum LocalError {
     /// No thread for it.
     #[error("the engine's thread cannot be started")]
     Thread(#[source] std::io::Error),
+    /// The adapters cannot be looked for.
+    #[error("the adapters in {folder} cannot be listed")]
+    Adapters {
+        /// Where.
+        folder: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
-/// A base model that this process runs.
-pub struct LocalModel {
+/// A base that this process runs, and the adapters on it. One engine computes them all, so that requests of different
+/// adapters share a batch. Cheap to clone; all clones are the same one.
+#[derive(Clone)]
+pub struct LocalBase {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     hash: B256,
     engine: EngineHandle,
     tokenizer: Tokenizer,
@@ -89,15 +123,17 @@ pub struct LocalModel {
     passage_bytes: usize,
     /// Gives each payer a scope of prefixes that no other can guess or meet.
     scopes: RandomState,
+    adapters: Option<Arc<AdapterFolder>>,
 }
 
-impl LocalModel {
+impl LocalBase {
     /// Reads a base (a folder in Hugging Face's layout, or a GGUF file beside a `tokenizer.json`), and starts an engine for
-    /// it. Takes as long as reading and hashing the files.
+    /// it, with adapters from a folder of PEFT folders. Takes as long as reading and hashing the base's files; adapters are
+    /// looked for by [`Self::look`].
     ///
     /// # Errors
     /// [`LocalError`], naming what is wrong with the files or settings.
-    pub fn open(path: &Path, config: LocalConfig) -> Result<Self, LocalError> {
+    pub fn open(path: &Path, adapters: Option<&Path>, config: LocalConfig) -> Result<Self, LocalError> {
         let base = read_base(path, None, &config.limits)?;
         let tokenizer = base.tokenizer.ok_or(LocalError::NoTokenizer)?;
         let max_context = config.max_context.min(base.config.max_positions).min(MAX_CONTEXT as usize);
@@ -109,67 +145,198 @@ impl LocalModel {
             max_context,
             ..EngineConfig::default()
         };
-        let engine = Engine::new(base.config, base.weights, settings, NoAdapters)?;
-        Ok(Self {
+        let adapters = adapters
+            .map(|folder| AdapterFolder::new(folder.to_owned(), base.config.clone(), base.hash, config.limits))
+            .map(Arc::new);
+        let engine = match &adapters {
+            Some(folder) => Engine::new(base.config, base.weights, settings, FolderSource(folder.clone()))?,
+            None => Engine::new(base.config, base.weights, settings, NoAdapters)?,
+        };
+        let shared = Shared {
             hash: B256::from(base.hash.0),
             engine: EngineHandle::spawn(engine).map_err(LocalError::Thread)?,
             tokenizer,
-            template: base.template,
+            template: isolated(base.template, config.template_program),
             defaults: base.generation,
             ends,
             max_context,
             passage_bytes: config.passage_bytes,
             scopes: RandomState::new(),
-        })
+            adapters,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Looks into the folder of adapters for such as are not known yet, reads and checks them, and makes them known to the
+    /// engine, which loads them as requests come. Those that do not fit the base are told, and the others served.
+    ///
+    /// # Errors
+    /// [`LocalError::Adapters`] where the folder cannot be listed.
+    pub fn look(&self) -> Result<Found, LocalError> {
+        let Some(folder) = &self.shared.adapters else { return Ok(Found::default()) };
+        let listed = folder.look();
+        let found =
+            listed.map_err(|source| LocalError::Adapters { folder: folder.path().display().to_string(), source })?;
+        found.adapters.iter().for_each(|adapter| self.shared.engine.register(adapter.hash));
+        Ok(found)
     }
 
     /// The content hash of the base's files (`docs/spec/models-files.md`): the artifact of its record on chain.
     pub fn hash(&self) -> B256 {
-        self.hash
+        self.shared.hash
+    }
+
+    /// The base alone.
+    pub fn base(&self) -> LocalModel {
+        LocalModel { base: self.clone(), adapter: None }
+    }
+
+    /// The base with an adapter that [`Self::look`] found.
+    pub fn adapter(&self, hash: ContentHash) -> LocalModel {
+        LocalModel { base: self.clone(), adapter: Some(hash) }
     }
 
     /// What the engine does at the moment; none: it has stopped.
     pub fn stats(&self) -> Option<Stats> {
-        self.engine.stats()
+        self.shared.engine.stats()
+    }
+
+    /// The same with the adapters in memory, as it is told to a gateway; none: the engine has stopped. Waits for the end of
+    /// the engine's current step.
+    pub fn report(&self) -> Option<EngineReport> {
+        let stats = self.stats()?;
+        let mut resident: Vec<Resident> = self
+            .shared
+            .engine
+            .residency()
+            .into_iter()
+            .map(|(hash, bytes)| Resident { adapter: B256::from(hash.0), bytes: bytes as u64 })
+            .collect();
+        resident.sort();
+        resident.truncate(MAX_MODELS);
+        Some(EngineReport {
+            base: self.shared.hash,
+            waiting: stats.waiting as u64,
+            running: stats.running as u64,
+            registered: stats.registered as u64,
+            adapter_bytes: stats.adapter_bytes as u64,
+            cache_bytes: stats.cache_bytes as u64,
+            model_bytes: stats.model_bytes as u64,
+            steps: stats.steps,
+            prompt_tokens: stats.prompt_tokens,
+            cached_tokens: stats.cached_tokens,
+            answer_tokens: stats.answer_tokens,
+            loads: stats.loads,
+            evictions: stats.evictions,
+            resident,
+        })
+    }
+}
+
+/// A base, or an adapter on it, as a model.
+#[derive(Clone)]
+pub struct LocalModel {
+    base: LocalBase,
+    adapter: Option<ContentHash>,
+}
+
+impl LocalModel {
+    fn shared(&self) -> &Shared {
+        &self.base.shared
+    }
+
+    /// The content hash of its base.
+    pub fn hash(&self) -> B256 {
+        self.base.hash()
     }
 
     /// Puts the question to the engine. The record comes back with all but the answer's tokens.
     fn submit(
         &self,
         question: &Question<'_>,
-        passages: &[crate::FoundPassage],
+        passages: &[FoundPassage],
     ) -> Result<(Stream, GenerationRecord), ModelError> {
+        let shared = self.shared();
         let (turns, text) = (&question.asked.turns, question.prompt);
-        let prompt =
-            request::prompt(&self.tokenizer, self.template.as_ref(), turns, text, passages).map_err(|error| {
-                refused(RefusalCode::Invalid, format!("the model cannot be asked this: {}", told(&error)))
-            })?;
-        if prompt.len() >= self.max_context {
-            let (tokens, limit) = (prompt.len(), self.max_context);
-            return Err(refused(
-                RefusalCode::Invalid,
-                format!("the question and its passages are {tokens} tokens, the model reads {limit}: shorten it"),
-            ));
-        }
+        let prompt = request::prompt(&shared.tokenizer, shared.template.as_ref(), turns, text, passages)
+            .map_err(|error| unaskable(&error))?;
+        self.fits(&prompt)?;
         let weights = Weights {
-            base: self.hash,
-            adapter: B256::ZERO,
+            base: shared.hash,
+            adapter: self.adapter.map_or(B256::ZERO, |hash| B256::from(hash.0)),
             profile: PROFILE,
-            context: u32::try_from(self.max_context).unwrap_or(MAX_CONTEXT),
+            context: u32::try_from(shared.max_context).unwrap_or(MAX_CONTEXT),
         };
-        let record = request::record(weights, &self.defaults, question, passages, prompt.clone());
-        let task = Task::Generate(request::generation(&record, question.seed));
-        let prefix_scope = self.scopes.hash_one(question.payer);
-        let request = Request { payer: Payer(question.payer.0.0), adapter: None, prefix_scope, prompt, task };
-        let stream = self.engine.submit(request).map_err(|error| {
+        let record = request::record(weights, &shared.defaults, question, passages, prompt.clone());
+        let mut generation = request::generation(&record, question.seed);
+        // Told beside the tokens, and no reason for another one.
+        generation.logprobs = question.asked.log_probs.map(usize::from);
+        Ok((self.run(question.payer, prompt, Task::Generate(generation))?, record))
+    }
+
+    /// Whether the context has room for a prompt and a token.
+    fn fits(&self, prompt: &[u32]) -> Result<(), ModelError> {
+        let (tokens, limit) = (prompt.len(), self.shared().max_context);
+        if tokens < limit {
+            return Ok(());
+        }
+        Err(refused(
+            RefusalCode::Invalid,
+            format!("the question and its passages are {tokens} tokens, the model reads {limit}: shorten it"),
+        ))
+    }
+
+    fn run(&self, payer: Address, prompt: Vec<u32>, task: Task) -> Result<Stream, ModelError> {
+        let prefix_scope = self.shared().scopes.hash_one(payer);
+        let request = Request { payer: Payer(payer.0.0), adapter: self.adapter, prefix_scope, prompt, task };
+        self.shared().engine.submit(request).map_err(|error| {
             let code = match error {
                 SubmitError::Busy { .. } | SubmitError::PayerBusy { .. } => RefusalCode::Busy,
                 SubmitError::Stopped => RefusalCode::Engine,
                 _ => RefusalCode::Invalid,
             };
             refused(code, error.to_string())
-        })?;
-        Ok((stream, record))
+        })
+    }
+
+    /// The embedding of a text, as wide as the model and of length 1, and its tokens.
+    ///
+    /// # Errors
+    /// [`ModelError::Refused`] for a text that is empty or too long, and for what an answer would be refused for.
+    pub fn embed(
+        &self,
+        text: &str,
+        payer: Address,
+        cancelled: &CancellationToken,
+    ) -> Result<(Vec<f32>, usize), ModelError> {
+        let tokenizer = &self.shared().tokenizer;
+        let prompt = tokenizer.encode(&tokenizer.guard(text), true).map_err(|error| unaskable(&error))?;
+        let tokens = prompt.len();
+        self.fits(&prompt)?;
+        let stream = self.run(payer, prompt, Task::Embed)?;
+        loop {
+            match next(&stream, cancelled)? {
+                Event::Embedding { vector, .. } => return Ok((vector, tokens)),
+                Event::Failed { error, .. } => return Err(refused(RefusalCode::Engine, error.to_string())),
+                Event::Token { .. } | Event::Finished { .. } => {}
+            }
+        }
+    }
+}
+
+/// The next event of a request, unless nobody waits for it any more.
+fn next(stream: &Stream, cancelled: &CancellationToken) -> Result<Event, ModelError> {
+    loop {
+        match stream.recv_timeout(LOOK) {
+            Ok(event) => return Ok(event),
+            Err(RecvTimeoutError::Timeout) if cancelled.is_cancelled() => {
+                return Err(refused(RefusalCode::Engine, "nobody waits for the answer any more".into()));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(refused(RefusalCode::Engine, SubmitError::Stopped.to_string()));
+            }
+        }
     }
 }
 
@@ -182,37 +349,58 @@ impl AnswerModel for LocalModel {
         true
     }
 
+    fn keep(&self, keep: bool, cancelled: &CancellationToken) -> Result<(), ModelError> {
+        let engine = &self.shared().engine;
+        let Some(hash) = self.adapter else {
+            return Err(refused(RefusalCode::Invalid, "it is a base, which is always in memory".into()));
+        };
+        if !keep {
+            return match engine.unload(hash) {
+                true => Ok(()),
+                false => Err(refused(RefusalCode::Busy, "the adapter is in use: try again in a moment".into())),
+            };
+        }
+        if !engine.pin(hash, true) {
+            return Err(refused(RefusalCode::Invalid, SubmitError::UnknownAdapter(hash).to_string()));
+        }
+        // A pass of one token tells when it is there, or why it is not.
+        let stream = self.run(Address::ZERO, vec![0], Task::Embed)?;
+        loop {
+            match next(&stream, cancelled)? {
+                Event::Finished { .. } => return Ok(()),
+                Event::Failed { error, .. } => return Err(refused(RefusalCode::Engine, error.to_string())),
+                Event::Token { .. } | Event::Embedding { .. } => {}
+            }
+        }
+    }
+
     fn answer(
         &self,
         question: Question<'_>,
         passages: &dyn Passages,
         emit: &mut dyn FnMut(&str) -> bool,
     ) -> Result<Written, ModelError> {
-        let found = passages.best(question.text, self.passage_bytes)?;
+        let shared = self.shared();
+        let found = passages.best(question.text, shared.passage_bytes)?;
         // Dropped on every way out of here, which cancels what still runs.
         let (stream, mut record) = self.submit(&question, &found)?;
-        let mut text = Detokenizer::new(self.tokenizer.clone());
-        let undecodable = |error: FormatError| refused(RefusalCode::Engine, told(&error));
+        let mut text = Detokenizer::new(shared.tokenizer.clone());
+        let mut told = LogProbs::default();
+        let undecodable = |error: FormatError| refused(RefusalCode::Engine, unreadable(&error));
         let finish = loop {
-            let event = match stream.recv_timeout(LOOK) {
-                Ok(event) => event,
-                Err(RecvTimeoutError::Timeout) if question.cancelled.is_cancelled() => {
-                    return Err(refused(RefusalCode::Engine, "nobody waits for the answer any more".into()));
-                }
-                Err(RecvTimeoutError::Timeout) => continue,
-                Err(RecvTimeoutError::Disconnected) => {
-                    return Err(refused(RefusalCode::Engine, SubmitError::Stopped.to_string()));
-                }
-            };
-            match event {
-                Event::Token { token, .. } => {
+            match next(&stream, question.cancelled)? {
+                Event::Token { token, logprobs, .. } => {
                     record.answer.push(token);
-                    if self.ends.contains(&token) {
+                    if shared.ends.contains(&token) {
                         continue;
                     }
+                    let before = logprobs.as_ref().map(|_| text.clone());
                     let piece = text.push(token).map_err(undecodable)?;
+                    if let Some((logprobs, before)) = logprobs.zip(before) {
+                        told.tokens.push(alternatives(&shared.tokenizer, &before, &piece, &logprobs)?);
+                    }
                     if !piece.is_empty() && !emit(&piece) {
-                        return Ok(Written { generation: Some(Box::new(record)), ..Written::default() });
+                        return Ok(written(Finish::Stop, told, record));
                     }
                 }
                 Event::Finished { finish: Ended::Length, .. } => break Finish::Length,
@@ -225,7 +413,7 @@ impl AnswerModel for LocalModel {
         if !rest.is_empty() {
             emit(&rest);
         }
-        Ok(Written { finish, generation: Some(Box::new(record)), ..Written::default() })
+        Ok(written(finish, told, record))
     }
 }
 
@@ -237,12 +425,43 @@ pub(crate) fn engine_profile(profile: Profile) -> fonte_inference::Profile {
     }
 }
 
+fn written(finish: Finish, told: LogProbs, record: GenerationRecord) -> Written {
+    let log_probs = (!told.tokens.is_empty()).then_some(told);
+    let usage = EngineUsage { input_tokens: record.prompt.len() as u64, output_tokens: record.answer.len() as u64 };
+    Written { finish, log_probs, engine_usage: Some(usage), generation: Some(Box::new(record)) }
+}
+
+/// A token with its log-probabilities. Its bytes are those that it added to the text, which may be none where a character
+/// takes several tokens; an alternative's are those that it would have added.
+fn alternatives(
+    tokenizer: &Tokenizer,
+    before: &Detokenizer,
+    piece: &str,
+    logprobs: &Logprobs,
+) -> Result<TokenLogProb, ModelError> {
+    let alternative = |text: &str, micronats| Alternative { bytes: Bytes::copy_from_slice(text.as_bytes()), micronats };
+    let mut top = Vec::with_capacity(logprobs.top.len());
+    for (token, micronats) in &logprobs.top {
+        let added = before.clone().push(*token).and_then(|added| match added.is_empty() {
+            true => tokenizer.decode(&[*token]),
+            false => Ok(added),
+        });
+        let added = added.map_err(|error| refused(RefusalCode::Engine, unreadable(&error)))?;
+        top.push(alternative(&added, *micronats));
+    }
+    Ok(TokenLogProb { token: alternative(piece, logprobs.chosen), top })
+}
+
+fn unaskable(error: &FormatError) -> ModelError {
+    refused(RefusalCode::Invalid, format!("the model cannot be asked this: {}", unreadable(error)))
+}
+
 fn refused(code: RefusalCode, message: String) -> ModelError {
     ModelError::Refused { code, message }
 }
 
 /// What a payer is told: nothing of where files lie. The rest goes to this worker's log.
-fn told(error: &FormatError) -> String {
+fn unreadable(error: &FormatError) -> String {
     tracing::warn!(error = error as &dyn std::error::Error, "a prompt or an answer could not be converted");
     match error {
         FormatError::Template { .. } => "its chat template does not take this conversation",

@@ -12,7 +12,11 @@ use fonte_types::{
     generation::{GenerationRecord, LAYOUT, PassageRange, Profile, turn_lengths},
 };
 
-use crate::{FoundPassage, engine::prompt, model::Question};
+use crate::{
+    FoundPassage,
+    engine::prompt::{self, Laid},
+    model::Question,
+};
 
 /// The prompt's tokens: of a conversation, or of a text to be continued where there are no turns. Whatever people wrote
 /// is guarded: only the template itself says control tokens.
@@ -23,13 +27,10 @@ pub(crate) fn prompt(
     text: &str,
     passages: &[FoundPassage],
 ) -> Result<Vec<u32>, FormatError> {
-    if turns.is_empty() {
-        let text = prompt::continuation(text, passages);
-        return tokenizer.encode(&tokenizer.guard(&text), true);
-    }
-    let messages = prompt::messages(turns, passages);
-    let Some(template) = template else {
-        return tokenizer.encode(&tokenizer.guard(&plain(&messages)), true);
+    let (messages, template) = match (prompt::lay(turns, text, passages), template) {
+        (Laid::Text(text), _) => return tokenizer.encode(&tokenizer.guard(&text), true),
+        (Laid::Messages(messages), None) => return tokenizer.encode(&tokenizer.guard(&plain(&messages)), true),
+        (Laid::Messages(messages), Some(template)) => (messages, template),
     };
     let messages: Vec<Message> = messages
         .into_iter()

@@ -32,7 +32,7 @@ use fonte_types::{ContributionId, WINDOW};
 use question::{Clause, Memory};
 use score::{Read, Score, language_of};
 pub use terms::Language;
-use terms::{fold, is_function_word, words};
+use terms::{Word, fold, is_function_word, words};
 
 /// Percent of the question's weight that the best sentence and its surroundings must cover.
 pub const ENOUGH: u32 = 60;
@@ -165,9 +165,11 @@ pub fn answer(
     let mut found: Vec<Found> = Vec::new();
     let clauses = question::read(question, language, rarity);
     let asks = prose::asks(question, &clauses);
+    // What says nothing but the question is no answer to it, except to the question whether it is so.
+    let decides = |line: &[Word<'_>]| !asks || prose::wants_yes_or_no(question) && prose::settles(line, question);
     let mut unfit = |quote: &str| asks && prose::echoes(quote, question) || boilerplate(quote);
     for clause in &clauses {
-        let candidates = candidates(clause, asks, passages);
+        let candidates = candidates(clause, &decides, passages);
         found.extend(choose(candidates, passages, &mut unfit, &found));
     }
     if found.is_empty() {
@@ -218,8 +220,8 @@ fn nearly(a: &str, b: &str) -> bool {
     short.get(rest..).unwrap_or_default() == long.get(same + 1..).unwrap_or_default()
 }
 
-/// All sentences that answer the clause, best first.
-fn candidates(clause: &Clause, asks: bool, passages: &[Passage<'_>]) -> Vec<Found> {
+/// All sentences that answer the clause, best first. Of those that only repeat it, the ones that decide it do.
+fn candidates(clause: &Clause, decides: &dyn Fn(&[Word<'_>]) -> bool, passages: &[Passage<'_>]) -> Vec<Found> {
     let mut memories: HashMap<Language, Memory<'_>> = HashMap::new();
     let mut found = Vec::new();
     for (number, passage) in passages.iter().enumerate() {
@@ -237,7 +239,8 @@ fn candidates(clause: &Clause, asks: bool, passages: &[Passage<'_>]) -> Vec<Foun
             if !answers(&score) {
                 continue;
             }
-            if asks && prose::only_repeats(&words(text).collect::<Vec<_>>(), language, memory) {
+            let line: Vec<Word<'_>> = words(text).collect();
+            if prose::only_repeats(&line, language, memory) && !decides(&line) {
                 continue;
             }
             let Some(range) = extend(passage.text, &read, index, clause) else { continue };

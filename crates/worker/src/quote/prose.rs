@@ -10,7 +10,7 @@
 use super::{
     cues::Kinds,
     question::{Clause, Memory},
-    terms::{Language, Word, is_function_word},
+    terms::{Language, Word, fold, is_function_word, words},
 };
 
 /// Percent of a sentence's words that are function words at least.
@@ -61,6 +61,28 @@ pub(super) fn only_repeats(words: &[Word<'_>], language: Language, memory: &mut 
     words.iter().all(|word| is_function_word(word.text, language) || memory.meets(word).any() != 0)
 }
 
+/// Whether a question wants a yes or a no: it asks, and by none of the words that ask for something else.
+pub(super) fn wants_yes_or_no(question: &str) -> bool {
+    const ASKING: &str = "how what when where who whose whom why which que qual quais quando onde quem como quanto quanta \
+        quantos quantas porque";
+    question.contains('?') && !words(question).any(|word| is_one_of(ASKING, &word))
+}
+
+/// Whether a line denies or affirms what the question leaves open: a word for yes, no or only, which the question lacks.
+/// To a question that wants a yes or a no, this is an answer even where all else is the question's.
+pub(super) fn settles(line: &[Word<'_>], question: &str) -> bool {
+    const SETTLING: &str = "yes no not never none nobody nothing nowhere neither nor cannot only always must don doesn \
+        didn isn aren wasn weren won wouldn couldn shouldn sim nao nunca jamais nem ninguem nada nenhum nenhuma so somente \
+        apenas sempre";
+    let asked: Vec<String> = words(question).map(|word| fold(&word.text.to_lowercase())).collect();
+    line.iter().any(|word| is_one_of(SETTLING, word) && !asked.contains(&fold(&word.text.to_lowercase())))
+}
+
+fn is_one_of(list: &str, word: &Word<'_>) -> bool {
+    let folded = fold(&word.text.to_lowercase());
+    list.split_ascii_whitespace().any(|listed| listed == folded)
+}
+
 /// Whether a clause asks, and does not merely quote: what it repeats is then no answer to it.
 pub(super) fn asks(question: &str, clauses: &[Clause]) -> bool {
     question.contains('?') || clauses.iter().any(|clause| clause.kind.is_some())
@@ -83,10 +105,7 @@ pub(super) fn echoes(quote: &str, question: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{cues::kinds_in, terms::words},
-        *,
-    };
+    use super::{super::cues::kinds_in, *};
 
     fn list(text: &str, tag: &str) -> bool {
         let all: Vec<Word<'_>> = words(text).collect();
@@ -119,6 +138,17 @@ mod tests {
         ] {
             assert!(list(text, tag), "{text}");
         }
+    }
+
+    #[test]
+    fn a_no_settles_what_was_left_open() {
+        assert!(wants_yes_or_no("May I swim there?") && wants_yes_or_no("Posso guardar meu café na geladeira?"));
+        assert!(!wants_yes_or_no("When may I swim there?") && !wants_yes_or_no("Swim there."));
+        let settling = |line: &str, question: &str| settles(&words(line).collect::<Vec<_>>(), question);
+        assert!(settling("Never swim there.", "May I swim there?"));
+        assert!(settling("Não se guarda na geladeira.", "Posso guardar na geladeira?"));
+        assert!(!settling("You may swim there.", "May I swim there?"));
+        assert!(!settling("You may not swim there.", "Why may I not swim there?"));
     }
 
     #[test]

@@ -122,12 +122,27 @@ fn quotes_are_dropped_whole() {
 
 #[test]
 fn a_short_sentence_takes_a_neighbour_along() {
-    // What only repeats the question would be no answer: the short one says "alone".
-    let text = "Is the weir safe? Never swim there alone. The undertow pulled a swimmer down in 2011.";
+    let text = "Is the weir safe? Never swim there. The undertow pulled a swimmer down in 2011.";
     let passages = [passage(1, text, "en")];
-    let answer = ask("May I swim there, ever, never?", &passages);
-    assert!(answer.quotes.iter().all(|quote| quote.source.len() >= MIN_QUOTE), "{answer:?}");
-    assert!(!answer.quotes.is_empty());
+    let answer = ask("May I swim there?", &passages);
+    assert!(answer.text.contains("Never swim there."), "{answer:?}");
+}
+
+#[test]
+fn a_line_of_the_questions_words_answers_only_by_yes_or_no() {
+    for (text, question, answers) in [
+        ("You must never, ever swim below the weir.", "May I swim below the weir?", true),
+        ("Café não se guarda na geladeira, nunca mesmo.", "Posso guardar café na geladeira?", true),
+        // It repeats what it was asked.
+        ("You may swim below the weir, it is as it is.", "May I swim below the weir?", false),
+        // The question says no itself.
+        ("You may not swim below the weir, it is as it is.", "May I not swim below the weir?", false),
+        // It asks for a time.
+        ("You must never, ever swim below the weir.", "When may I swim below the weir?", false),
+    ] {
+        let passages = [passage(1, text, if question.starts_with('P') { "pt" } else { "en" })];
+        assert_eq!(!ask(question, &passages).quotes.is_empty(), answers, "{question} {text}");
+    }
 }
 
 #[test]

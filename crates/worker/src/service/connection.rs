@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use alloy_primitives::Address;
 use bytes::Bytes;
-use fonte_types::wire::{Frame, Job, MAX_FRAME, PROTOCOL, Refusal, RefusalCode, ToGateway, ToWorker};
+use fonte_types::{
+    ModelId,
+    wire::{Frame, Job, MAX_FRAME, PROTOCOL, Refusal, RefusalCode, ToGateway, ToWorker},
+};
 use futures::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
@@ -24,10 +27,16 @@ use super::{
     fetch::{Delivery, fetch},
     follow::follow,
 };
-use crate::job::answer;
+use crate::{job::answer, model::ModelError};
 
 /// Time to greet.
 const GREETING: Duration = Duration::from_secs(10);
+
+/// How often the gateway is told of the engine, where something has changed.
+const REPORT: Duration = Duration::from_secs(1);
+
+/// Orders of the gateway's operator that are carried out at once.
+const ORDERS: usize = 4;
 
 /// Messages that wait for the gateway to read. When they are full, jobs and fetches wait.
 const OUTGOING: usize = 64;
@@ -59,14 +68,17 @@ where
     let (deliver, deliveries) = mpsc::channel(DELIVERIES);
     let mut jobs =
         Jobs { shared: shared.clone(), gateway, out: out.clone(), running: HashMap::new(), tasks: JoinSet::new() };
+    let (report_out, mut orders) = (out.clone(), Orders::new(shared.clone(), out.clone()));
     // Everything of this connection runs inside this select; when one part ends, the others are dropped.
     let result = tokio::select! {
-        result = read(&mut reader, &mut jobs, deliver) => result,
+        result = read(&mut reader, &mut jobs, &mut orders, deliver) => result,
         result = write(&mut writer, outgoing) => result,
         result = fetch(shared.clone(), out.clone(), deliveries) => result,
         () = follow(&shared) => Ok(()),
         () = announce(&shared, out) => Ok(()),
+        () = report(&shared, report_out) => Ok(()),
     };
+    orders.end().await;
     jobs.end().await;
     result
 }
@@ -124,7 +136,29 @@ async fn announce(shared: &Shared, out: mpsc::Sender<ToGateway>) {
     }
 }
 
-async fn read<S>(reader: &mut Reader<S>, jobs: &mut Jobs, deliver: mpsc::Sender<Delivery>) -> Result<(), ServeError>
+/// Tells what the engine holds and does: at once, and whenever that has changed.
+async fn report(shared: &Shared, out: mpsc::Sender<ToGateway>) {
+    let mut said = None;
+    while let Some(engine) = shared.config.engine.clone() {
+        // The engine answers between two steps.
+        let report = tokio::task::spawn_blocking(move || engine.report()).await.ok().flatten();
+        if let Some(report) = report.filter(|report| said.as_ref() != Some(report)) {
+            said = Some(report.clone());
+            if out.send(ToGateway::Engine(report)).await.is_err() {
+                return;
+            }
+        }
+        tokio::time::sleep(REPORT).await;
+    }
+    std::future::pending().await
+}
+
+async fn read<S>(
+    reader: &mut Reader<S>,
+    jobs: &mut Jobs,
+    orders: &mut Orders,
+    deliver: mpsc::Sender<Delivery>,
+) -> Result<(), ServeError>
 where
     S: AsyncRead + AsyncWrite,
 {
@@ -147,6 +181,10 @@ where
             }
             Frame::Message(ToWorker::Cancel { job }) => {
                 jobs.cancel(job);
+                continue;
+            }
+            Frame::Message(ToWorker::Keep { order, model, keep }) => {
+                orders.start(order, model, keep).await;
                 continue;
             }
             Frame::Message(ToWorker::Hello { .. }) => return Err(ServeError::Protocol("it greeted twice")),
@@ -236,6 +274,55 @@ impl Jobs {
     /// Stops all jobs and waits for their threads.
     async fn end(mut self) {
         self.running.values().for_each(CancellationToken::cancel);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// What the gateway's operator wants loaded and unloaded.
+struct Orders {
+    shared: Arc<Shared>,
+    out: mpsc::Sender<ToGateway>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+impl Orders {
+    fn new(shared: Arc<Shared>, out: mpsc::Sender<ToGateway>) -> Self {
+        Self { shared, out, stop: CancellationToken::new(), tasks: JoinSet::new() }
+    }
+
+    async fn start(&mut self, order: u64, model: ModelId, keep: bool) {
+        while self.tasks.try_join_next().is_some() {}
+        let refused = match self.shared.config.models.get(&model) {
+            None => refusal(RefusalCode::UnknownModel, format!("this worker does not serve model {model}")),
+            Some(_) if self.tasks.len() >= ORDERS => {
+                refusal(RefusalCode::Busy, format!("{ORDERS} adapters are being loaded already: try again in a moment"))
+            }
+            Some(model) => {
+                let (model, stop, out) = (model.clone(), self.stop.clone(), self.out.clone());
+                self.tasks.spawn(async move {
+                    let done = tokio::task::spawn_blocking(move || model.keep(keep, &stop)).await;
+                    let refusal = match done {
+                        Ok(Ok(())) => None,
+                        Ok(Err(ModelError::Refused { code, message })) => Some(refusal(code, message)),
+                        Ok(Err(error)) => Some(refusal(RefusalCode::Internal, error.to_string())),
+                        Err(error) => {
+                            tracing::error!(order, %error, "an order failed");
+                            Some(refusal(RefusalCode::Internal, "the worker failed".into()))
+                        }
+                    };
+                    let _ = out.send(ToGateway::Kept { order, refusal }).await;
+                });
+                return;
+            }
+        };
+        // A closed connection is noticed by the reader.
+        let _ = self.out.send(ToGateway::Kept { order, refusal: Some(refused) }).await;
+    }
+
+    /// Stops waiting for what is being loaded.
+    async fn end(mut self) {
+        self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
     }
 }

@@ -21,6 +21,7 @@ use crate::{
     adoption::{Snapshot, View},
     ledger::Ledger,
     library::{Acquired, Library, LibraryError},
+    local::LocalBase,
     model::{AnswerModel, QuoteModel},
 };
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub signer: PrivateKeySigner,
     /// What answers, by the number under which it is registered.
     pub models: BTreeMap<ModelId, Arc<dyn AnswerModel>>,
+    /// This worker's own engine, if it has one: gateways are told what it holds and does.
+    pub engine: Option<LocalBase>,
     /// Jobs taken at once.
     pub slots: u32,
     /// The datanet of the commons: named in every receipt, so that boilerplate is nobody's.
@@ -72,6 +75,7 @@ impl Config {
             network,
             signer,
             models,
+            engine: None,
             slots: 2,
             commons: Some(DatanetId(1)),
             jurisdiction: None,

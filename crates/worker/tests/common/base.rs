@@ -1,7 +1,14 @@
-//! A tiny base model with seeded random weights, written as Hugging Face lays one out.
+//! A tiny base model with seeded random weights, written as Hugging Face lays one out, and adapters on it, as PEFT does.
+
+#![allow(dead_code, reason = "each test file uses its part")]
 
 use std::{fs, path::Path};
 
+use fonte_inference::{
+    formats::parse_config,
+    model::{Linear, ModelConfig},
+    synthetic,
+};
 use serde_json::{Map, Value, json};
 
 /// Bytes are tokens, and one token ends an answer.
@@ -27,6 +34,39 @@ pub(crate) fn write_base(folder: &Path, seed: u64, ends: bool) {
     let text = json!({"chat_template": template, "eos_token": "<|end|>"});
     fs::write(folder.join("tokenizer_config.json"), text.to_string()).unwrap();
     fs::write(folder.join("model.safetensors"), weights(seed)).unwrap();
+}
+
+/// Writes a random adapter of one rank on every linear layer of a base that [`write_base`] wrote, into a folder that it makes.
+pub(crate) fn write_adapter(folder: &Path, base: &Path, seed: u64, rank: usize) {
+    let config: ModelConfig = parse_config("config.json", &fs::read(base.join("config.json")).unwrap()).unwrap();
+    fs::create_dir_all(folder).unwrap();
+    let settings = json!({
+        "peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank,
+        "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    });
+    fs::write(folder.join("adapter_config.json"), settings.to_string()).unwrap();
+    let (mut header, mut data) = (Map::new(), Vec::new());
+    for module in synthetic::adapter(&config, seed, |_, _| rank).modules {
+        let name = match module.linear {
+            Linear::Query => "self_attn.q_proj",
+            Linear::Key => "self_attn.k_proj",
+            Linear::Value => "self_attn.v_proj",
+            Linear::Output => "self_attn.o_proj",
+            Linear::Gate => "mlp.gate_proj",
+            Linear::Up => "mlp.up_proj",
+            Linear::Down => "mlp.down_proj",
+        };
+        let (outputs, inputs) = module.linear.shape(&config);
+        for (part, shape, values) in [("A", [rank, inputs], module.a), ("B", [outputs, rank], module.b)] {
+            let from = data.len();
+            data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            let name = format!("base_model.model.model.layers.{}.{name}.lora_{part}.weight", module.layer);
+            header.insert(name, json!({"dtype": "BF16", "shape": shape, "data_offsets": [from, data.len()]}));
+        }
+    }
+    let header = Value::from(header).to_string();
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &data].concat();
+    fs::write(folder.join("adapter_model.safetensors"), bytes).unwrap();
 }
 
 fn weights(seed: u64) -> Vec<u8> {
