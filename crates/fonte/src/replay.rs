@@ -28,11 +28,8 @@ pub(crate) async fn run(common: &Common, arguments: Replay, bundle: ReceiptBundl
     // What cannot be replayed at all is refused before gigabytes are read.
     let record = record_of(&bundle)?.clone();
     let texts = texts(common, &bundle, &record).await;
-    let mut config = ReplayConfig {
-        profile: record.profile,
-        template_program: own::template_program(),
-        ..ReplayConfig::default()
-    };
+    let mut config =
+        ReplayConfig { profile: record.profile, template_program: own::template_program(), ..ReplayConfig::default() };
     if let Some(threads) = arguments.threads {
         config.threads = threads;
     }
