@@ -86,32 +86,3 @@ pub fn split(text: &str, lengths: impl IntoIterator<Item = (Role, usize)>) -> Op
     }
     rest.is_empty().then_some(turns)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_tell_apart_what_renders_alike() {
-        let turn = |role, text: &str| Turn { role, text: text.into() };
-        let two = vec![turn(Role::System, "Be brief."), turn(Role::User, "Why é?")];
-        let one = vec![turn(Role::System, "Be brief.\n\nuser: Why é?")];
-        let text = render(&two);
-        assert_eq!(text, render(&one));
-        for turns in [two, one] {
-            let lengths: Vec<_> = turns.iter().map(|turn| (turn.role, turn.text.len())).collect();
-            assert_eq!(split(&text, lengths.clone()), Some(turns));
-            // Another role, another length, one turn too few.
-            let mut other = lengths.clone();
-            other[0].0 = Role::Tool;
-            assert_eq!(split(&text, other.clone()), None);
-            other.clone_from(&lengths);
-            other[0].1 -= 1;
-            assert_eq!(split(&text, other), None);
-            assert_eq!(split(&text, lengths[..lengths.len() - 1].iter().copied()), None);
-        }
-        assert_eq!(split("user: é", [(Role::User, 1)]), None, "half a character");
-        assert_eq!(split("user: é", [(Role::User, usize::MAX)]), None);
-        assert!(Role::ALL.into_iter().zip(0..).all(|(role, code)| role.code() == code));
-    }
-}

@@ -97,7 +97,8 @@ fn every_changed_field_of_the_record_is_named() {
     let record = bundle["generation"].as_object().unwrap();
     let mut fields: Vec<&str> = record.keys().map(String::as_str).collect();
     let mut named = GenerationRecord::FIELDS.to_vec();
-    (fields.sort_unstable(), named.sort_unstable());
+    fields.sort_unstable();
+    named.sort_unstable();
     assert_eq!(fields, named, "every field is hashed");
     let mut paths = Vec::new();
     leaves(&bundle["generation"], "/generation", &mut paths);
