@@ -235,7 +235,7 @@ mod tests {
             |value: &str| HeaderMap::from_iter([(axum::http::header::AUTHORIZATION, value.parse().expect("a value"))]);
         for operator in [&operator, &again] {
             operator.check(&with(&format!("Bearer {key}"))).expect("the operator");
-            let status = |headers| operator.check(headers).expect_err("somebody else").status.as_u16();
+            let status = |headers: &HeaderMap| operator.check(headers).expect_err("somebody else").status.as_u16();
             assert_eq!(status(&with(&format!("Bearer {}", random_operator_key()))), 403);
             assert_eq!((status(&HeaderMap::new()), status(&with(&key))), (401, 401));
         }
