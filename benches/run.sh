@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # cargo xtask bench [trace|proofs|attribution|window|attacks|inference|demo]: measures, prints, and writes a raw run to benches/runs.
 # attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter.
+# inference: REPEATS=3 makes it shorter.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 names=("$@")
@@ -69,7 +70,16 @@ for name in "${names[@]}"; do
       cargo build --release --quiet
       { machine; echo; { time -p "${CARGO_TARGET_DIR:-target}/release/fonte" demo; } 2>&1; } | tee "$out" ;;
     inference)
-      { machine; echo; cargo run --release --quiet -p fonte-inference --example bench; } | tee "$out" ;;
+      cargo build --release --quiet -p fonte-inference --example bench
+      bench="${CARGO_TARGET_DIR:-target}/release/examples/bench"
+      {
+        machine; echo
+        taskset -c "${CORE:-0}" "$bench" --repeats "${REPEATS:-5}"
+        echo; echo "load at the end $(cut -d' ' -f1-3 /proc/loadavg)"
+      } | tee "$out"
+      # The goals beside what was found; those of peers that did not run say so.
+      table="$("$bench" --table "$out")"
+      echo "$table" | tee -a "$out" ;;
     *)
       echo "unknown bench $name: there are trace, proofs, attribution, window, attacks, inference and demo" >&2
       exit 2 ;;

@@ -59,7 +59,7 @@ pub(crate) struct PackedLinear {
 
 enum Packed {
     F32(Vec<Lane>),
-    Int8 { weights: Vec<Bytes>, corrections: Vec<[i32; PANEL]>, scales: Vec<[f32; PANEL]> },
+    Int8 { weights: Vec<Bytes>, sums: Vec<[i32; PANEL]>, scales: Vec<[f32; PANEL]> },
 }
 
 impl PackedLinear {
@@ -80,8 +80,8 @@ impl PackedLinear {
     pub(crate) fn bytes(&self) -> usize {
         match &self.weights {
             Packed::F32(lanes) => size_of_val(&lanes[..]),
-            Packed::Int8 { weights, corrections, scales } => {
-                size_of_val(&weights[..]) + size_of_val(&corrections[..]) + size_of_val(&scales[..])
+            Packed::Int8 { weights, sums, scales } => {
+                size_of_val(&weights[..]) + size_of_val(&sums[..]) + size_of_val(&scales[..])
             }
         }
     }
@@ -94,10 +94,10 @@ impl PackedLinear {
                     let size = 2 * self.inputs;
                     gemm::product(isa, &x.lanes, x.rows, &weights[panel * size..][..size], y);
                 }
-                Packed::Int8 { weights, corrections, scales } => {
+                Packed::Int8 { weights, sums, scales } => {
                     let size = 2 * self.inputs.div_ceil(4);
                     let weights = &weights[panel * size..][..size];
-                    gemm::product_i8(isa, &x.words, x.rows, &x.scales, weights, &corrections[panel], &scales[panel], y);
+                    gemm::product_i8(isa, &x.words, x.rows, &x.scales, weights, &sums[panel], &scales[panel], y);
                 }
             }
         }
@@ -127,7 +127,7 @@ fn pack_f32(weights: &[f32], outputs: usize, inputs: usize) -> Packed {
 fn pack_int8(weights: &[f32], outputs: usize, inputs: usize) -> Packed {
     let (count, size) = (outputs.div_ceil(PANEL), 2 * inputs.div_ceil(4));
     let mut bytes = vec![Bytes([[0; 4]; 16]); count * size];
-    let mut corrections = vec![[0; PANEL]; count];
+    let mut sums = vec![[0; PANEL]; count];
     let mut scales = vec![[0.0; PANEL]; count];
     for (output, row) in weights.chunks_exact(inputs).enumerate() {
         let (panel, column) = (output / PANEL, output % PANEL);
@@ -137,8 +137,8 @@ fn pack_int8(weights: &[f32], outputs: usize, inputs: usize) -> Packed {
         for (input, weight) in row.iter().enumerate() {
             let quantised = (weight * inverse).round_ties_even() as i8;
             bytes[panel * size + input / 4 * 2 + column / LANE].0[column % LANE][input % 4] = quantised;
-            corrections[panel][column] += 128 * i32::from(quantised);
+            sums[panel][column] += i32::from(quantised);
         }
     }
-    Packed::Int8 { weights: bytes, corrections, scales }
+    Packed::Int8 { weights: bytes, sums, scales }
 }

@@ -1,10 +1,11 @@
 //! Seeded fuzzing of every decoder of `formats`, aware of each one's structure.
 //!
-//!     cargo run -p fonte-inference --example fuzz_formats -- [--cases N] [--seconds S] [--seed N] [--case N] [TARGET ...]
+//!     cargo run -p fonte-inference --example fuzz_formats -- [--from N] [--cases N] [--seconds S] [--seed N] [--case N] [TARGET ...]
 //!
 //! A case is a valid file of a random shape with a few of its fields, lengths, offsets or bytes changed. A case fails if
 //! the decoder panics, accepts what breaks its own promises, or has more memory at once than its target may; then its
-//! number is printed, and `--case` runs it alone. `--seconds` ends a target early, and the report says so.
+//! number is printed, and `--case` runs it alone. `--seconds` ends a target early, and the report says so; `--from` goes on
+//! where a run with the same seed ended.
 
 mod mutate;
 mod targets;
@@ -46,8 +47,13 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn main() {
-    let mut settings =
-        BTreeMap::from([("--cases", 100_000), ("--seconds", u64::MAX), ("--seed", 1), ("--case", u64::MAX)]);
+    let mut settings = BTreeMap::from([
+        ("--from", 0),
+        ("--cases", 100_000),
+        ("--seconds", u64::MAX),
+        ("--seed", 1),
+        ("--case", u64::MAX),
+    ]);
     let mut chosen = Vec::new();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -66,7 +72,7 @@ fn main() {
     std::panic::set_hook(Box::new(|_| ()));
     let mut failed = false;
     for target in chosen {
-        let cases = if only == u64::MAX { 0..settings["--cases"] } else { only..only + 1 };
+        let cases = if only == u64::MAX { settings["--from"]..settings["--cases"] } else { only..only + 1 };
         failed |= !run(target, cases, settings["--seconds"], seed);
     }
     // Absent where no target wrote files.
@@ -79,7 +85,7 @@ fn names() -> Vec<&'static str> {
 }
 
 fn run(target: &Target, cases: std::ops::Range<u64>, seconds: u64, seed: u64) -> bool {
-    let (started, cpu, asked) = (Instant::now(), cpu_nanoseconds(), cases.end - cases.start);
+    let (started, cpu, asked) = (Instant::now(), cpu_nanoseconds(), cases.end.saturating_sub(cases.start));
     let (mut done, mut highest, mut slowest) = (0u64, 0, (0, 0));
     let mut outcomes = BTreeMap::<String, u64>::new();
     for case in cases {

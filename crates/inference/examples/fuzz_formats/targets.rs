@@ -1,6 +1,6 @@
 //! The decoders, with what each is fed and what it must keep to.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::LazyLock};
+use std::{collections::BTreeMap, fmt::Write, fs, path::PathBuf, sync::LazyLock};
 
 use fonte_inference::{
     formats::{
@@ -43,10 +43,23 @@ fn outcome<T>(result: Result<T, FormatError>) -> String {
         Ok(_) => "accepted".into(),
         Err(error) => {
             // What a user would read must be writable too.
-            assert!(error.to_string().len() < 2000, "a message of {} bytes", error.to_string().len());
-            let debug = format!("{error:?}");
-            debug.split([' ', '{', '(']).next().unwrap_or_default().to_owned()
+            let text = error.to_string();
+            assert!(text.len() < 2000, "a message of {} bytes", text.len());
+            let mut name = Name(String::new());
+            _ = write!(name, "{error:?}");
+            name.0
         }
+    }
+}
+
+/// Takes the first word, and stops whoever writes more.
+struct Name(String);
+
+impl Write for Name {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let word = text.split([' ', '{', '(']).next().unwrap_or_default();
+        self.0.push_str(word);
+        if word.len() < text.len() { Err(std::fmt::Error) } else { Ok(()) }
     }
 }
 

@@ -14,7 +14,8 @@ impl Avx2 {
     }
 }
 
-/// An intrinsic, or several.
+/// An intrinsic, or several. Nothing that holds vectors goes through a closure, here or in a kernel (`map`, `from_fn`): a
+/// closure is a function without the instruction set, and where it is not inlined every vector goes through memory.
 macro_rules! intrinsics {
     ($body:expr) => {
         // SAFETY: the methods below take an `Avx2`, which exists only where `detect` found AVX2 and FMA. Loads and stores
@@ -27,6 +28,7 @@ impl Simd for Avx2 {
     // 6 x 2 accumulators, two vectors of weights and a broadcast fit the 16 registers.
     const ROWS: usize = 6;
     const COLUMNS: usize = 1;
+    const BYTES_ABOVE: i32 = 0;
     type F = [__m256; 2];
     type I = [__m256i; 2];
 
@@ -62,9 +64,11 @@ impl Simd for Avx2 {
             let mask = _mm256_set1_epi32(0xffff_0000_u32 as i32);
             let low = _mm256_load_si256(low.as_ptr().cast());
             let high = _mm256_load_si256(high.as_ptr().cast());
+            let lower = [_mm256_slli_epi32::<16>(low), _mm256_slli_epi32::<16>(high)];
+            let upper = [_mm256_and_si256(low, mask), _mm256_and_si256(high, mask)];
             (
-                [_mm256_slli_epi32::<16>(low), _mm256_slli_epi32::<16>(high)].map(|x| _mm256_castsi256_ps(x)),
-                [_mm256_and_si256(low, mask), _mm256_and_si256(high, mask)].map(|x| _mm256_castsi256_ps(x)),
+                [_mm256_castsi256_ps(lower[0]), _mm256_castsi256_ps(lower[1])],
+                [_mm256_castsi256_ps(upper[0]), _mm256_castsi256_ps(upper[1])],
             )
         })
     }
@@ -73,7 +77,10 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn sums(self, x: [[__m256; 2]; 8]) -> [f32; 8] {
         intrinsics!({
-            let eights = x.map(|[low, high]| _mm256_add_ps(low, high));
+            let mut eights = [_mm256_setzero_ps(); 8];
+            for i in 0..8 {
+                eights[i] = _mm256_add_ps(x[i][0], x[i][1]);
+            }
             let fours =
                 |a, b| _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
             let twos = |a, b| {
@@ -101,19 +108,20 @@ impl Simd for Avx2 {
         [intrinsics!(_mm256_setzero_si256()); 2]
     }
 
-    // Bytes are widened to sixteen bits, since `maddubs` saturates. The horizontal add leaves columns in the order
-    // 0 1 4 5 2 3 6 7, which `store_i32` undoes once.
+    // `maddubs` adds pairs of products of an unsigned and a signed byte and saturates at 2^15. As sizes times signs
+    // (|w| times q with the sign of w) a pair is at most 2 x 127 x 127, which is below.
     #[inline(always)]
     fn dot4(self, acc: [__m256i; 2], x: u32, w: &Bytes) -> [__m256i; 2] {
+        let (low, high) = w.0.split_at(8);
         intrinsics!({
-            let x = _mm256_cvtepu8_epi16(_mm_set1_epi32(x as i32));
-            let quarter = |i: usize| {
-                let bytes = _mm_loadu_si128(w.0[4 * i..4 * i + 4].as_ptr().cast());
-                _mm256_madd_epi16(_mm256_cvtepi8_epi16(bytes), x)
-            };
+            let q = _mm256_set1_epi32((x ^ 0x8080_8080) as i32);
+            let ones = _mm256_set1_epi16(1);
+            let (low, high) = (_mm256_load_si256(low.as_ptr().cast()), _mm256_load_si256(high.as_ptr().cast()));
+            let lower = _mm256_maddubs_epi16(_mm256_abs_epi8(low), _mm256_sign_epi8(q, low));
+            let upper = _mm256_maddubs_epi16(_mm256_abs_epi8(high), _mm256_sign_epi8(q, high));
             [
-                _mm256_add_epi32(acc[0], _mm256_hadd_epi32(quarter(0), quarter(1))),
-                _mm256_add_epi32(acc[1], _mm256_hadd_epi32(quarter(2), quarter(3))),
+                _mm256_add_epi32(acc[0], _mm256_madd_epi16(lower, ones)),
+                _mm256_add_epi32(acc[1], _mm256_madd_epi16(upper, ones)),
             ]
         })
     }
@@ -122,10 +130,7 @@ impl Simd for Avx2 {
     fn store_i32(self, x: [__m256i; 2]) -> [i32; 16] {
         let mut out = [0; 16];
         for (half, to) in x.into_iter().zip(out.chunks_exact_mut(8)) {
-            intrinsics!({
-                let ordered = _mm256_permute4x64_epi64::<0b11_01_10_00>(half);
-                _mm256_storeu_si256(to.as_mut_ptr().cast(), ordered);
-            })
+            intrinsics!(_mm256_storeu_si256(to.as_mut_ptr().cast(), half));
         }
         out
     }

@@ -34,6 +34,7 @@ impl Simd for Avx512 {
     // 12 x 2 accumulators, two vectors of weights and a broadcast fit the 32 registers.
     const ROWS: usize = 12;
     const COLUMNS: usize = 2;
+    const BYTES_ABOVE: i32 = 128;
     type F = __m512;
     type I = __m512i;
 

@@ -82,9 +82,14 @@ fn product_columns<S: Simd, const R: usize, const C: usize>(
         let x = tile_rows::<Lane, R>(panels.next(), row);
         for i in 0..16 {
             if R <= FEW {
-                (column..column + C).for_each(|c| s.prefetch(block[2 * i + c..].as_ptr().wrapping_add(AHEAD)));
+                for c in column..column + C {
+                    s.prefetch(block[2 * i + c..].as_ptr().wrapping_add(AHEAD));
+                }
             }
-            let w: [S::F; C] = std::array::from_fn(|c| s.load(&block[2 * i + column + c]));
+            let mut w = [s.splat(0.0); C];
+            for c in 0..C {
+                w[c] = s.load(&block[2 * i + column + c]);
+            }
             for r in 0..R {
                 let x = s.splat(x[r].0[i]);
                 for c in 0..C {
@@ -119,11 +124,10 @@ fn tile_rows<T, const R: usize>(panel: Option<&[T]>, row: usize) -> &[T; R] {
 }
 
 kernel! {
-    /// The same of bytes: `y = sum over inputs of x * w` as integers, less `corrections` (128 times the sum of an output's
-    /// weights, for the offset of `x`), times the product of the row's scale and the output's. Exact until the last step
-    /// while inputs are below 66,000.
+    /// The same of bytes: `y = sum over inputs of (x - 128) * w` as integers, times the product of the row's scale and the
+    /// output's. `sums` are those of each output's weights. Exact until the last step while inputs are below 66,000.
     fn product_i8(
-        x: &[Words], rows: usize, x_scales: &[f32], w: &[Bytes], corrections: &[i32; 32], w_scales: &[f32; 32], y: &mut [Lane],
+        x: &[Words], rows: usize, x_scales: &[f32], w: &[Bytes], sums: &[i32; 32], w_scales: &[f32; 32], y: &mut [Lane],
     ) = product_i8_body
 }
 
@@ -134,12 +138,12 @@ fn product_i8_body<S: Simd>(
     rows: usize,
     x_scales: &[f32],
     w: &[Bytes],
-    corrections: &[i32; 32],
+    sums: &[i32; 32],
     w_scales: &[f32; 32],
     y: &mut [Lane],
 ) {
     for (row, count) in split(rows, S::ROWS) {
-        tiles!(count, product_i8_tile, s, x, rows, row, x_scales, w, corrections, w_scales, y);
+        tiles!(count, product_i8_tile, s, x, rows, row, x_scales, w, sums, w_scales, y);
     }
 }
 
@@ -151,15 +155,15 @@ fn product_i8_tile<S: Simd, const R: usize>(
     row: usize,
     x_scales: &[f32],
     w: &[Bytes],
-    corrections: &[i32; 32],
+    sums: &[i32; 32],
     w_scales: &[f32; 32],
     y: &mut [Lane],
 ) {
     if S::COLUMNS == 2 {
-        product_i8_columns::<S, R, 2>(s, x, rows, row, x_scales, w, 0, corrections, w_scales, y);
+        product_i8_columns::<S, R, 2>(s, x, rows, row, x_scales, w, 0, sums, w_scales, y);
     } else {
-        product_i8_columns::<S, R, 1>(s, x, rows, row, x_scales, w, 0, corrections, w_scales, y);
-        product_i8_columns::<S, R, 1>(s, x, rows, row, x_scales, w, 1, corrections, w_scales, y);
+        product_i8_columns::<S, R, 1>(s, x, rows, row, x_scales, w, 0, sums, w_scales, y);
+        product_i8_columns::<S, R, 1>(s, x, rows, row, x_scales, w, 1, sums, w_scales, y);
     }
 }
 
@@ -172,7 +176,7 @@ fn product_i8_columns<S: Simd, const R: usize, const C: usize>(
     x_scales: &[f32],
     w: &[Bytes],
     column: usize,
-    corrections: &[i32; 32],
+    sums: &[i32; 32],
     w_scales: &[f32; 32],
     y: &mut [Lane],
 ) {
@@ -181,7 +185,9 @@ fn product_i8_columns<S: Simd, const R: usize, const C: usize>(
         let x = tile_rows::<Words, R>(Some(panel), row);
         for (i, w) in block.chunks_exact(2).enumerate().take(16) {
             if R <= FEW {
-                (column..column + C).for_each(|c| s.prefetch(w[c..].as_ptr().wrapping_add(AHEAD)));
+                for c in column..column + C {
+                    s.prefetch(w[c..].as_ptr().wrapping_add(AHEAD));
+                }
             }
             for r in 0..R {
                 for c in 0..C {
@@ -192,13 +198,15 @@ fn product_i8_columns<S: Simd, const R: usize, const C: usize>(
     }
     for c in 0..C {
         let from = 16 * (column + c);
+        let (sums, w_scales) = (&sums[from..from + 16], &w_scales[from..from + 16]);
         let y = &mut y[(column + c) * rows + row..][..R];
         for r in 0..R {
-            let sums = s.store_i32(acc[r][c]);
+            let found = s.store_i32(acc[r][c]);
             let scale = x_scales[row + r];
-            y[r] = Lane(std::array::from_fn(|i| {
-                (sums[i].wrapping_sub(corrections[from + i])) as f32 * (scale * w_scales[from + i])
-            }));
+            for i in 0..16 {
+                let sum = found[i].wrapping_sub(S::BYTES_ABOVE.wrapping_mul(sums[i]));
+                y[r].0[i] = sum as f32 * (scale * w_scales[i]);
+            }
         }
     }
 }

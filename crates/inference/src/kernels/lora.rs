@@ -87,8 +87,13 @@ fn shrink_group<S: Simd, const R: usize, const P: usize>(
     let mut acc = [[s.splat(0.0); 8]; R];
     let mut soon = next.chunks(P);
     for (panel, a) in x.chunks_exact(rows).zip(a.as_chunks::<P>().0) {
-        soon.next().into_iter().flatten().for_each(|line| s.prefetch(line));
-        let x: [S::F; R] = std::array::from_fn(|r| s.load(&panel[row + r]));
+        for line in soon.next().unwrap_or_default() {
+            s.prefetch(line);
+        }
+        let mut x = [s.splat(0.0); R];
+        for r in 0..R {
+            x[r] = s.load(&panel[row + r]);
+        }
         for p in 0..P {
             let (low, high) = s.widen(&a[p]);
             for r in 0..R {
@@ -172,16 +177,26 @@ fn expand_group<S: Simd, const R: usize, const P: usize>(
     row: usize,
     next: &[Words],
 ) {
-    let mut acc: [[S::F; P]; R] = std::array::from_fn(|r| std::array::from_fn(|p| s.load(&y[p * rows + row + r])));
+    let mut acc = [[s.splat(0.0); P]; R];
+    for r in 0..R {
+        for p in 0..P {
+            acc[r][p] = s.load(&y[p * rows + row + r]);
+        }
+    }
     let mut soon = next.chunks(P);
     for (k, b) in b.as_chunks::<P>().0.iter().enumerate() {
-        soon.next().into_iter().flatten().for_each(|line| s.prefetch(line));
-        let z: [[S::F; 2]; R] = std::array::from_fn(|r| z[r][k].map(|z| s.splat(z)));
+        for line in soon.next().unwrap_or_default() {
+            s.prefetch(line);
+        }
+        let mut pair = [[s.splat(0.0); 2]; R];
+        for r in 0..R {
+            pair[r] = [s.splat(z[r][k][0]), s.splat(z[r][k][1])];
+        }
         for p in 0..P {
             let (low, high) = s.widen(&b[p]);
             for r in 0..R {
-                acc[r][p] = s.fma(low, z[r][0], acc[r][p]);
-                acc[r][p] = s.fma(high, z[r][1], acc[r][p]);
+                acc[r][p] = s.fma(low, pair[r][0], acc[r][p]);
+                acc[r][p] = s.fma(high, pair[r][1], acc[r][p]);
             }
         }
     }

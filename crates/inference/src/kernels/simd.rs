@@ -28,6 +28,9 @@ pub(crate) trait Simd: Copy + Send + Sync {
     const ROWS: usize;
     /// Lanes of columns of a tile, 1 or 2.
     const COLUMNS: usize;
+    /// How much the bytes that [`Simd::dot4`] multiplies with are above the signed numbers that they stand for: 128, or 0
+    /// where it takes that off itself.
+    const BYTES_ABOVE: i32;
     type F: Copy;
     type I: Copy;
 
@@ -44,7 +47,8 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn prefetch<T>(self, line: *const T);
 
     fn zero_i32(self) -> Self::I;
-    /// `acc[i] += sum over b of x[b] * w[i][b]`, with `x` four unsigned bytes. Products of 255 x 127 x 4 do not saturate.
+    /// `acc[i] += sum over b of (x[b] - 128 + BYTES_ABOVE) * w[i][b]`, with `x` four unsigned bytes from 1 on and `w` from -127
+    /// on. Nothing saturates.
     fn dot4(self, acc: Self::I, x: u32, w: &Bytes) -> Self::I;
     fn store_i32(self, x: Self::I) -> [i32; 16];
 }
@@ -56,6 +60,7 @@ pub(crate) struct Portable;
 impl Simd for Portable {
     const ROWS: usize = 4;
     const COLUMNS: usize = 1;
+    const BYTES_ABOVE: i32 = 128;
     type F = [f32; 16];
     type I = [i32; 16];
 

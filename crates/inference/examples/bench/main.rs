@@ -2,19 +2,33 @@
 //!
 //! `cargo run --release -p fonte-inference --example bench -- [OPTIONS]`
 //!
-//! `--model 15m|110m` and `--part base|mixed|serve|loss` choose some instead of all; `--threads N` (1) and `--repeats N` (5). Prints one line per figure. Tokens per second are per second of CPU time of
-//! the whole process, since the machine may be shared; wall time stands beside it. Adapters come from memory, as they would
-//! from the system's page cache; reading and checking their files is not in these numbers.
+//! `--model 15m|110m` and `--part base|mixed|sixteen|serve|idle|loss` choose some instead of all; `--threads N` (1) and
+//! `--repeats N` (5). Prints one line per figure, and the figures of goals again as `row NAME = NUMBER`. Tokens per second
+//! are per second of CPU time of the whole process, since the machine may be shared; wall time stands beside it.
+//! Adapters come from memory, but in `idle` from files, as PEFT saves them.
+//!
+//! `--export FOLDER` writes the first of the chosen models and its adapters for peers instead, `--table FILE` compares the
+//! rows of a raw run with the project's goals. `benches/run.sh inference` runs all parts and the table; it runs no peer yet.
 
+mod export;
+mod table;
+
+use std::collections::HashMap;
 use std::error::Error;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use fonte_inference::formats::{AdapterFiles, Limits, read_base};
 use fonte_inference::model::{Adapter, ContentHash, ModelConfig};
 use fonte_inference::{
     AdapterSource, Engine, EngineConfig, Event, Finish, Generation, Isa, NoAdapters, Profile, Request, RequestId,
     Sampling, Task, synthetic,
 };
+
+/// Adapters that are written for peers: as many as a batch of 64 has, and for llama.cpp as requests run at once.
+const EXPORTED: u64 = 64;
+const SIXTEEN: u64 = 16;
 
 const PROMPT: usize = 32;
 const ANSWER: usize = 64;
@@ -22,8 +36,9 @@ const ANSWER: usize = 64;
 const SHORT: usize = 24;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (mut models, mut parts, mut threads) = (vec!["15m", "110m"], vec!["base", "mixed", "serve", "loss"], 1);
-    let mut repeats = 5;
+    let mut models = vec!["15m", "110m"];
+    let mut parts = vec!["base", "mixed", "sixteen", "serve", "idle", "loss"];
+    let (mut threads, mut repeats, mut exported) = (1, 5, None);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     for pair in arguments.chunks(2) {
         match pair {
@@ -31,28 +46,34 @@ fn main() -> Result<(), Box<dyn Error>> {
             [name, value] if name == "--part" => parts.retain(|part| part == value),
             [name, value] if name == "--threads" => threads = value.parse()?,
             [name, value] if name == "--repeats" => repeats = value.parse()?,
+            [name, folder] if name == "--export" => exported = Some(PathBuf::from(folder)),
+            [name, file] if name == "--table" => {
+                table::print(&fs::read_to_string(file)?);
+                return Ok(());
+            }
             _ => {
-                return Err(
-                    format!("unknown arguments {pair:?}: there are --model, --part, --threads and --repeats").into()
-                );
+                let known = "--model, --part, --threads, --repeats, --export and --table";
+                return Err(format!("unknown arguments {pair:?}: there are {known}").into());
             }
         }
+    }
+    if let Some(folder) = exported {
+        return export(&folder, &config(models.first().ok_or("no such model")?));
     }
     println!(
         "{} on {threads} threads, medians of {repeats}; tokens per CPU second (per wall second, slowest to fastest of CPU)",
         Isa::best().name()
     );
     for name in models {
-        let (config, requests) = match name {
-            "15m" => (synthetic::config(288, 6, 32_000), 256),
-            _ => (synthetic::config(768, 12, 32_000), 96),
-        };
+        let (config, requests) = (config(name), if name == "15m" { 256 } else { 96 });
         for part in &parts {
             println!("\n{name} {part}");
             match *part {
-                "base" => base(&config, threads, repeats)?,
-                "mixed" => mixed(&config, threads, repeats)?,
-                "serve" => serve(&config, threads, requests)?,
+                "base" => base(name, &config, threads, repeats)?,
+                "mixed" => mixed(name, &config, threads, repeats)?,
+                "sixteen" => sixteen(name, &config, threads, repeats)?,
+                "serve" => serve(name, &config, threads, requests)?,
+                "idle" => idle(name, &config, threads)?,
                 _ => loss(&config, threads)?,
             }
         }
@@ -60,9 +81,42 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// The models by their size.
+fn config(name: &str) -> ModelConfig {
+    match name {
+        "15m" => synthetic::config(288, 6, 32_000),
+        _ => synthetic::config(768, 12, 32_000),
+    }
+}
+
+/// Writes the base, [`EXPORTED`] adapters of rank 16, and [`SIXTEEN`] of them for llama.cpp.
+fn export(folder: &Path, config: &ModelConfig) -> Result<(), Box<dyn Error>> {
+    let weights = synthetic::weights(config, 1);
+    export::base(&folder.join("base"), config, &weights)?;
+    export::gguf_base(&folder.join("base.gguf"), config, &weights)?;
+    // Peers are to compute with the same numbers: both files are read back.
+    for file in ["base", "base.gguf"] {
+        let read = read_base(&folder.join(file), None, &Limits::default())?.weights;
+        let same = read.embedding == weights.embedding
+            && read.norm == weights.norm
+            && read.layers.iter().zip(&weights.layers).all(|(read, written)| read.linears == written.linears);
+        if !same {
+            return Err(format!("{file} does not hold what was written").into());
+        }
+    }
+    for seed in 0..EXPORTED {
+        let adapter = synthetic::adapter(config, seed, |_, _| 16);
+        export::adapter(&folder.join(format!("adapters/{seed}")), config, &adapter)?;
+        if seed < SIXTEEN {
+            export::gguf_adapter(&folder.join(format!("{seed}.gguf")), config, &adapter)?;
+        }
+    }
+    Ok(())
+}
+
 /// Prefill of 256 tokens, decode of 1, 16 and 64 sequences, no adapters.
-fn base(config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
-    for profile in [Profile::F32Exact, Profile::Int8Exact] {
+fn base(name: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
+    for (profile, short) in [(Profile::F32Exact, "f32"), (Profile::Int8Exact, "int8")] {
         let mut engine = engine(config, profile, threads, 64, NoAdapters)?;
         println!("{profile:?} model {:.1} MB", engine.stats().model_bytes as f64 / 1e6);
         let mut prompts = Prompts(1);
@@ -74,17 +128,19 @@ fn base(config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<
             }
             Ok(clock.stop())
         });
-        report("prefill 256", 256.0, times.collect::<Result<_, _>>()?);
+        let rate = report("prefill 256", 256.0, times.collect::<Result<_, _>>()?);
+        row(&format!("{name} {short} prefill"), rate);
         for batch in [1, 16, 64] {
             let times = (0..repeats).map(|_| decode(&mut engine, &mut prompts, &vec![None; batch]));
-            report(&format!("decode {batch}"), batch as f64, times.collect::<Result<_, _>>()?);
+            let rate = report(&format!("decode {batch}"), batch as f64, times.collect::<Result<_, _>>()?);
+            row(&format!("{name} {short} decode {batch}"), rate);
         }
     }
     Ok(())
 }
 
 /// Decode of 64 sequences with 64 adapters, beside the same without.
-fn mixed(config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
+fn mixed(model: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
     for profile in [Profile::F32Exact, Profile::Int8Exact] {
         for (name, rank) in RANKS {
             let mut engine = engine(config, profile, threads, 64, Copies::new(config, rank))?;
@@ -112,10 +168,38 @@ fn mixed(config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box
             let base = median(times[0].iter().map(|times| times.cpu));
             for ((kind, _), times) in kinds.iter().zip(times) {
                 let share = base / median(times.iter().map(|times| times.cpu)) * 100.0;
-                report(&format!("{profile:?} {name}, decode 64, {kind}, {share:.0} % of base"), 64.0, times);
+                let rate = report(&format!("{profile:?} {name}, decode 64, {kind}, {share:.0} % of base"), 64.0, times);
+                match (profile, name, *kind) {
+                    (Profile::F32Exact, "rank 16", "base only") => row(&format!("{model} mixed base"), rate),
+                    (Profile::F32Exact, "rank 16", "64 distinct") => row(&format!("{model} mixed 64"), rate),
+                    _ => {}
+                }
             }
         }
     }
+    Ok(())
+}
+
+/// 16 requests at once, each of its own adapter, from the first token of a prompt to the last of the answer.
+fn sixteen(name: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
+    let mut engine = engine(config, Profile::F32Exact, threads, 16, Copies::new(config, |_| 16))?;
+    let mut prompts = Prompts(7);
+    for seed in 0..SIXTEEN {
+        engine.register(synthetic::hash(seed));
+        engine.submit(request(Some(synthetic::hash(seed)), prompts.next(1), 1))?;
+    }
+    tokens(&mut engine);
+    let mut times = Vec::new();
+    for _ in 0..repeats {
+        for seed in 0..SIXTEEN {
+            engine.submit(request(Some(synthetic::hash(seed)), prompts.next(PROMPT), ANSWER))?;
+        }
+        let clock = Clock::start();
+        tokens(&mut engine);
+        times.push(clock.stop());
+    }
+    let rate = report("16 requests of 16 adapters, tokens written", SIXTEEN as f64 * ANSWER as f64, times);
+    row(&format!("{name} sixteen"), rate);
     Ok(())
 }
 
@@ -128,12 +212,13 @@ type Rank = fn(u64) -> usize;
 const RANKS: [(&str, Rank); 2] = [("rank 16", |_| 16), ("ranks 8/16/64", |seed| [8, 16, 64][seed as usize % 3])];
 
 /// A closed loop of 64 requests at a time, over adapters of which most are cold at first.
-fn serve(config: &ModelConfig, threads: usize, requests: usize) -> Result<(), Box<dyn Error>> {
+fn serve(model: &str, config: &ModelConfig, threads: usize, requests: usize) -> Result<(), Box<dyn Error>> {
     let mut without = engine(config, Profile::F32Exact, threads, 64, NoAdapters)?;
     let times = load(&mut without, requests, |_| None)?.times;
     let ceiling = times.cpu;
     let tokens = (requests * ANSWER) as f64;
-    report(&format!("base only, {requests} requests, tokens written"), tokens, vec![times]);
+    let rate = report(&format!("base only, {requests} requests, tokens written"), tokens, vec![times]);
+    row(&format!("{model} serve base"), rate);
     for (name, rank) in RANKS {
         for adapters in [1, 16, 128, 1000] {
             for popularity in ["uniform", "zipf"] {
@@ -153,7 +238,11 @@ fn serve(config: &ModelConfig, threads: usize, requests: usize) -> Result<(), Bo
                 };
                 let Load { times, hot, cold } = load(&mut engine, requests, draw)?;
                 let (stats, share) = (engine.stats(), ceiling / times.cpu * 100.0);
-                report(&format!("{name}, {adapters} adapters {popularity}, {share:.0} % of base"), tokens, vec![times]);
+                let title = format!("{name}, {adapters} adapters {popularity}, {share:.0} % of base");
+                let rate = report(&title, tokens, vec![times]);
+                if (name, adapters, popularity) == ("rank 16", 1000, "zipf") {
+                    row(&format!("{model} serve 1000 zipf"), rate);
+                }
                 println!(
                     "    first token under load, hot {}, cold {}; registering {:.1} us each; {} loads",
                     spread(&hot),
@@ -163,40 +252,91 @@ fn serve(config: &ModelConfig, threads: usize, requests: usize) -> Result<(), Bo
                 );
             }
         }
-        idle(config, threads, name, rank)?;
     }
     Ok(())
 }
 
-/// First tokens of an engine that has nothing else to do, and what an adapter takes.
-fn idle(config: &ModelConfig, threads: usize, name: &str, rank: Rank) -> Result<(), Box<dyn Error>> {
-    let mut engine = engine(config, Profile::F32Exact, threads, 64, Copies::new(config, rank))?;
-    let (mut hot, mut cold, mut prompts) = (Vec::new(), Vec::new(), Prompts(4));
-    let before = resident_bytes();
-    for seed in 0..60 {
-        engine.register(synthetic::hash(seed));
-        for times in [&mut cold, &mut hot] {
+/// An engine that has nothing else to do, with adapters in files: registering, first tokens, memory.
+fn idle(model: &str, config: &ModelConfig, threads: usize) -> Result<(), Box<dyn Error>> {
+    const ADAPTERS: u64 = 60;
+    let base = ContentHash([1; 32]);
+    for (name, rank) in RANKS {
+        let folder = tempfile::tempdir()?;
+        let at = |seed: u64| folder.path().join(seed.to_string());
+        for seed in 0..ADAPTERS {
+            export::adapter(&at(seed), config, &synthetic::adapter(config, seed, |_, _| rank(seed)))?;
+        }
+        // What registering takes: opening, checking and hashing the files. Nothing of it stays in memory.
+        let (mut registering, mut folders, mut numbers) = (Vec::new(), HashMap::new(), 0);
+        for seed in 0..ADAPTERS {
             let clock = Instant::now();
-            engine.submit(request(Some(synthetic::hash(seed)), prompts.next(PROMPT), 1))?;
-            while !engine.is_idle() {
-                engine.step();
+            let files = AdapterFiles::open(&at(seed), config, base, &Limits::default())?;
+            numbers += files.bytes();
+            let hash = files.read(None)?.hash;
+            registering.push(clock.elapsed().as_secs_f64());
+            folders.insert(hash, at(seed));
+        }
+        let hashes: Vec<ContentHash> = folders.keys().copied().collect();
+        let mut engine =
+            engine(config, Profile::F32Exact, threads, 64, Folders { config: config.clone(), base, folders })?;
+        let clock = Instant::now();
+        hashes.iter().for_each(|hash| engine.register(*hash));
+        (ADAPTERS..10_000).for_each(|seed| engine.register(synthetic::hash(seed)));
+        let (stats, known) = (engine.stats(), clock.elapsed().as_secs_f64());
+        println!(
+            "  {name}: checking and hashing an adapter's files {}; making 10,000 known {:.1} ms, {} of {} loaded",
+            spread(&registering),
+            known * 1e3,
+            stats.resident,
+            stats.registered
+        );
+        let (mut hot, mut cold, mut prompts) = (Vec::new(), Vec::new(), Prompts(4));
+        let before = resident_bytes();
+        for hash in hashes {
+            for times in [&mut cold, &mut hot] {
+                let clock = Instant::now();
+                engine.submit(request(Some(hash), prompts.next(PROMPT), 1))?;
+                while !engine.is_idle() {
+                    engine.step();
+                }
+                times.push(clock.elapsed().as_secs_f64());
             }
-            times.push(clock.elapsed().as_secs_f64());
+        }
+        let cache = engine.stats().cache_bytes;
+        let grown = resident_bytes().saturating_sub(before).saturating_sub(cache) as f64 / ADAPTERS as f64 / 1e6;
+        let packed = engine.stats().adapter_bytes as f64 / ADAPTERS as f64 / 1e6;
+        let numbers = numbers as f64 / ADAPTERS as f64 / 1e6;
+        println!(
+            "  {name}, idle engine: first token hot {}, cold {}; an adapter's numbers take {numbers:.3} MB, packed \
+             {packed:.3} MB, the process grew by {grown:.3} MB",
+            spread(&hot),
+            spread(&cold),
+        );
+        if name == "rank 16" {
+            row(&format!("{model} register ms"), median(registering.into_iter()) * 1e3);
+            row(&format!("{model} first hot ms"), median(hot.into_iter()) * 1e3);
+            row(&format!("{model} first cold ms"), median(cold.into_iter()) * 1e3);
+            row(&format!("{model} numbers mb"), numbers);
+            row(&format!("{model} adapter mb"), grown.max(packed));
+            row(&format!("{model} loaded of 10000"), stats.resident as f64);
         }
     }
-    let cache = engine.stats().cache_bytes;
-    let grown = resident_bytes().saturating_sub(before).saturating_sub(cache) / 60;
-    let source = Copies::new(config, rank);
-    let numbers: usize = (0..60).map(|seed| source.bytes(seed)).sum::<usize>() / 60;
-    println!(
-        "  {name}, idle engine: first token hot {}, cold {}; an adapter's numbers take {:.3} MB, packed {:.3} MB, the process grew by {:.3} MB",
-        spread(&hot),
-        spread(&cold),
-        numbers as f64 / 1e6,
-        engine.stats().adapter_bytes as f64 / 60e6,
-        grown as f64 / 1e6
-    );
     Ok(())
+}
+
+/// Adapters in folders, as PEFT saves them.
+struct Folders {
+    config: ModelConfig,
+    base: ContentHash,
+    folders: HashMap<ContentHash, PathBuf>,
+}
+
+impl AdapterSource for Folders {
+    fn load(&self, hash: &ContentHash) -> Result<Adapter, Box<dyn Error + Send + Sync>> {
+        let folder = self.folders.get(hash).ok_or("no such adapter")?;
+        let files = AdapterFiles::open(folder, &self.config, self.base, &Limits::default())?;
+        Ok(files.read(Some(*hash))?)
+    }
 }
 
 /// How much likelier f32 finds what it wrote itself than int8 does.
@@ -370,10 +510,6 @@ impl Copies {
     fn of(&self, seed: u64) -> &Adapter {
         &self.0[seed as usize % self.0.len()]
     }
-
-    fn bytes(&self, seed: u64) -> usize {
-        self.of(seed).modules.iter().map(|module| 2 * (module.a.len() + module.b.len())).sum()
-    }
 }
 
 impl AdapterSource for Copies {
@@ -425,13 +561,20 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn report(name: &str, tokens: f64, times: Vec<Times>) {
+/// Prints the median rate; gives the one by CPU time.
+fn report(name: &str, tokens: f64, times: Vec<Times>) -> f64 {
     let rate = |of: fn(&Times) -> f64| tokens / median(times.iter().map(of));
     let (slowest, fastest) = times.iter().fold((f64::MAX, 0.0f64), |(slowest, fastest), times| {
         (slowest.min(tokens / times.cpu), fastest.max(tokens / times.cpu))
     });
     let spread = if times.len() > 1 { format!(", {slowest:.0} to {fastest:.0}") } else { String::new() };
     println!("  {name}: {:.0} tok/s ({:.0}{spread})", rate(|t| t.cpu), rate(|t| t.wall));
+    rate(|t| t.cpu)
+}
+
+/// A figure for [`table`].
+fn row(name: &str, number: f64) {
+    println!("row fonte {name} = {number:.4}");
 }
 
 fn spread(seconds: &[f64]) -> String {
