@@ -5,7 +5,6 @@ import {Settlement} from "../../src/Settlement.sol";
 import {IDatanets} from "../../src/interfaces/IDatanets.sol";
 import {IModels} from "../../src/interfaces/IModels.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
-import {Shares} from "../../src/lib/Shares.sol";
 import {Test} from "../lib/Vm.sol";
 
 /// @notice A model with any splits that Models would accept, contributions with one payee each, a payer that signs all.
@@ -114,33 +113,5 @@ contract SettlementProof is Test {
         world.set(200_000, 100_000, 600_000, DEVELOPER);
         bool ok = settle(fee, first, second);
         assert(!ok || uint256(first) + second <= 1e6);
-    }
-
-    /// @dev Whatever fee, splits and shares are: everybody is credited by the formula, to the wei, and the treasury the rest,
-    /// so that the sum is the fee. That parts of a pool never exceed it follows, because `part(p, a) * 10^6 <= p * a`
-    /// (SharesProof.check_aPartRoundsDown), so that parts of at most 10^6 ppm together are at most `p`.
-    function check_everybodyIsCreditedByTheFormula(
-        uint128 fee,
-        uint32 worker,
-        uint32 develop,
-        uint32 data,
-        uint24 first,
-        uint24 second
-    ) public {
-        vm.assume(worker <= 1e6 && develop <= 1e6 && data <= 1e6 && uint256(worker) + develop + data <= 1e6);
-        world.set(worker, develop, data, DEVELOPER);
-        vm.assume(fee < 1 << 80 && settle(fee, first, second));
-        uint256 pool = Shares.part(fee, data);
-        uint256 rest = fee;
-        rest -= credited(WORKER, Shares.part(fee, worker));
-        rest -= credited(DEVELOPER, Shares.part(fee, develop));
-        rest -= credited(address(0xC0), Shares.part(pool, first));
-        rest -= credited(address(0xC1), Shares.part(pool, second));
-        credited(TREASURY, rest);
-    }
-
-    function credited(address who, uint256 due) private view returns (uint256) {
-        assert(settlement.pendingOf(1, who) == due);
-        return due;
     }
 }
