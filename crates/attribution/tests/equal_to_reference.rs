@@ -268,3 +268,33 @@ fn boilerplate_in_many_segments_equals_the_reference() {
         }
     }
 }
+
+/// Between the answer's place among the suffixes and the only member's stand more and more strangers' copies, until the
+/// nearest member is too far off to be looked for suffix by suffix.
+#[test]
+fn a_member_behind_many_strangers_is_found() {
+    let line = b"Whoever keeps a lock keeps a book of the boats";
+    for strangers in [1, 63, 64, 65, 200_u64] {
+        let text = |mark: u8, id: u64| [&line[..], &[mark], id.to_string().as_bytes()].concat();
+        let document = |id: u64, text: Vec<u8>| Document {
+            contribution: ContributionId(id),
+            document: 0,
+            datanet: DatanetId(if id == 1 { 1 } else { 2 }),
+            text,
+        };
+        let mut documents = vec![document(1, text(b'A', 1))];
+        documents
+            .extend((0..strangers).flat_map(|n| {
+                [document(2 * n + 2, text(b'a', 2 * n + 2)), document(2 * n + 3, text(b'z', 2 * n + 3))]
+            }));
+        let folder = tempfile::tempdir().unwrap();
+        let index = SuffixIndex::open(folder.path(), IndexConfig::default()).unwrap();
+        index.add(documents.clone()).unwrap();
+        let members = |_: ContributionId, datanet: DatanetId| datanet.0 == 1;
+        let answer = [&line[..], b"man's wages"].concat();
+        let query = SpanQuery { min_len: 20, max_documents: 3 };
+        let spans = index.spans(&answer, query, &members).unwrap();
+        assert_eq!(spans, reference::spans(&documents, &answer, query, &members), "{strangers} strangers");
+        assert_eq!((spans.len(), spans[0].end, spans[0].count), (1, line.len(), 1), "{strangers} strangers");
+    }
+}
