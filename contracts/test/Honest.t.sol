@@ -255,6 +255,7 @@ contract HonestTest is World {
             } catch {}
         }
         skip(WINDOW_BLOCKS + 1, WINDOW_SECONDS);
+        vm.deal(address(demands), 100 ether); // deposits of others: nobody is refused for want of money
         for (uint64 made = 1; made <= demands.demandCount(); ++made) {
             try demands.judgeWithheld(made, row) {
                 vm.assertTrue(false, "withheld");

@@ -165,7 +165,10 @@ contract ReviewsHandler is Panels {
     }
 
     function seatOne(uint256 which) external counted("seat") {
-        uint64 id = find(which, IReviews.Stage.Seating);
+        seatCase(find(which, IReviews.Stage.Seating));
+    }
+
+    function seatCase(uint64 id) private {
         if (vm.getBlockNumber() <= reviews.caseOf(id).seedBlock) skip(2, 2);
         reviews.seat(id);
     }
@@ -204,7 +207,10 @@ contract ReviewsHandler is Panels {
     }
 
     function closeOne(uint256 which, uint256 pattern) external counted("close") {
-        uint64 id = find(which, IReviews.Stage.Voting);
+        closeCase(find(which, IReviews.Stage.Voting), which, pattern);
+    }
+
+    function closeCase(uint64 id, uint256 which, uint256 pattern) private {
         IReviews.Case memory held = reviews.caseOf(id);
         // Mostly those who are left vote first.
         if (which >> 8 & 3 != 0 && vm.getBlockTimestamp() <= reviews.panel(held.panel).commitBy) commitOf(id, pattern);
@@ -235,7 +241,22 @@ contract ReviewsHandler is Panels {
     }
 
     function finish(uint256 which) external counted("finish") {
-        uint64 id = find(which, which % 3 == 0 ? IReviews.Stage.Failed : IReviews.Stage.Decided);
+        finishCase(find(which, which % 3 == 0 ? IReviews.Stage.Failed : IReviews.Stage.Decided), which);
+    }
+
+    /// @dev What is due next in some case: by the other steps alone hardly any comes to its end.
+    function proceed(uint256 which, uint256 pattern) external counted("proceed") {
+        require(open_.length != 0, "none");
+        uint64 id = open_[which % open_.length];
+        IReviews.Stage stage = reviews.stageOf(id);
+        if (stage == IReviews.Stage.Seating) seatCase(id);
+        else if (stage == IReviews.Stage.Voting) closeCase(id, which, pattern);
+        // Half the time a decision is left, so that somebody may appeal, or conclude too early.
+        else if (stage == IReviews.Stage.Failed || which >> 16 & 1 == 0) finishCase(id, which);
+        else revert("waits");
+    }
+
+    function finishCase(uint64 id, uint256 which) private {
         uint64 deadline = reviews.caseOf(id).deadline;
         if (which % 4 != 0 && vm.getBlockTimestamp() <= deadline) vm.warp(deadline + 1);
         reviews.finish(id);
@@ -417,8 +438,11 @@ contract ReviewsInvariantTest is Test {
         targets[0] = address(handler);
     }
 
+    /// @dev Of the steps, those before `proceed`.
+    uint256 private constant SINGLE = 36;
+
     function steps() private pure returns (bytes4[] memory list) {
-        list = new bytes4[](36);
+        list = new bytes4[](44);
         list[0] = ReviewsHandler.register.selector;
         list[1] = ReviewsHandler.unregister.selector;
         list[2] = ReviewsHandler.unstake.selector;
@@ -442,7 +466,7 @@ contract ReviewsInvariantTest is Test {
         list[20] = ReviewsHandler.deliver.selector;
         list[21] = ReviewsHandler.conclude.selector;
         // The steps that move a case on come more often, and enough of the pool stays.
-        for (uint256 i = 22; i < 36; ++i) {
+        for (uint256 i = 22; i < SINGLE; ++i) {
             uint256 kind = i % 7;
             list[i] = kind < 2
                 ? ReviewsHandler.seatOne.selector
@@ -453,6 +477,9 @@ contract ReviewsInvariantTest is Test {
                         : kind == 4
                             ? ReviewsHandler.closeOne.selector
                             : kind == 5 ? ReviewsHandler.appealOne.selector : ReviewsHandler.register.selector;
+        }
+        for (uint256 i = SINGLE; i < 44; ++i) {
+            list[i] = ReviewsHandler.proceed.selector;
         }
     }
 
@@ -504,7 +531,7 @@ contract ReviewsInvariantTest is Test {
             uint256 draw = uint256(keccak256(abi.encode("walk", i)));
             uint256 args = uint256(keccak256(abi.encode(draw)));
             (bool ok,) = address(handler)
-                .call(abi.encodePacked(list[draw % list.length], args, args >> 64, args >> 128, args >> 192));
+                .call(abi.encodePacked(list[draw % SINGLE], args, args >> 64, args >> 128, args >> 192));
             ok;
             if (i % 16 != 0) continue;
             stakesAreConserved();
@@ -545,6 +572,11 @@ contract ReviewsInvariantTest is Test {
             vm.assertGe(handler.done(bytes32(bytes(names[i]))), 1, names[i]);
         }
         vm.assertGe(handler.knownVersion(), 4);
+        for (uint256 i; i < 40; ++i) {
+            try handler.proceed(i << 16 | i, uint256(keccak256(abi.encode(i)))) {} catch {}
+        }
+        vm.assertGe(handler.done("proceed"), 1, "proceed");
+        originsAndVersions();
     }
 
     function originsAndVersions() private view {
