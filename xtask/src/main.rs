@@ -4,13 +4,16 @@ mod tidy;
 
 use std::{
     env,
+    fs::File,
+    io,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::{Child, Command, ExitCode, Stdio},
 };
 
 const USAGE: &str = "usage: cargo xtask <task>
 
   test                 every test: Rust, documentation; contracts and the page of a receipt (skipped by name without Node)
+  contract-tests       of these, what needs Node
   check                format, clippy, documentation, paths and links, contract artifacts' freshness
   contracts [--check]  rebuild contracts/artifacts, or prove that the committed ones are what the sources build
   deny                 licences and sources of every dependency (installs cargo-deny under the target directory once)
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test"] => test(),
+        ["contract-tests"] => contract_tests(),
         ["check"] => check(),
         ["contracts"] => contracts(false),
         ["contracts", "--check"] => contracts(true),
@@ -49,6 +53,13 @@ fn root() -> PathBuf {
     Path::new(&folder).parent().expect("xtask lies in the workspace root").to_owned()
 }
 
+/// Cargo's target directory, made if there is none.
+fn target() -> Result<PathBuf, String> {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    std::fs::create_dir_all(&target).map_err(|error| format!("{} could not be made: {error}", target.display()))?;
+    Ok(target)
+}
+
 /// Runs a program to its end, its output going where ours goes.
 fn run(directory: &Path, program: &str, arguments: &[&str]) -> Outcome {
     run_with(directory, program, arguments, &[])
@@ -70,22 +81,66 @@ fn cargo(arguments: &[&str]) -> Outcome {
     run(&root(), &env::var("CARGO").unwrap_or_else(|_| "cargo".into()), arguments)
 }
 
+/// The Rust tests mostly wait for blocks, the contract tests mostly compute: both at once, after one build of everything.
 fn test() -> Outcome {
-    cargo(&["test", "--workspace", "--no-fail-fast"])?;
     if !has_node() {
+        cargo(&["test", "--workspace", "--no-fail-fast"])?;
         println!(
             "skipped: contract and page tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer"
         );
         return Ok(());
     }
+    cargo(&["test", "--workspace", "--no-run"])?;
+    let log = target()?.join("contract-tests.log");
+    let others = background(&["contract-tests"], &log)?;
+    let rust = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let contracts = others.finish();
+    rust.and(contracts)
+}
+
+/// What needs Node: a task of its own, so that its output can be kept apart from that of the Rust tests.
+fn contract_tests() -> Outcome {
     install_contract_tools()?;
     contracts(true)?;
     run(&root().join("contracts"), "./forge.sh", &["test"])?;
+    run(&root().join("web/receipt"), "./test.sh", &[])?;
     // The same scenario on a chain that is not Fonte's; anvil came with the contract tools.
     // With the same features as above: nothing is built again.
     cargo(&["test", "--workspace", "--test", "anvil", "--", "--ignored"])?;
-    cargo(&["test", "--workspace", "--test", "gateway", "--", "--ignored", "anvil"])?;
-    run(&root().join("web/receipt"), "./test.sh", &[])
+    cargo(&["test", "--workspace", "--test", "gateway", "--", "--ignored", "anvil"])
+}
+
+/// A task of this program that runs beside another; what it prints waits in a file until its end.
+struct Background {
+    line: String,
+    child: Child,
+    log: PathBuf,
+}
+
+fn background(task: &[&str], log: &Path) -> Result<Background, String> {
+    let line = format!("cargo xtask {}", task.join(" "));
+    let failed = |error| format!("`{line}` did not start: {error}");
+    let file = File::create(log).map_err(|error| format!("{} could not be written: {error}", log.display()))?;
+    let errors = file.try_clone().map_err(failed)?;
+    println!("$ {line} (beside the next; printed after it)");
+    let child = Command::new(env::current_exe().map_err(failed)?)
+        .args(task)
+        .stdin(Stdio::null())
+        .stdout(file)
+        .stderr(errors)
+        .spawn()
+        .map_err(failed)?;
+    Ok(Background { line, child, log: log.to_owned() })
+}
+
+impl Background {
+    fn finish(mut self) -> Outcome {
+        let status = self.child.wait().map_err(|error| format!("`{}` was lost: {error}", self.line))?;
+        println!("$ {}", self.line);
+        let mut log = File::open(&self.log).map_err(|error| format!("{}: {error}", self.log.display()))?;
+        io::copy(&mut log, &mut io::stdout()).map_err(|error| format!("{}: {error}", self.log.display()))?;
+        if status.success() { Ok(()) } else { Err(format!("`{}` failed with {status}", self.line)) }
+    }
 }
 
 fn check() -> Outcome {
@@ -116,8 +171,7 @@ fn contracts(check: bool) -> Outcome {
 }
 
 fn deny() -> Outcome {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let tools = target.join("tools");
+    let tools = target()?.join("tools");
     let program = tools.join("bin/cargo-deny");
     let named = |path: &Path| path.to_str().map(str::to_owned).ok_or("the target directory's path is not UTF-8");
     let (tools, program) = (named(&tools)?, named(&program)?);

@@ -215,7 +215,7 @@ async fn wait_for_adoption(app: &App, quoted: &Quoted) {
     }
     let latest = quoted.selection.latest();
     // Nothing to do when it takes longer: an older version, or a refusal, follows.
-    let _ = tokio::time::timeout(ADOPTION, app.workers.adopted(&latest)).await;
+    let _ = tokio::time::timeout(ADOPTION, app.workers.adopted(&latest, 1)).await;
 }
 
 /// Why a connected worker was passed over.

@@ -310,7 +310,12 @@ impl GatewayHandle {
 
     /// Waits until a worker has adopted all of these versions or later ones.
     pub async fn adopted(&self, versions: &[DatanetVersion]) {
-        self.app.workers.adopted(versions).await;
+        self.adopted_by(1, versions).await;
+    }
+
+    /// Waits until this many workers have adopted all of these versions or later ones.
+    pub async fn adopted_by(&self, workers: usize, versions: &[DatanetVersion]) {
+        self.app.workers.adopted(versions, workers).await;
     }
 
     /// Connected workers.

@@ -264,15 +264,15 @@ impl Workers {
         self.peers.lock().len()
     }
 
-    /// Waits until some worker has adopted all of these versions or later ones.
-    pub(crate) async fn adopted(&self, versions: &[DatanetVersion]) {
+    /// Waits until this many workers have adopted all of these versions or later ones.
+    pub(crate) async fn adopted(&self, versions: &[DatanetVersion], workers: usize) {
         let mut changed = self.changed.subscribe();
         loop {
-            let done = self.peers.lock().values().any(|peer| {
+            let current = |peer: &&Arc<Peer>| {
                 let adopted = peer.adopted();
                 versions.iter().all(|version| at_least(&adopted, version.datanet, version.version))
-            });
-            if done {
+            };
+            if self.peers.lock().values().filter(current).count() >= workers {
                 return;
             }
             if changed.changed().await.is_err() {

@@ -91,8 +91,7 @@ impl Scene {
             scene.serve(worker).await;
         }
         let version = scene.net.version(scene.net.datanet).await;
-        tokio::time::timeout(PATIENCE, scene.gateway.adopted(&[version])).await.unwrap();
-        until("all workers", || async { (scene.gateway.workers() == workers).then_some(()) }).await;
+        tokio::time::timeout(PATIENCE, scene.gateway.adopted_by(workers, &[version])).await.unwrap();
         scene
     }
 
