@@ -257,10 +257,7 @@ async fn what_fails_a_check_is_neither_charged_nor_kept() {
     let busy: Tamper = Arc::new(|_, a: &mut Answer| a.refuse = Some(RefusalCode::Busy));
     let _busy = Peer::connect(&net, &gateway, &[id], busy).await;
     let good = Peer::connect(&net, &gateway, &[id], honest()).await;
-    gateway.adopted(&[net.version(net.datanet).await]).await;
-    while gateway.workers() < 2 {
-        tokio::task::yield_now().await;
-    }
+    gateway.adopted_by(2, &[net.version(net.datanet).await]).await;
     for _ in 0..3 {
         let (status, answer) = post(&gateway, "/v1/chat/completions", Some(&key), ask("What is heard first?")).await;
         assert_eq!(status, 200, "{answer}");
