@@ -14,9 +14,9 @@ use super::{
 };
 use crate::error::TraceError;
 
-/// Suffixes fetched at once: three rounds settle a block of 64, with as few comparisons as bisecting it. Seven would do it
-/// in two, but their texts lie in as many pages, whose tables are walked one or two at a time: measured, that is slower.
-const PROBES: usize = 3;
+/// Suffixes fetched at once: two rounds settle a block of 64, with as few comparisons as bisecting it. Seven places are
+/// prefetched in little more time than one.
+const PROBES: usize = 7;
 /// Searches that take turns. More would push each other's lines out of the caches, and a core fetches no more at once.
 const TURNS: usize = 8;
 /// So many strangers' places to either side are looked at for the nearest member's.
@@ -295,9 +295,12 @@ impl<'a> Search<'a> {
         let mut open = false;
         for gap in [Some(&self.lower), self.upper.as_ref()].into_iter().flatten() {
             open |= !gap.is_closed();
-            for probe in 0..gap.probes() {
-                let bit = gap.rank(probe) * store.layout.suffix_bits as usize;
-                store.touch(store.layout.suffixes_at + bit / 8);
+            let at = |rank: usize| store.layout.suffixes_at + rank * store.layout.suffix_bits as usize / 8;
+            if gap.hi - gap.lo <= FAN {
+                // All of it, some four lines: the rounds to come need no more.
+                (at(gap.lo)..at(gap.hi)).step_by(64).chain([at(gap.hi)]).for_each(|line| store.touch(line));
+            } else {
+                (0..gap.probes()).for_each(|probe| store.touch(at(gap.rank(probe))));
             }
         }
         self.stage = if open { Stage::Ranks } else { Stage::Done };

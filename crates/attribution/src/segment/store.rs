@@ -42,6 +42,10 @@ impl Store {
         // folder is locked against a second writer. Whoever truncates a live file behind our back gets SIGBUS, as with
         // any mapped database.
         let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        // Searches jump about: with pages of 4 KiB nearly every jump misses the TLB, too. A hint, which Linux takes where
+        // the file system reads files in pages of 2 MiB.
+        #[cfg(target_os = "linux")]
+        let _ = map.advise(memmap2::Advice::HugePage);
         let (layout, checksums_crc) = decode_header(&map).map_err(damaged)?;
         if crc32fast::hash(&map[layout.checksums_at..]) != checksums_crc {
             return Err(damaged(Damage::Checksum {
@@ -79,7 +83,7 @@ impl Store {
     pub(crate) fn touch(&self, at: usize) {
         let chunk = (at - HEADER) / CHUNK;
         if self.verified.get(chunk / 64).is_some_and(|bits| bits.load(Ordering::Relaxed) >> (chunk % 64) & 1 == 1) {
-            std::hint::black_box(self.bytes().get(at).copied());
+            prefetch(self.bytes(), at);
         }
     }
 
@@ -109,4 +113,18 @@ impl Store {
         self.verified[chunk / 64].fetch_or(1 << (chunk % 64), Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// Asks for the cache line of a byte. A load would do so, too, but what follows a load soon waits for it; what follows this
+/// does not.
+#[inline]
+fn prefetch(bytes: &[u8], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(byte) = bytes.get(at) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing and raises no fault, wherever it points.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(byte).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    std::hint::black_box(bytes.get(at).copied());
 }
