@@ -3,16 +3,16 @@ pragma solidity 0.8.37;
 
 import {IAllowance} from "../src/interfaces/IAllowance.sol";
 import {AllowanceWorld} from "./Allowance.t.sol";
+import {Steps} from "./lib/Steps.sol";
 import {Test} from "./lib/Vm.sol";
 
 /// @notice Three gateways, a government that changes its mind, and strangers who press every button.
-contract Commons is AllowanceWorld {
+contract Commons is AllowanceWorld, Steps {
     address[3] private gateways = [address(0x6001), address(0x6002), address(0x6003)];
     uint256[3] private keys = [uint256(0xD1), 0xD2, 0xD3];
     uint256 private constant BOND = 10_000 ether;
     uint128[3] public largest; // budget of each gateway
     uint256 public given = 100 ether; // to the fund, at the start
-    mapping(bytes32 step => uint256) public done;
 
     function start() external {
         AllowanceWorld.setUp();
@@ -25,11 +25,6 @@ contract Commons is AllowanceWorld {
             settlement.bond{value: BOND}();
             this.budget(i, i, 1 ether * (i + 1), 1000);
         }
-    }
-
-    modifier counted(bytes32 step) {
-        _;
-        ++done[step];
     }
 
     // ---------------------------------------------------------------- steps

@@ -3,21 +3,23 @@ pragma solidity 0.8.37;
 
 import {IModelReviews} from "../src/interfaces/IModelReviews.sol";
 import {IModels} from "../src/interfaces/IModels.sol";
-import {Test} from "./lib/Vm.sol";
 import {ModelWorld} from "./lib/ModelWorld.sol";
+import {Steps} from "./lib/Steps.sol";
+import {Test} from "./lib/Vm.sol";
 
-/// @notice Owners, voters, evaluators, reporters and strangers, one step at a time. Notes every change of a state that is
-/// not an edge of the record, and every evaluation set that opens before its artifact.
-contract ModelHandler is ModelWorld {
+/// @notice Owners, voters, evaluators, reporters and strangers, one step at a time.
+contract ModelHandler is ModelWorld, Steps {
     uint32 public constant MOST = 6;
     address[4] private people = [address(0xDE70), address(0x5A11), address(0x60FF), address(0xBAD)];
     uint64[3] private taken;
+    /// @dev The state before the step that touched the model last.
     mapping(uint32 model => IModels.State) private last;
-    mapping(bytes32 step => uint256) public done;
-    uint256 public wrongEdges;
-    uint256 public earlySets;
-    uint256 public wrongDeployments;
-    uint64 public cases;
+    uint64 private cases;
+    /// @dev What the reviews hold for open rounds and open reports.
+    uint256 private fees;
+    uint256 private deposits;
+    uint32 private touched; // the model that a step changed, if any
+    bool private late; // whether it moved time, which changes all
 
     function start() external {
         ModelWorld.setUp();
@@ -27,21 +29,16 @@ contract ModelHandler is ModelWorld {
         for (uint256 i; i < 3; ++i) {
             taken[i] = contribute(trainNet, people[i], one(bytes(vm.toString(i))));
         }
-        look();
+        last[1] = models.stateOf(1);
     }
 
-    modifier counted(bytes32 step) {
-        _;
-        ++done[step];
-        look();
+    function forget() internal override {
+        if (touched != 0) last[touched] = models.stateOf(touched);
+        (touched, late) = (0, false);
     }
 
     function some(uint256 which) private view returns (uint32) {
         return uint32(bound(which, 1, models.modelCount()));
-    }
-
-    function first() public pure returns (uint32) {
-        return 1;
     }
 
     // ---------------------------------------------------------------- what is seen
@@ -64,21 +61,6 @@ contract ModelHandler is ModelWorld {
             || from == IModels.State.Evaluated && to == IModels.State.Deployed;
     }
 
-    function look() private {
-        for (uint32 id = 1; id <= models.modelCount(); ++id) {
-            IModels.Life memory life = models.life(id);
-            if (!edge(last[id], life.state)) ++wrongEdges;
-            if (life.evaluationSet != 0 && (models.model(id).artifact == 0 || life.state < IModels.State.Evaluating)) {
-                ++earlySets;
-            }
-            if (life.state == IModels.State.Deployed && (life.evaluation == 0 || life.score < life.criteria.threshold))
-            {
-                ++wrongDeployments;
-            }
-            last[id] = life.state;
-        }
-    }
-
     // ---------------------------------------------------------------- steps
 
     function make(uint256 seed, bool vote, uint256 who) external counted("make") {
@@ -89,8 +71,7 @@ contract ModelHandler is ModelWorld {
         input.terms.parents = list(pair(parent, uint32(bound(seed >> 16, 0, 5e4))));
         input.terms.splits.developer = people[who % 4];
         vm.prank(people[who % 4]);
-        if (vote) models.propose(input, RECIPE, criteria());
-        else models.register(input);
+        touched = vote ? models.propose(input, RECIPE, criteria()) : models.register(input);
     }
 
     function setTerms(uint256 which, uint32 develop, uint256 to) external counted("terms") {
@@ -102,6 +83,7 @@ contract ModelHandler is ModelWorld {
         terms.splits.developer = people[to % 4];
         vm.prank(models.model(id).owner);
         models.setTerms(id, terms);
+        touched = id;
     }
 
     /// @dev The next step of the record by whom it is due, whatever the state allows.
@@ -129,6 +111,7 @@ contract ModelHandler is ModelWorld {
         } else {
             revert("nothing is due");
         }
+        touched = id;
     }
 
     /// @dev One phase of a round; every third evaluator lies or keeps silent.
@@ -138,6 +121,7 @@ contract ModelHandler is ModelWorld {
         if (r.phase == IModelReviews.Phase.None || r.phase == IModelReviews.Phase.Failed) {
             vm.prank(people[number]);
             judges.open{value: 5 * FEE}(id);
+            fees += 5 * FEE;
         } else if (r.phase == IModelReviews.Phase.Opened) {
             vm.roll(vm.getBlockNumber() + 2);
             judges.draw(id);
@@ -163,6 +147,9 @@ contract ModelHandler is ModelWorld {
             vm.warp(r.revealUntil + 1);
         } else {
             judges.close(id);
+            unchecked {
+                fees -= 5 * FEE; // a bug could take it below zero
+            }
             ++done["close"];
             if (models.stateOf(id) == IModels.State.Evaluated) ++done["stands"];
         }
@@ -202,6 +189,10 @@ contract ModelHandler is ModelWorld {
         vm.prank(sender);
         (bool ok,) = (verb < 10 ? address(models) : modelReviews).call(calls[verb]);
         if (ok) ++done["meddled"];
+        unchecked {
+            if (ok && verb == 11) fees -= 5 * FEE;
+        }
+        touched = id;
     }
 
     function retire(uint256 which, uint256 rare) external counted("retire") {
@@ -209,6 +200,7 @@ contract ModelHandler is ModelWorld {
         require(rare % 8 == 0);
         vm.prank(models.model(id).owner);
         models.retire(id);
+        touched = id;
     }
 
     function report(uint256 which) external counted("report") {
@@ -216,6 +208,8 @@ contract ModelHandler is ModelWorld {
         vm.prank(people[3]);
         judges.report{value: DEPOSIT + REPORT_FEE}(id, REPORT);
         ++cases;
+        deposits += DEPOSIT;
+        touched = id;
     }
 
     function decide(uint256 which, bool approved, bool last_) external counted("decide") {
@@ -227,12 +221,17 @@ contract ModelHandler is ModelWorld {
             if (last_) pool.finish(id, approved);
         } else {
             judges.finishReport(id);
+            unchecked {
+                deposits -= DEPOSIT;
+            }
         }
+        touched = judges.reportOf(id).model;
     }
 
     function reinstate(uint256 which) external counted("reinstate") {
+        touched = some(which);
         vm.prank(governance);
-        models.reinstate(some(which));
+        models.reinstate(touched);
     }
 
     function withdraw(uint256 which, uint256 model_) external counted("withdraw") {
@@ -241,7 +240,8 @@ contract ModelHandler is ModelWorld {
             vm.prank(people[which % 3]);
             datanets.withdraw(id);
         } else {
-            models.markWithdrawn(some(model_), id);
+            touched = some(model_);
+            models.markWithdrawn(touched, id);
         }
     }
 
@@ -251,19 +251,40 @@ contract ModelHandler is ModelWorld {
 
     function pass(uint256 time) external counted("pass") {
         skip(bound(time, 1, 300), bound(time, 1, 3 days));
+        late = true;
     }
 
-    // ---------------------------------------------------------------- sums
+    // ---------------------------------------------------------------- what must hold
+
+    /// @dev The models to look at: `first` up to `end`, none if that is less.
+    function range(bool whole) external view returns (uint32 first, uint32 end) {
+        if (whole || late) return (1, models.modelCount());
+        return (touched == 0 ? 1 : touched, touched);
+    }
+
+    function movedAlong(uint32 id, IModels.State state) external view returns (bool) {
+        return edge(last[id], state);
+    }
+
+    function held() external view returns (uint256) {
+        return modelReviews.balance;
+    }
 
     /// @dev What the reviews owe: credits, fees of open rounds, deposits of open reports.
     function owed() external view returns (uint256 sum) {
+        unchecked {
+            sum = judges.claimable(governance) + fees + deposits;
+        }
         for (uint256 i; i < 4; ++i) {
             sum += judges.claimable(people[i]);
         }
         for (uint256 i; i < 7; ++i) {
             sum += judges.claimable(evaluators[i]);
         }
-        sum += judges.claimable(governance);
+    }
+
+    /// @dev What rounds and reports hold by their views, and what was counted here.
+    function inEscrow() external view returns (uint256 sum, uint256 counted_) {
         for (uint32 id = 1; id <= models.modelCount(); ++id) {
             IModelReviews.Phase phase = judges.round(id, judges.roundCount(id)).phase;
             if (
@@ -274,27 +295,27 @@ contract ModelHandler is ModelWorld {
         for (uint64 i = 1; i <= cases; ++i) {
             if (!judges.reportOf(i).finished) sum += DEPOSIT;
         }
-    }
-
-    function held() external view returns (uint256) {
-        return modelReviews.balance;
-    }
-
-    function count() external view returns (uint32) {
-        return models.modelCount();
+        unchecked {
+            return (sum, fees + deposits);
+        }
     }
 
     function lifeOf(uint32 id) external view returns (IModels.Life memory) {
         return models.life(id);
     }
 
-    function servableOf(uint32 id) external view returns (bool ok) {
+    function isMade(uint32 id) external view returns (bool) {
+        return models.model(id).artifact != 0;
+    }
+
+    function isServed(uint32 id) external view returns (bool ok) {
         (ok,,) = models.servable(id);
     }
 
     /// @dev The payouts at any time sum to the developer's part of the terms of that time.
-    function checkPayouts(uint32 id) external view {
-        for (uint32 v = 1; v <= models.termsCount(id); ++v) {
+    function checkPayouts(uint32 id, bool whole) external view {
+        uint32 count = models.termsCount(id);
+        for (uint32 v = whole ? 1 : count; v <= count; ++v) {
             (IModels.Terms memory terms, uint64 since) = models.termsOf(id, v);
             IModels.Payouts memory p = models.payoutsAt(id, since);
             vm.assertEq(p.workerPpm, terms.splits.workerPpm, "payoutsAreExact: worker");
@@ -314,8 +335,6 @@ contract ModelHandler is ModelWorld {
     }
 }
 
-/// forge-config: default.invariant.runs = 16
-/// forge-config: default.invariant.depth = 160
 contract ModelInvariantTest is Test {
     struct FuzzSelector {
         address addr;
@@ -363,58 +382,61 @@ contract ModelInvariantTest is Test {
         targets[0] = FuzzSelector(address(handler), selectors);
     }
 
-    /// @dev One campaign looks at everything after every step: docs/decisions/0044-one-campaign.md.
+    /// @dev One campaign looks at everything: docs/decisions/0044-one-campaign.md and 0088-what-a-step-touched.md.
     function invariant_models() public view {
-        statesMoveAlongTheRecord();
-        noSetOpensBeforeItsArtifact();
-        whatIsDeployedMetItsCriteria();
-        feesAndDepositsAreAllThere();
-        payoutsAreExact();
-        onlyWhatWaitsHasADeadline();
-        onlyWhatIsUsableIsServed();
+        everythingHolds(handler.isWhole());
     }
 
-    function statesMoveAlongTheRecord() private view {
-        vm.assertEq(handler.wrongEdges(), 0, "statesMoveAlongTheRecord");
+    function afterInvariant() public view {
+        everythingHolds(true);
     }
 
-    function noSetOpensBeforeItsArtifact() private view {
-        vm.assertEq(handler.earlySets(), 0, "noSetOpensBeforeItsArtifact");
+    function everythingHolds(bool whole) private view {
+        (uint32 first, uint32 end) = handler.range(whole);
+        for (uint32 id = first; id <= end; ++id) {
+            IModels.Life memory life = handler.lifeOf(id);
+            vm.assertTrue(handler.movedAlong(id, life.state), "statesMoveAlongTheRecord");
+            noSetOpensBeforeItsArtifact(id, life);
+            whatIsDeployedMetItsCriteria(life);
+            onlyWhatWaitsHasADeadline(life);
+            onlyWhatIsUsableIsServed(id, life);
+            handler.checkPayouts(id, whole);
+        }
+        feesAndDepositsAreAllThere(whole);
     }
 
-    function whatIsDeployedMetItsCriteria() private view {
-        vm.assertEq(handler.wrongDeployments(), 0, "whatIsDeployedMetItsCriteria");
+    function noSetOpensBeforeItsArtifact(uint32 id, IModels.Life memory life) private view {
+        if (life.evaluationSet == 0) return;
+        vm.assertTrue(handler.isMade(id) && life.state >= IModels.State.Evaluating, "noSetOpensBeforeItsArtifact");
     }
 
-    function feesAndDepositsAreAllThere() private view {
+    function whatIsDeployedMetItsCriteria(IModels.Life memory life) private pure {
+        if (life.state != IModels.State.Deployed) return;
+        vm.assertTrue(
+            life.evaluation != 0 && life.score >= life.criteria.threshold, "whatIsDeployedMetItsCriteria"
+        );
+    }
+
+    function onlyWhatWaitsHasADeadline(IModels.Life memory life) private pure {
+        bool voting = life.state >= IModels.State.Proposed && life.state <= IModels.State.Evaluated;
+        vm.assertEq(life.deadline != 0, voting, "onlyWhatWaitsHasADeadline");
+    }
+
+    function onlyWhatIsUsableIsServed(uint32 id, IModels.Life memory life) private view {
+        if (!handler.isServed(id)) return;
+        vm.assertTrue(
+            life.state == IModels.State.Registered || life.state == IModels.State.Independent
+                || life.state == IModels.State.Deployed,
+            "onlyWhatIsUsableIsServed"
+        );
+        vm.assertTrue(life.stopsAt == 0 || block.timestamp < life.stopsAt, "onlyWhatIsUsableIsServed");
+    }
+
+    function feesAndDepositsAreAllThere(bool whole) private view {
         vm.assertEq(handler.held(), handler.owed(), "feesAndDepositsAreAllThere");
-    }
-
-    function payoutsAreExact() private view {
-        for (uint32 id = 1; id <= handler.count(); ++id) {
-            handler.checkPayouts(id);
-        }
-    }
-
-    function onlyWhatWaitsHasADeadline() private view {
-        for (uint32 id = 1; id <= handler.count(); ++id) {
-            IModels.Life memory life = handler.lifeOf(id);
-            bool voting = life.state >= IModels.State.Proposed && life.state <= IModels.State.Evaluated;
-            vm.assertEq(life.deadline != 0, voting, "onlyWhatWaitsHasADeadline");
-        }
-    }
-
-    function onlyWhatIsUsableIsServed() private view {
-        for (uint32 id = 1; id <= handler.count(); ++id) {
-            if (!handler.servableOf(id)) continue;
-            IModels.Life memory life = handler.lifeOf(id);
-            vm.assertTrue(
-                life.state == IModels.State.Registered || life.state == IModels.State.Independent
-                    || life.state == IModels.State.Deployed,
-                "onlyWhatIsUsableIsServed"
-            );
-            vm.assertTrue(life.stopsAt == 0 || block.timestamp < life.stopsAt, "onlyWhatIsUsableIsServed");
-        }
+        if (!whole) return;
+        (uint256 sum, uint256 counted) = handler.inEscrow();
+        vm.assertEq(sum, counted, "feesAndDepositsAreAllThere: the views");
     }
 
     /// @dev The handler's steps do work: without this the invariants could hold because nothing happens.
