@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # cargo xtask bench [trace|proofs|attribution|window|attacks|inference|demo]: measures, prints, and writes a raw run to benches/runs.
-# attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter.
+# attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter. CORE=1 picks a core.
 # inference takes half an hour; its peers are named as absent where they cannot be had. REPEATS=3 makes it shorter,
 # LLAMA_SERVER names llama.cpp's server. inference --parity compares with transformers and PEFT instead of measuring.
 set -euo pipefail
@@ -27,7 +27,7 @@ machine() {
 
 # Beside infini-gram on the same real texts, then alone at growing sizes. One core for both.
 attribution() {
-  local work="${CARGO_TARGET_DIR:-target}/bench-attribution" pinned="taskset -c 0" mb
+  local work="${CARGO_TARGET_DIR:-target}/bench-attribution" pinned="taskset -c ${CORE:-0}" mb
   mkdir -p "$work"
   work="$(realpath "$work")"
   export TMPDIR="$work"
