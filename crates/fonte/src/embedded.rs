@@ -27,7 +27,13 @@ use fonte_types::{DatanetId, EngineClass, ModelId};
 use fonte_worker::{AnswerModel, Config as WorkerConfig, QuoteModel, Worker, local::LocalBase};
 use tokio::task::JoinSet;
 
-use crate::{args::Common, development, engine::Beside, keys, network};
+use crate::{
+    args::Common,
+    development,
+    engine::Beside,
+    keys, network,
+    own::{self, Own},
+};
 
 /// One FNT in wei.
 pub(crate) const FNT: u128 = 1_000_000_000_000_000_000;
@@ -106,6 +112,8 @@ pub(crate) struct Embedded {
     pub(crate) engine_models: Vec<ModelRecord>,
     own_chain: Option<ChainHandle>,
     serving: tokio::task::JoinHandle<()>,
+    /// Registers adapters that come later.
+    following: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// The network's chain: in this process, or elsewhere.
@@ -179,13 +187,17 @@ impl Embedded {
         let gateway = Arc::new(gateway);
         let folder = config.data_dir.join("worker");
         let mut models: Served = BTreeMap::from([(model.id, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]);
-        let mut own = None;
+        let (mut own, mut following) = (None, None);
         if let Some(beside) = config.engine {
-            own = beside.own.clone();
-            models.extend(engine_models.iter().map(|record| record.id).zip(beside.models()));
+            models.extend(engine_models.iter().map(|record| record.id).zip(beside.external));
+            if let Some(engine) = beside.own {
+                own = Some(engine.clone());
+                let (operator, own) = (operator.clone(), Own { engine, base: beside.base, adapters: beside.adapters });
+                following = Some(tokio::spawn(async move { own::follow(&operator, &own, true).await }));
+            }
         }
         let serving = tokio::spawn(serve_models(Arc::clone(&gateway), chain.clone(), folder, models, own));
-        Ok(Self { chain, gateway, operator, model, engine_models, own_chain, serving })
+        Ok(Self { chain, gateway, operator, model, engine_models, own_chain, serving, following })
     }
 
     /// Waits until the worker answers from the latest version of every datanet.
@@ -196,8 +208,10 @@ impl Embedded {
     }
 
     pub(crate) async fn shutdown(self) -> Result<()> {
-        self.serving.abort();
-        let _ = self.serving.await;
+        for task in [Some(self.serving), self.following].into_iter().flatten() {
+            task.abort();
+            let _ = task.await;
+        }
         let gateway = Arc::into_inner(self.gateway).expect("whoever served models has ended");
         gateway.shutdown().await;
         match self.own_chain {

@@ -1,12 +1,15 @@
 //! `fonte worker` as a worker that runs, external engines for it and for `fonte up`, and what `fonte up` serves beside the
 //! quote model.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use alloy_primitives::{B256, keccak256};
 use eyre::{Result, WrapErr, bail, eyre};
 use fonte_bindings::Client;
-use fonte_inference::model::ContentHash;
 use fonte_types::{EngineClass, ModelId};
 use fonte_worker::{
     AnswerModel, Config, QuoteModel, Worker,
@@ -41,23 +44,8 @@ pub(crate) struct Beside {
     pub(crate) class: EngineClass,
     /// The engine in this process.
     pub(crate) own: Option<LocalBase>,
-    external: Option<Arc<dyn AnswerModel>>,
-}
-
-impl Beside {
-    /// What answers: the base, then the adapters.
-    pub(crate) fn models(&self) -> Vec<Arc<dyn AnswerModel>> {
-        let mut models: Vec<_> = self.external.clone().into_iter().collect();
-        if let Some(own) = &self.own {
-            models.push(Arc::new(own.base()));
-            models.extend(self.adapters.iter().map(|weights| adapter_of(own, weights)));
-        }
-        models
-    }
-}
-
-fn adapter_of(own: &LocalBase, weights: &Weights) -> Arc<dyn AnswerModel> {
-    Arc::new(own.adapter(ContentHash(weights.adapter.0)))
+    /// The engine elsewhere.
+    pub(crate) external: Option<Arc<dyn AnswerModel>>,
 }
 
 /// How long the gateway of `fonte up` waits where engines answer: its own, or those of workers that dial in.
@@ -164,16 +152,17 @@ pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
             record.info.slots
         ));
     }
-    let (mut models, mut adapters) = models(&client, &serve, engine).await?;
+    let (models, mut adapters) = models(&client, &serve, engine).await?;
     let own = own::open(&serve.base).await?;
+    let mut ids: BTreeSet<ModelId> = models.keys().copied().collect();
     if let Some(own) = &own {
-        models.extend(own_models(&client, own, serve.register).await?);
+        ids.extend(own_models(&client, own, serve.register).await?);
     }
-    let names: Vec<String> = models.keys().map(ToString::to_string).collect();
+    let names: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let folder = data_dir(common)?.join("worker").join(address.to_string());
     std::fs::create_dir_all(&folder).wrap_err_with(|| format!("creating {}", folder.display()))?;
     let mut config = Config::new(folder, *client.network(), signer, models);
-    config.engine = own.map(|own| own.engine);
+    config.engine = own.as_ref().map(|own| own.engine.clone());
     config.slots = record.info.slots;
     config.jurisdiction = Some(record.info.jurisdiction.0);
     config.commons = embedded::commons(&client).await?;
@@ -198,8 +187,15 @@ pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
         }
         std::future::pending().await
     };
+    let following = async {
+        match &own {
+            Some(own) => own::follow(&client, own, serve.register).await,
+            None => std::future::pending().await,
+        }
+    };
     let result = tokio::select! {
         () = keep_serving(&worker, &dial) => Ok(()),
+        () = following => Ok(()),
         () = mirroring => Ok(()),
         ended = tokio::signal::ctrl_c() => ended.wrap_err("waiting for Ctrl-C"),
     };
@@ -214,34 +210,19 @@ pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
     result
 }
 
-/// The base and the adapters that have a record on chain, by its hashes; with `register` all of them get one.
-async fn own_models(client: &Client, own: &Own, register: bool) -> Result<Served> {
-    let own_base: Arc<dyn AnswerModel> = Arc::new(own.engine.base());
-    let adapters = own.adapters.iter().map(|weights| adapter_of(&own.engine, weights));
+/// The records of the base and of the adapters, by their hashes; with `register` all of them get one. The worker finds them
+/// by itself.
+async fn own_models(client: &Client, own: &Own, register: bool) -> Result<Vec<ModelId>> {
     if register {
         let records = development::records(client, &own.base, &own.adapters).await?;
-        let models = std::iter::once(own_base).chain(adapters);
-        return Ok(records.into_iter().map(|record| record.id).zip(models).collect());
+        return Ok(records.into_iter().map(|record| record.id).collect());
     }
     let known = client.models().await?;
-    let mut models = Served::new();
-    let all = std::iter::once((&own.base, own_base)).chain(own.adapters.iter().zip(adapters));
-    for (weights, model) in all {
+    let mut models = Vec::new();
+    for weights in std::iter::once(&own.base).chain(&own.adapters) {
         match development::find(&known, weights) {
-            Some(record) => {
-                models.insert(record.id, model);
-            }
-            None => {
-                let hash = if weights.adapter.is_zero() { weights.artifact } else { weights.adapter };
-                eprintln!(
-                    "{}",
-                    say!(
-                        "{} ({hash}) has no record on chain and is not served: `fonte model register`, or --register here",
-                        "{} ({hash}) não tem registro na rede e não é servido: `fonte model register`, ou --register aqui",
-                        weights.name
-                    )
-                );
-            }
+            Some(record) => models.push(record.id),
+            None => own::tell_unregistered(weights),
         }
     }
     if models.is_empty() {

@@ -110,16 +110,16 @@ fn prepare(bench: &EngineBench) -> Result<Load> {
     let vocabulary = u32::try_from(base.config.vocabulary).wrap_err_with(reading)?;
     let (engine, found) = match &bench.base.adapters {
         Some(adapters) => {
-            let folder = AdapterFolder::new(adapters.clone(), base.config.clone(), base.hash, config.limits);
-            let folder = Arc::new(folder);
-            let found = folder.look().wrap_err_with(|| format!("listing {}", adapters.display()))?;
+            let paths = vec![adapters.clone()];
+            let folder = Arc::new(AdapterFolder::new(paths, base.config.clone(), base.hash, config.limits));
+            let found = folder.look(Duration::ZERO)?;
             (Engine::new(base.config, base.weights, settings, FolderSource(folder))?, found)
         }
         None => (Engine::new(base.config, base.weights, settings, NoAdapters)?, Found::default()),
     };
     own::tell_refused(&found);
     let engine = EngineHandle::spawn(engine)?;
-    let adapters: Vec<ContentHash> = found.adapters.iter().map(|adapter| adapter.hash).collect();
+    let adapters: Vec<ContentHash> = found.added.iter().map(|adapter| adapter.hash).collect();
     adapters.iter().for_each(|hash| engine.register(*hash));
     Ok(Load { engine, adapters, vocabulary, next: AtomicU32::new(0), first: Mutex::default() })
 }

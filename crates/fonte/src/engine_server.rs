@@ -1,6 +1,6 @@
 //! `fonte engine serve`: the OpenAI API over a base and its adapters, without a chain.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256};
 use eyre::{Result, WrapErr, eyre};
@@ -9,17 +9,20 @@ use fonte_inference::model::ContentHash;
 use fonte_types::wire::{EngineReport, Refusal, RefusalCode, Told};
 use fonte_worker::{
     AnswerModel, ModelError, Question, answer_plainly,
-    local::{LocalBase, LocalModel},
+    local::{AdapterEntry, LocalBase, LocalModel},
 };
-use parking_lot::RwLock;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     args::{Common, engine::EngineServe},
-    own::{self, Own, public_name, tell_refused},
+    development::Weights,
+    own::{self, public_name, tell_refused},
     say::say,
 };
+
+/// How often adapters are looked for. What was written to since then waits for the next look, or for the operator's call.
+const LOOK: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(common: &Common, serve: EngineServe) -> Result<()> {
     let own = own::open(&serve.base).await?.ok_or_else(no_base)?;
@@ -31,7 +34,8 @@ pub(crate) async fn run(common: &Common, serve: EngineServe) -> Result<()> {
         operator_key: serve.operator_key_env.as_deref().map(secret).transpose()?,
         limits: Limits { answers: serve.max_answers as usize, ..Limits::default() },
     };
-    let server = EngineServer::start(config, Arc::new(Served::new(own))).await?;
+    let served = Arc::new(Served { engine: own.engine, base: own.base });
+    let server = EngineServer::start(config, served.clone()).await?;
     let url = format!("http://{}", server.addr());
     if common.json {
         println!(
@@ -47,7 +51,18 @@ pub(crate) async fn run(common: &Common, serve: EngineServe) -> Result<()> {
         }
         println!("{}", say!("Operator   {}", "Operador   {}", server.operator_key()));
     }
-    tokio::signal::ctrl_c().await.wrap_err("waiting for Ctrl-C")?;
+    let looking = async {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let served = served.clone();
+            // It fails where this program ends, or has told why.
+            let _ = tokio::task::spawn_blocking(move || served.look_within(LOOK)).await;
+        }
+    };
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended.wrap_err("waiting for Ctrl-C")?,
+        () = looking => {}
+    }
     server.shutdown().await;
     Ok(())
 }
@@ -69,42 +84,39 @@ fn secret(variable: &str) -> Result<String> {
 /// The base and its adapters behind the server.
 struct Served {
     engine: LocalBase,
-    /// The base first.
-    models: RwLock<Vec<Named>>,
+    base: Weights,
 }
 
 impl Served {
-    fn new(own: Own) -> Self {
-        let all = std::iter::once(own.base).chain(own.adapters);
-        let models = all.map(|weights| Named { name: weights.name, base: weights.artifact, adapter: weights.adapter });
-        Self { engine: own.engine, models: RwLock::new(models.collect()) }
-    }
-
     fn model(&self, adapter: B256) -> LocalModel {
         if adapter.is_zero() { self.engine.base() } else { self.engine.adapter(ContentHash(adapter.0)) }
+    }
+
+    /// Looks for adapters that came or went, and names those that cannot be served.
+    fn look_within(&self, quiet: Duration) {
+        match self.engine.look(quiet) {
+            Ok(found) => tell_refused(&found),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the adapters cannot be looked for")
+            }
+        }
     }
 }
 
 impl Local for Served {
     fn models(&self) -> Vec<Named> {
-        self.models.read().clone()
+        let Weights { name, artifact: base, adapter } = self.base.clone();
+        let adapters = self.engine.adapters().borrow().clone();
+        let named = |adapter: &AdapterEntry| Named {
+            name: public_name(&adapter.name),
+            base,
+            adapter: B256::from(adapter.hash.0),
+        };
+        std::iter::once(Named { name, base, adapter }).chain(adapters.iter().map(named)).collect()
     }
 
     fn look(&self) {
-        match self.engine.look() {
-            Ok(found) => {
-                tell_refused(&found);
-                let base = self.engine.hash();
-                self.models.write().extend(found.adapters.into_iter().map(|adapter| Named {
-                    name: public_name(&adapter.name),
-                    base,
-                    adapter: B256::from(adapter.hash.0),
-                }));
-            }
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the adapters cannot be looked for")
-            }
-        }
+        self.look_within(Duration::ZERO);
     }
 
     fn answer(

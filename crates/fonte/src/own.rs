@@ -1,13 +1,21 @@
 //! A base in this process and the adapters on it, as the arguments name them.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use alloy_primitives::B256;
 use eyre::{Result, WrapErr, bail};
+use fonte_bindings::Client;
 use fonte_types::wire::MAX_MODELS;
-use fonte_worker::local::{Found, LocalBase, LocalConfig};
+use fonte_worker::local::{AdapterEntry, Found, LocalBase, LocalConfig};
 
-use crate::{args::engine::Base, development::Weights, say::say};
+use crate::{
+    args::engine::Base,
+    development::{self, Weights},
+    say::say,
+};
+
+/// How long after a failure a record is tried to be made again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// An engine of our own, and what it serves.
 pub(crate) struct Own {
@@ -30,18 +38,14 @@ pub(crate) async fn open(arguments: &Base) -> Result<Option<Own>> {
     let config = config(arguments);
     let opening = tokio::task::spawn_blocking(move || -> Result<(LocalBase, Found)> {
         let engine = LocalBase::open(&path, adapters.as_deref(), config)?;
-        let found = engine.look()?;
+        let found = engine.look(Duration::ZERO)?;
         Ok((engine, found))
     });
     let (engine, found) = opening.await.wrap_err_with(reading)?.wrap_err_with(reading)?;
     tell_refused(&found);
     let artifact = engine.hash();
     let base = Weights { name: public_name(&name), artifact, adapter: B256::ZERO };
-    let adapters: Vec<Weights> = found
-        .adapters
-        .iter()
-        .map(|adapter| Weights { name: public_name(&adapter.name), artifact, adapter: B256::from(adapter.hash.0) })
-        .collect();
+    let adapters: Vec<Weights> = found.added.iter().map(|adapter| weights(&engine, adapter)).collect();
     // Beside the base and the quote model.
     if adapters.len() > MAX_MODELS - 2 {
         bail!(say!(
@@ -52,6 +56,70 @@ pub(crate) async fn open(arguments: &Base) -> Result<Option<Own>> {
         ));
     }
     Ok(Some(Own { engine, base, adapters }))
+}
+
+fn weights(engine: &LocalBase, adapter: &AdapterEntry) -> Weights {
+    let (name, adapter) = (public_name(&adapter.name), B256::from(adapter.hash.0));
+    Weights { name, artifact: engine.hash(), adapter }
+}
+
+/// Runs until it is dropped: adapters that come into the folder later get a record too, or are told to have none where
+/// nobody is to make one. The worker serves what has one.
+pub(crate) async fn follow(client: &Client, own: &Own, register: bool) {
+    let mut adapters = own.engine.adapters();
+    let mut known: BTreeSet<B256> = own.adapters.iter().map(|weights| weights.adapter).collect();
+    loop {
+        let now = adapters.borrow_and_update().clone();
+        let mut failed = false;
+        for weights in now.iter().map(|adapter| weights(&own.engine, adapter)) {
+            if known.contains(&weights.adapter) {
+                continue;
+            }
+            match record(client, &own.base, &weights, register).await {
+                Ok(()) => _ = known.insert(weights.adapter),
+                Err(error) => {
+                    failed = true;
+                    let name = &weights.name;
+                    eprintln!(
+                        "{}",
+                        say!(
+                            "adapter {name:?} got no record on chain, which is tried again: {error:#}",
+                            "o adaptador {name:?} não foi registrado na rede, nova tentativa em breve: {error:#}"
+                        )
+                    );
+                }
+            }
+        }
+        // The sender is the engine's own: it does not go away.
+        let changed = adapters.changed();
+        if failed {
+            let _ = tokio::time::timeout(AGAIN, changed).await;
+        } else {
+            let _ = changed.await;
+        }
+    }
+}
+
+async fn record(client: &Client, base: &Weights, weights: &Weights, register: bool) -> Result<()> {
+    if register {
+        development::records(client, base, std::slice::from_ref(weights)).await?;
+    } else if development::find(&client.models().await?, weights).is_none() {
+        tell_unregistered(weights);
+    }
+    Ok(())
+}
+
+/// Names weights that have no record, and says what to do.
+pub(crate) fn tell_unregistered(weights: &Weights) {
+    let hash = if weights.adapter.is_zero() { weights.artifact } else { weights.adapter };
+    eprintln!(
+        "{}",
+        say!(
+            "{} ({hash}) has no record on chain and is not served: `fonte model register`, or --register here",
+            "{} ({hash}) não tem registro na rede e não é servido: `fonte model register`, ou --register aqui",
+            weights.name
+        )
+    );
 }
 
 /// How the engine runs.
@@ -73,7 +141,8 @@ pub(crate) fn template_program() -> Option<PathBuf> {
 
 /// Names the adapters that are left out, and says why.
 pub(crate) fn tell_refused(found: &Found) {
-    for (name, error) in &found.refused {
+    for refused in &found.refused {
+        let (name, error) = (&refused.name, &refused.error);
         eprintln!("{}", say!("adapter {name:?} is not served: {error}", "o adaptador {name:?} não é servido: {error}"));
     }
 }

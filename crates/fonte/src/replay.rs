@@ -8,10 +8,11 @@ use fonte_types::{
     ContributionId,
     bundle::ReceiptBundle,
     generation::{GenerationRecord, PassageRange},
+    log_probs::{Alternative, TokenLogProb},
 };
 use fonte_worker::replay::{
-    AnswerReplay, Difference, OptionsReplay, PassageFault, PromptReplay, ReplayConfig, Replayed, Replayer, TextReplay,
-    Token, passage_in, record_of,
+    AnswerReplay, Difference, LogProbsReplay, OptionsReplay, PassageFault, PromptReplay, ReplayConfig, Replayed,
+    Replayer, TextReplay, Token, passage_in, record_of,
 };
 use serde_json::json;
 
@@ -158,6 +159,22 @@ fn print(record: &GenerationRecord, replayed: &Replayed) {
         AnswerReplay::Impossible { why } => (bad, why.clone()),
     };
     println!("  {mark}  answer: {text}");
+    match &replayed.log_probs {
+        LogProbsReplay::None => {}
+        LogProbsReplay::Same => println!(
+            "  {ok}  log-probabilities: {}",
+            say!("those of the model, to the millionth", "as do modelo, até o milionésimo")
+        ),
+        LogProbsReplay::Differs { index, committed, computed } => println!(
+            "  {bad}  log-probabilities: {}",
+            say!(
+                "token {index}: signed for {}, the model's are {}",
+                "token {index}: assinado {}, as do modelo são {}",
+                likely(committed),
+                likely(computed)
+            )
+        ),
+    }
     println!(
         "{}",
         if replayed.holds() {
@@ -166,6 +183,20 @@ fn print(record: &GenerationRecord, replayed: &Replayed) {
             say!("NO match", "NÃO confere")
         }
     );
+}
+
+/// A token's log-probability in millionths of a nat, and those of its alternatives.
+fn likely(token: &Option<TokenLogProb>) -> String {
+    let one = |alternative: &Alternative| {
+        format!("{:?} {}", String::from_utf8_lossy(&alternative.bytes), alternative.micronats)
+    };
+    match token {
+        None => say!("none", "nenhuma"),
+        Some(TokenLogProb { token, top }) if top.is_empty() => one(token),
+        Some(TokenLogProb { token, top }) => {
+            format!("{} [{}]", one(token), top.iter().map(one).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 fn differs(difference: &Difference) -> String {

@@ -162,6 +162,29 @@ fn adapters_have_records_and_receipts_of_their_own_here_and_on_another_worker() 
     let answer = ask(&up, home, "large:brief:open");
     let receipt = up.ok(home, &["receipt", "show", answer["fonte"]["receipt"].as_str().unwrap()]);
     assert_eq!(receipt["receipt"]["worker"], serving["worker"]);
+    // An adapter that comes later is registered and served, and one that goes is served no longer; here and there.
+    for (name, adapters, base) in [("large", second.path().join("adapters"), &large), ("tiny", adapters, &folder)] {
+        base::write_adapter(&adapters.join("late"), base, 8, 2);
+        let model = format!("{name}:late");
+        let answer = ask(&up, home, &format!("{model}:open"));
+        let receipt = up.ok(home, &["receipt", "show", answer["fonte"]["receipt"].as_str().unwrap()]);
+        assert_eq!(receipt["generation"]["adapter"], receipt["receipt"]["adapter_hash"]);
+        let (base, adapter) = (path(base), adapters.join("late"));
+        let id = receipt["id"].as_str().unwrap();
+        let same = up.ok(home, &["receipt", "replay", id, "--base", base, "--adapter", path(&adapter)]);
+        assert_eq!(same["match"], true, "{same}");
+        std::fs::remove_dir_all(&adapter).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            let refused = up.run(home, &["ask", QUESTION, "--model", &format!("{model}:open")]);
+            let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+            if !refused.status.success() && told.contains("no worker serves late") {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{refused:?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
     // Two bases have an adapter of that name.
     let ambiguous = up.run(home, &["ask", "What is it?", "--model", "brief:open"]);
     let told = String::from_utf8_lossy(&ambiguous.stderr);
@@ -311,6 +334,18 @@ async fn an_engine_serves_without_a_chain() {
     let (status, loaded) = server.post("/v1/load_lora_adapter", operator, &json!({"lora_name": "late"})).await;
     assert_eq!((status, &loaded["name"]), (200, &json!("late")), "{loaded}");
     assert_eq!(server.post("/v1/chat/completions", None, &chat("late")).await.0, 200);
+    // By itself it is found too, and found to be gone.
+    std::fs::remove_dir_all(adapters.join("late")).unwrap();
+    base::write_adapter(&adapters.join("later"), &folder, 10, 2);
+    for (name, wanted) in [("late", 404), ("later", 200)] {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while server.post("/v1/chat/completions", None, &chat(name)).await.0 != wanted {
+            assert!(Instant::now() < deadline, "{name} is not looked for");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let (status, error) = server.post("/v1/load_lora_adapter", operator, &json!({"lora_name": "late"})).await;
+    assert!(status == 404 && error["error"]["message"].as_str().unwrap().contains("\"late\""), "{error}");
 
     for (path, body, status, param) in [
         ("/v1/chat/completions", chat("huge"), 404, "model"),

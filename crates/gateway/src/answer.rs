@@ -74,8 +74,9 @@ pub(crate) fn find<'a>(
     directory: &'a Directory,
     asked: &str,
 ) -> Result<(&'a ModelRecord, Vec<DatanetRef>), ApiError> {
-    let served = app.workers.served();
-    let entries: Vec<_> = directory.models.iter().map(|model| Entry::of(model, served.contains(&model.id))).collect();
+    let offers = app.workers.offers();
+    let served = |model: &ModelRecord| offers.iter().any(|offer| offer.models.contains(&model.id));
+    let entries: Vec<_> = directory.models.iter().map(|model| Entry::of(model, served(model))).collect();
     let is_datanet = |name: &str| directory.datanets.iter().any(|datanet| datanet.name == name);
     let (place, datanets) = names::resolve(&entries, is_datanet, asked)?;
     Ok((&directory.models[place], datanets))
@@ -228,7 +229,12 @@ fn no_worker(app: &App, quoted: &Quoted, last: Option<Refusal>, kept: Option<Kep
     if let (None, Some(Kept::Terms(why))) = (&last, &kept) {
         return ApiError::forbidden("datanet_terms", why);
     }
+    let nobody = || {
+        ApiError::unavailable("no_worker", format!("no worker serves {}: start one, or try later", quoted.model.name))
+    };
     match last {
+        // It was taken from the worker a moment ago.
+        Some(refusal) if refusal.code == RefusalCode::UnknownModel => nobody(),
         Some(refusal) => refused(&refusal),
         None if matches!(kept, Some(Kept::Unregistered)) => ApiError::unavailable(
             "no_worker",
@@ -237,10 +243,7 @@ fn no_worker(app: &App, quoted: &Quoted, last: Option<Refusal>, kept: Option<Kep
                 quoted.model.name
             ),
         ),
-        None if app.workers.serving(quoted.model.id).is_empty() => ApiError::unavailable(
-            "no_worker",
-            format!("no worker serves {}: start one, or try later", quoted.model.name),
-        ),
+        None if app.workers.serving(quoted.model.id).is_empty() => nobody(),
         None => {
             let names: Vec<_> = quoted.selection.latest().iter().map(|v| v.datanet.to_string()).collect();
             ApiError::unavailable(
@@ -337,7 +340,7 @@ async fn attempt(
         input_tokens: quoted.input_tokens,
         max_output_tokens: quoted.chat.max_output_tokens,
         asked: quoted.chat.asked.clone(),
-        generates: peer.generates(quoted.model.id),
+        generates: running.generates(),
         max_fee: quoted.max_fee,
         now: unix_now(),
     };

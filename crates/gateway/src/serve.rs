@@ -1,6 +1,7 @@
 //! A model server without a chain: the gateway's HTTP over models of this process. No payer, no passages, no receipt.
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -53,7 +54,7 @@ pub trait Local: Send + Sync + 'static {
     /// What can be asked for now: the base first.
     fn models(&self) -> Vec<Named>;
 
-    /// Looks for adapters that came since.
+    /// Looks for adapters that came or went since.
     fn look(&self);
 
     /// Answers; hands every piece to `emit` in order, which returns `false` once nobody listens.
@@ -460,13 +461,10 @@ async fn unload(State(server): Shared, headers: HeaderMap, body: Body) -> Result
 async fn order(server: &Arc<Server>, headers: &HeaderMap, body: Body, keep: bool) -> Result<Json<Value>, ApiError> {
     server.operator.check(headers)?;
     let order: Order = read_json(&server.limits, body).await?;
-    let mut meant = order.meant(|named| server.find(named));
-    if keep && meant.as_ref().is_err_and(|error| error.status == StatusCode::NOT_FOUND) {
-        let local = server.local.clone();
-        tokio::task::spawn_blocking(move || local.look()).await.map_err(|error| ApiError::internal(&error))?;
-        meant = order.meant(|named| server.find(named));
-    }
-    let model = meant?;
+    // Adapters may have come or gone since the last look.
+    let local = server.local.clone();
+    tokio::task::spawn_blocking(move || local.look()).await.map_err(|error| ApiError::internal(&error))?;
+    let model = order.meant(|named| server.find(named))?;
     if model.adapter.is_zero() {
         return Err(ApiError::invalid("lora_name", format!("model {} is no adapter", model.name)));
     }
@@ -487,17 +485,19 @@ async fn report(server: &Server) -> Result<EngineReport, ApiError> {
 async fn residency(State(server): Shared, headers: HeaderMap) -> Result<Json<Value>, ApiError> {
     server.admit(&headers)?;
     let engine = report(&server).await?;
+    let bytes: BTreeMap<B256, u64> =
+        engine.resident.iter().map(|resident| (resident.adapter, resident.bytes)).collect();
     let models: Vec<Value> = server
         .local
         .models()
         .iter()
         .map(|model| {
-            let resident = engine.resident.iter().find(|resident| resident.adapter == model.adapter);
+            let bytes = bytes.get(&model.adapter);
             json!({
                 "name": model.name,
                 "adapter": (!model.adapter.is_zero()).then_some(model.adapter),
-                "resident": model.adapter.is_zero() || resident.is_some(),
-                "bytes": resident.map(|resident| resident.bytes),
+                "resident": model.adapter.is_zero() || bytes.is_some(),
+                "bytes": bytes,
             })
         })
         .collect();

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use fonte_types::{
     ContributionId, DatanetId, DatanetVersion, ModelId, Network,
@@ -91,9 +91,6 @@ pub(crate) struct Workers {
 pub(crate) struct Peer {
     pub(crate) id: u64,
     pub(crate) worker: Address,
-    models: Vec<ModelId>,
-    /// Those of them that generate.
-    generating: Vec<ModelId>,
     slots: u32,
     out: mpsc::Sender<Frame<ToWorker>>,
     /// Numbers jobs and orders.
@@ -101,8 +98,26 @@ pub(crate) struct Peer {
     state: Mutex<PeerState>,
 }
 
+/// What a worker serves, by its own word.
+#[derive(Debug, Default)]
+pub(crate) struct Offer {
+    pub(crate) models: BTreeSet<ModelId>,
+    /// Those of them that generate.
+    generating: BTreeSet<ModelId>,
+}
+
+impl Offer {
+    fn new(models: Vec<ModelId>, generating: Vec<ModelId>) -> Result<Arc<Self>, WireError> {
+        if models.len() > MAX_MODELS || generating.len() > models.len() {
+            return Err(WireError::Rules("it offers more models than a worker may"));
+        }
+        Ok(Arc::new(Self { models: models.into_iter().collect(), generating: generating.into_iter().collect() }))
+    }
+}
+
 #[derive(Default)]
 struct PeerState {
+    offer: Arc<Offer>,
     adopted: Vec<DatanetVersion>,
     jobs: HashMap<u64, mpsc::Sender<JobEvent>>,
     /// Orders that it has not answered yet.
@@ -116,6 +131,8 @@ struct PeerState {
 pub(crate) struct RunningJob {
     peer: Arc<Peer>,
     job: u64,
+    /// The worker said of the model that it generates, when the job began: what is said later is of later jobs.
+    generates: bool,
     events: mpsc::Receiver<JobEvent>,
     ended: bool,
 }
@@ -133,6 +150,11 @@ impl RunningJob {
     /// Who works on it.
     pub(crate) fn worker(&self) -> Address {
         self.peer.worker
+    }
+
+    /// Whether its model generates text, by the worker's word.
+    pub(crate) fn generates(&self) -> bool {
+        self.generates
     }
 }
 
@@ -153,9 +175,9 @@ impl Peer {
         self.state.lock().adopted.clone()
     }
 
-    /// Models that it serves.
-    pub(crate) fn models(&self) -> &[ModelId] {
-        &self.models
+    /// What it serves now.
+    pub(crate) fn offer(&self) -> Arc<Offer> {
+        self.state.lock().offer.clone()
     }
 
     /// Jobs that it takes at once, by its own word.
@@ -190,11 +212,6 @@ impl Peer {
         }
     }
 
-    /// Whether it says that a model generates text.
-    pub(crate) fn generates(&self, model: ModelId) -> bool {
-        self.generating.contains(&model)
-    }
-
     fn load(&self) -> usize {
         self.state.lock().jobs.len()
     }
@@ -204,14 +221,15 @@ impl Peer {
     pub(crate) async fn start(self: &Arc<Self>, mut job: Job, staked: u32) -> Option<RunningJob> {
         let (events, receiver) = mpsc::channel(JOB_QUEUE);
         job.job = self.next_job.fetch_add(1, Ordering::Relaxed);
-        {
+        let generates = {
             let mut state = self.state.lock();
             if state.gone || state.jobs.len() >= self.slots.min(staked) as usize {
                 return None;
             }
             state.jobs.insert(job.job, events);
-        }
-        let running = RunningJob { peer: self.clone(), job: job.job, events: receiver, ended: false };
+            state.offer.generating.contains(&job.model)
+        };
+        let running = RunningJob { peer: self.clone(), job: job.job, generates, events: receiver, ended: false };
         let sent = self.out.send(Frame::Message(ToWorker::Job(Box::new(job)))).await;
         sent.ok().map(|()| running)
     }
@@ -238,20 +256,26 @@ impl Workers {
     /// Workers that serve a model, the least busy first.
     pub(crate) fn serving(&self, model: ModelId) -> Vec<Arc<Peer>> {
         let peers = self.peers.lock();
-        let mut serving: Vec<_> = peers.values().filter(|peer| peer.models.contains(&model)).cloned().collect();
+        let mut serving: Vec<_> = peers.values().filter(|peer| peer.offer().models.contains(&model)).cloned().collect();
         serving.sort_by_key(|peer| (peer.load(), peer.id));
         serving
     }
 
-    /// Models that some worker serves.
-    pub(crate) fn served(&self) -> BTreeSet<ModelId> {
-        self.peers.lock().values().flat_map(|peer| peer.models.iter().copied()).collect()
+    /// What each of the workers serves.
+    pub(crate) fn offers(&self) -> Vec<Arc<Offer>> {
+        self.peers.lock().values().map(|peer| peer.offer()).collect()
+    }
+
+    /// Workers with an engine of their own on this base, by their word.
+    pub(crate) fn with_base(&self, base: B256) -> Vec<Arc<Peer>> {
+        let peers = self.peers.lock();
+        peers.values().filter(|peer| peer.engine().is_some_and(|engine| engine.base == base)).cloned().collect()
     }
 
     /// Whether a model generates text, by the word of those who serve it; none: nobody does.
     pub(crate) fn generates(&self, model: ModelId) -> Option<bool> {
-        let serving = self.serving(model);
-        (!serving.is_empty()).then(|| serving.iter().any(|peer| peer.generates(model)))
+        let serving: Vec<_> = self.offers().into_iter().filter(|offer| offer.models.contains(&model)).collect();
+        (!serving.is_empty()).then(|| serving.iter().any(|offer| offer.generating.contains(&model)))
     }
 
     /// All connected workers, in the order in which they came.
@@ -296,15 +320,15 @@ impl Workers {
                     if protocol != PROTOCOL {
                         return Err(WireError::Rules("it speaks another protocol: run the same release"));
                     }
-                    if slots == 0 || models.is_empty() || models.len() > MAX_MODELS || generating.len() > models.len() {
-                        return Err(WireError::Rules("it offers no slots, no models or too many"));
+                    if slots == 0 {
+                        return Err(WireError::Rules("it offers no slots"));
                     }
-                    Ok((worker, models, slots, generating))
+                    Ok((worker, slots, Offer::new(models, generating)?))
                 }
                 _ => Err(WireError::Rules("its first message is no hello")),
             }
         };
-        let (worker, models, slots, generating) = tokio::time::timeout(GREETING, greeting)
+        let (worker, slots, offer) = tokio::time::timeout(GREETING, greeting)
             .await
             .map_err(|_| WireError::Rules("its greeting took too long"))??;
         if !self.allowed.is_empty() && !self.allowed.contains(&worker) {
@@ -314,12 +338,10 @@ impl Workers {
         let peer = Arc::new(Peer {
             id: self.next.fetch_add(1, Ordering::Relaxed),
             worker,
-            models,
-            generating,
             slots: slots.min(4096),
             out: out.clone(),
             next_job: AtomicU64::new(1),
-            state: Mutex::default(),
+            state: Mutex::new(PeerState { offer, ..PeerState::default() }),
         });
         let hello = ToWorker::Hello { protocol: PROTOCOL, network: self.network, gateway: self.gateway };
         sink.send(Frame::Message(hello).encode()?.into()).await?;
@@ -364,6 +386,10 @@ impl Workers {
     ) -> Result<(), WireError> {
         let (job, event) = match message {
             ToGateway::Hello { .. } => return Err(WireError::Rules("it greeted twice")),
+            ToGateway::Models { models, generating } => {
+                peer.state.lock().offer = Offer::new(models, generating)?;
+                return Ok(());
+            }
             ToGateway::Adopted { versions } => {
                 if versions.len() > MAX_ADOPTED || !versions.is_sorted_by(|a, b| a.datanet < b.datanet) {
                     return Err(WireError::Rules("the adopted versions do not ascend by datanet, or are too many"));
@@ -472,4 +498,73 @@ async fn supply<T: Texts>(
 /// Whether a datanet is among the adopted ones, at this version or a later one.
 pub(crate) fn at_least(adopted: &[DatanetVersion], datanet: DatanetId, version: fonte_types::Version) -> bool {
     adopted.iter().any(|has| has.datanet == datanet && has.version >= version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct NoTexts;
+
+    impl Texts for NoTexts {
+        async fn bundle_file(&self, _: ContributionId) -> Option<std::path::PathBuf> {
+            None
+        }
+    }
+
+    /// So many models with the longest numbers.
+    fn ids(count: usize) -> Vec<ModelId> {
+        (u32::MAX - count as u32..u32::MAX).map(ModelId).collect()
+    }
+
+    /// A worker that offers one list after the other: how many models the gateway knew it to serve after each, and how the
+    /// connection ended.
+    async fn offering(offers: &[Vec<ModelId>]) -> (Vec<usize>, Result<(), WireError>) {
+        let zero = Address::ZERO;
+        let network = Network { chain_id: 1, network_id: B256::ZERO, settlement: zero, datanets: zero };
+        let workers = Workers::new(network, zero, 1, Vec::new());
+        let (ours, theirs) = tokio::io::duplex(MAX_FRAME);
+        let known = || workers.all().first().map_or(0, |peer| peer.offer().models.len());
+        let worker = async move {
+            let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
+            let mut wire = Framed::new(ours, codec);
+            let mut served = Vec::new();
+            for models in offers {
+                let (models, generating) = (models.clone(), models.clone());
+                let offer = if served.is_empty() {
+                    ToGateway::Hello { protocol: PROTOCOL, worker: zero, models, slots: 1, generating }
+                } else {
+                    ToGateway::Models { models, generating }
+                };
+                // What answers the second was read after the first.
+                for message in [offer, ToGateway::NeedContribution { contribution: ContributionId(1) }] {
+                    let frame = Frame::Message(message).encode().expect("it fits a frame");
+                    if wire.send(Bytes::from(frame)).await.is_err() {
+                        return served;
+                    }
+                }
+                loop {
+                    let Some(Ok(frame)) = wire.next().await else { return served };
+                    if let Ok(Frame::Message(ToWorker::ContributionMissing { .. })) = Frame::decode(&frame) {
+                        break;
+                    }
+                }
+                served.push(known());
+            }
+            served
+        };
+        tokio::join!(worker, workers.serve(theirs, Arc::new(NoTexts)))
+    }
+
+    #[tokio::test]
+    async fn what_a_worker_serves_changes_within_bounds() {
+        let (served, ended) = offering(&[ids(MAX_MODELS), ids(3), ids(0), ids(MAX_MODELS)]).await;
+        assert_eq!(served, [MAX_MODELS, 3, 0, MAX_MODELS]);
+        ended.expect("it kept to the rules");
+        for (offers, good) in [(vec![ids(MAX_MODELS + 1)], 0), (vec![ids(1), ids(MAX_MODELS + 1)], 1)] {
+            let (served, ended) = offering(&offers).await;
+            assert_eq!(served.len(), good);
+            assert!(matches!(ended, Err(WireError::Rules(rule)) if rule.contains("more models")), "{good}");
+        }
+    }
 }

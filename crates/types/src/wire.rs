@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Version of the wire; peers with another one part.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// Longest frame in bytes, the length field not counted.
 pub const MAX_FRAME: usize = 8 << 20;
@@ -32,8 +32,9 @@ pub const MAX_PROMPT: usize = 256 << 10;
 /// Longest answer in bytes.
 pub const MAX_ANSWER: usize = 1 << 20;
 
-/// Most models of one worker.
-pub const MAX_MODELS: usize = 1024;
+/// Most models of one worker, and most adapters that it tells to be in memory: a list of either is far below
+/// [`MAX_FRAME`].
+pub const MAX_MODELS: usize = 16_384;
 
 /// Gateway to worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,11 +163,19 @@ pub enum ToGateway {
         protocol: u32,
         /// The worker's address.
         worker: Address,
-        /// Models it serves.
+        /// Models it serves now, at most [`MAX_MODELS`]; there may be none yet.
         models: Vec<ModelId>,
         /// Jobs it takes at once.
         slots: u32,
         /// Those of the models that generate: they sample, continue any text, and may tell log-probabilities.
+        #[serde(default)]
+        generating: Vec<ModelId>,
+    },
+    /// The models that it serves from now on, in the place of those that it named before. Jobs that it has go on.
+    Models {
+        /// At most [`MAX_MODELS`].
+        models: Vec<ModelId>,
+        /// Those of them that generate.
         #[serde(default)]
         generating: Vec<ModelId>,
     },
@@ -407,6 +416,29 @@ impl<M: Serialize + for<'de> Deserialize<'de>> Frame<M> {
                 Ok(Self::Part(ContributionId(id), bytes.to_vec()))
             }
             other => Err(FrameError::Malformed { tag: other.map(|(tag, _)| *tag), length: bytes.len() }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_lists_of_models_fit_a_frame() {
+        let models: Vec<ModelId> = (u32::MAX - MAX_MODELS as u32..u32::MAX).map(ModelId).collect();
+        let resident = Resident { adapter: B256::repeat_byte(0xff), bytes: u64::MAX };
+        let report = EngineReport { resident: vec![resident; MAX_MODELS], ..EngineReport::default() };
+        let (worker, generating) = (Address::repeat_byte(1), models.clone());
+        for message in [
+            ToGateway::Hello { protocol: PROTOCOL, worker, models: models.clone(), slots: 1, generating },
+            ToGateway::Models { generating: models.clone(), models },
+            ToGateway::Engine(report),
+        ] {
+            let bytes = Frame::Message(message.clone()).encode().expect("it fits");
+            // A gateway holds one frame of each worker at a time: far from the limit is cheaper.
+            assert!(bytes.len() < MAX_FRAME / 2, "{}", bytes.len());
+            assert_eq!(Frame::decode(&bytes).expect("the same"), Frame::Message(message));
         }
     }
 }

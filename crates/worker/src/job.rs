@@ -43,11 +43,11 @@ pub(crate) fn answer(
     check_form(gateway, job)?;
     // One snapshot for the whole job: what is withdrawn later does not change this answer.
     let snapshot = shared.snapshot();
-    let (Some(model), Some(record)) = (shared.config.models.get(&job.model), snapshot.view.models.get(&job.model))
-    else {
+    let models = shared.models();
+    let (Some(model), Some(record)) = (models.get(&job.model), snapshot.view.models.get(&job.model)) else {
         return Err(refuse(
             RefusalCode::UnknownModel,
-            format!("this worker does not serve model {}: ask one whose greeting names it", job.model),
+            format!("this worker does not serve model {}: ask one that names it", job.model),
         ));
     };
     if let Some(refusal) = &record.refusal {

@@ -4,34 +4,40 @@
 //! adapters. [`Replayer::replay`] makes every check of the bundle that needs no model; lays conversation and passages out
 //! anew and compares that with the tokens that the worker says it read, so that nothing else can have stood in the prompt;
 //! turns the answer's tokens into text and compares it with the answer that was paid for; and lets the engine choose every
-//! token again. What differs is named: which token, what was signed for and what the model says.
+//! token again, and say how likely it finds it where the receipt does. What differs is named: which token, what was signed
+//! for and what the model says.
 //!
 //! A replayer asks nobody: where passages come from is the caller's to say, and one that cannot be had is told as such.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use alloy_primitives::B256;
 use fonte_corpus::Bundle;
 use fonte_inference::{
-    AdapterSource, Engine, EngineConfig, EngineHandle, Event, Finish as Ended, Isa, Payer, Request, RunError,
+    Engine, EngineConfig, EngineHandle, Event, Finish as Ended, Generation, Isa, Logprobs, Payer, Request, RunError,
     SubmitError, Task,
-    formats::{AdapterFiles, ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, read_base},
-    model::{Adapter, ContentHash, ModelConfig},
+    formats::{ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, read_base},
+    model::ContentHash,
 };
 use fonte_types::{
     EngineClass,
     bundle::{Outcome, ReceiptBundle, verify},
     generation::{GenerationRecord, PassageRange, Profile},
+    log_probs::{LogProbs, TokenLogProb},
     wire::Finish,
 };
 use serde::Serialize;
 
 use crate::{
     FoundPassage,
-    local::{LocalError, engine_profile, isolated, request},
+    local::{
+        AdapterError, AdapterFolder, FolderSource, LocalError, Refused, Unlisted, alternatives, engine_profile,
+        isolated, request,
+    },
     writer::Writer,
 };
 
@@ -124,14 +130,8 @@ pub enum ReplayError {
         source: FormatError,
     },
     /// A folder of adapters could not be listed.
-    #[error("the adapters at {path} cannot be listed")]
-    Folder {
-        /// The folder.
-        path: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Folder(#[from] Unlisted),
     /// Text could not be converted.
     #[error("the base's tokenizer or template failed")]
     Text(#[from] FormatError),
@@ -257,6 +257,25 @@ pub enum AnswerReplay {
     },
 }
 
+/// Whether the log-probabilities that the receipt commits to are the model's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum LogProbsReplay {
+    /// The receipt commits to none.
+    None,
+    /// All of them, to the millionth. Where the model writes other tokens, those before the first of these.
+    Same,
+    /// They are not.
+    Differs {
+        /// Place in the answer of the first token whose own are others, from 0.
+        index: usize,
+        /// What the worker signed for; none: its list ends there.
+        committed: Option<TokenLogProb>,
+        /// What the model says; none: there can be none.
+        computed: Option<TokenLogProb>,
+    },
+}
+
 /// Options that nobody asks for are the choice of the base's authors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -289,6 +308,8 @@ pub struct Replayed {
     pub text: TextReplay,
     /// What it writes.
     pub answer: AnswerReplay,
+    /// How likely it finds that.
+    pub log_probs: LogProbsReplay,
 }
 
 impl Replayed {
@@ -298,6 +319,7 @@ impl Replayed {
             && self.options == OptionsReplay::Same
             && self.text == TextReplay::Same
             && self.answer == AnswerReplay::Same
+            && matches!(self.log_probs, LogProbsReplay::None | LogProbsReplay::Same)
     }
 }
 
@@ -306,7 +328,7 @@ pub struct Replayer {
     path: PathBuf,
     base: B256,
     profile: Profile,
-    adapters: BTreeMap<ContentHash, PathBuf>,
+    adapters: Vec<ContentHash>,
     engine: EngineHandle,
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
@@ -325,8 +347,20 @@ impl Replayer {
     pub fn open(path: &Path, adapters: &[PathBuf], config: ReplayConfig) -> Result<Self, ReplayError> {
         let base = read_base(path, None, &config.limits).map_err(LocalError::from)?;
         let tokenizer = base.tokenizer.ok_or(LocalError::NoTokenizer)?;
-        let source = Folders::find(&base.config, base.hash, config.limits, adapters)?;
-        let adapters = source.found.clone();
+        let folder = AdapterFolder::new(adapters.to_vec(), base.config.clone(), base.hash, config.limits);
+        for Refused { path, error, .. } in folder.look(Duration::ZERO)?.refused {
+            match error {
+                // It was meant, and is not just one of a folder.
+                AdapterError::Files(source) if adapters.contains(&path) => {
+                    return Err(ReplayError::AdapterFiles { path: path.display().to_string(), source });
+                }
+                error => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(folder = %path.display(), error, "passed over");
+                }
+            }
+        }
+        let adapters: Vec<ContentHash> = folder.entries().into_iter().map(|adapter| adapter.hash).collect();
         let (ends, vocabulary) = (base.config.eos.clone(), base.config.vocabulary);
         let settings = EngineConfig {
             profile: engine_profile(config.profile),
@@ -336,9 +370,10 @@ impl Replayer {
             max_context: base.config.max_positions,
             ..EngineConfig::default()
         };
+        let source = FolderSource(Arc::new(folder));
         let engine = Engine::new(base.config, base.weights, settings, source).map_err(LocalError::from)?;
         let engine = EngineHandle::spawn(engine).map_err(LocalError::Thread)?;
-        adapters.keys().for_each(|hash| engine.register(*hash));
+        adapters.iter().for_each(|hash| engine.register(*hash));
         Ok(Self {
             path: path.to_owned(),
             base: B256::from(base.hash.0),
@@ -360,7 +395,7 @@ impl Replayer {
 
     /// The adapters that it knows.
     pub fn adapters(&self) -> impl Iterator<Item = B256> + '_ {
-        self.adapters.keys().map(|hash| B256::from(hash.0))
+        self.adapters.iter().map(|hash| B256::from(hash.0))
     }
 
     /// Computes an answer again.
@@ -380,11 +415,22 @@ impl Replayer {
             return Err(ReplayError::Profile { named: record.profile, opened: self.profile });
         }
         let adapter = (!record.adapter.is_zero()).then_some(ContentHash(record.adapter.0));
-        if adapter.is_some_and(|hash| !self.adapters.contains_key(&hash)) {
+        if adapter.is_some_and(|hash| !self.adapters.contains(&hash)) {
             return Err(ReplayError::Adapter { named: record.adapter, known: self.adapters.len() });
         }
         let prompt = self.prompt(record, &bundle.prompt.text, passages)?;
         let (text, ended) = self.say(record)?;
+        // As many alternatives as stand beside the first token; a worker tells as many of each.
+        let claimed = bundle.log_probs.as_ref();
+        let top = claimed.map(|claimed| claimed.tokens.first().map_or(0, |token| token.top.len()));
+        let (answer, computed) = self.answer(record, adapter, bundle.receipt.seed, ended, top)?;
+        let log_probs = match claimed {
+            None => LogProbsReplay::None,
+            Some(claimed) => {
+                let complete = answer == AnswerReplay::Same;
+                self.log_probs(record, claimed, &computed, complete, bundle.answer.text.as_bytes())?
+            }
+        };
         Ok(Replayed {
             prompt_tokens: record.prompt.len(),
             answer_tokens: record.answer.len(),
@@ -394,7 +440,8 @@ impl Replayer {
                 None => TextReplay::Same,
                 Some(byte) => TextReplay::Differs { byte },
             },
-            answer: self.answer(record, adapter, bundle.receipt.seed, ended)?,
+            answer,
+            log_probs,
         })
     }
 
@@ -463,14 +510,16 @@ impl Replayer {
         Ok((writer.finish(Finish::Stop).0, ended))
     }
 
-    /// Lets the model choose every token of the answer again, and one more where nothing ends it.
+    /// Lets the model choose every token of the answer again, and one more where nothing ends it. Tells the log-probabilities
+    /// of those tokens that it chooses too, with `top` alternatives.
     fn answer(
         &self,
         record: &GenerationRecord,
         adapter: Option<ContentHash>,
         seed: u64,
         ended: Option<usize>,
-    ) -> Result<AnswerReplay, ReplayError> {
+        top: Option<usize>,
+    ) -> Result<(AnswerReplay, Vec<Logprobs>), ReplayError> {
         let claimed = &record.answer;
         // What can be the model's: to the token that ends the answer, or to one that the model does not have.
         let ends = ended.map_or(claimed.len(), |last| last + 1);
@@ -481,23 +530,27 @@ impl Replayer {
         if probe {
             tokens.push(PROBE);
         }
-        let task = Task::Replay(request::generation(record, seed), tokens);
+        let generation = Generation { logprobs: top, ..request::generation(record, seed) };
+        let task = Task::Replay(generation, tokens);
         let request =
             Request { payer: Payer::default(), adapter, prefix_scope: 0, prompt: record.prompt.clone(), task };
         let stream = match self.engine.submit(request) {
             Ok(stream) => stream,
             Err(error @ (SubmitError::UnknownToken { .. } | SubmitError::TooLong { .. })) => {
-                return Ok(AnswerReplay::Impossible { why: error.to_string() });
+                return Ok((AnswerReplay::Impossible { why: error.to_string() }, Vec::new()));
             }
             Err(error) => return Err(error.into()),
         };
-        let mut same = 0;
+        let (mut same, mut told) = (0, Vec::new());
         let (index, computed) = loop {
             match stream.recv() {
-                Some(Event::Token { index, .. }) => same = index + 1,
+                Some(Event::Token { index, logprobs, .. }) => {
+                    same = index + 1;
+                    told.extend(logprobs.filter(|_| index < known));
+                }
                 Some(Event::Finished { finish: Ended::Same, .. }) if probe => break (known, Some(PROBE)),
                 Some(Event::Finished { finish: Ended::Same, .. }) if known < claimed.len() => break (known, None),
-                Some(Event::Finished { finish: Ended::Same, .. }) => return Ok(AnswerReplay::Same),
+                Some(Event::Finished { finish: Ended::Same, .. }) => return Ok((AnswerReplay::Same, told)),
                 Some(Event::Finished { finish: Ended::Differs { index, computed, .. }, .. }) => {
                     break (index, Some(computed));
                 }
@@ -508,7 +561,37 @@ impl Replayer {
             }
         };
         let committed = claimed.get(index).map(|id| self.token(*id));
-        Ok(AnswerReplay::Differs(Difference { index, committed, computed: computed.map(|id| self.token(id)) }))
+        let difference = Difference { index, committed, computed: computed.map(|id| self.token(id)) };
+        Ok((AnswerReplay::Differs(difference), told))
+    }
+
+    /// Compares log-probabilities with those that were computed for the answer's tokens: all of them, or the first ones
+    /// where the model writes another answer.
+    fn log_probs(
+        &self,
+        record: &GenerationRecord,
+        claimed: &LogProbs,
+        computed: &[Logprobs],
+        complete: bool,
+        answer: &[u8],
+    ) -> Result<LogProbsReplay, ReplayError> {
+        let mut text = Detokenizer::new(self.tokenizer.clone());
+        let mut told = LogProbs::default();
+        for (token, logprobs) in record.answer.iter().zip(computed).filter(|(token, _)| !self.ends.contains(token)) {
+            let before = text.clone();
+            let piece = text.push(*token)?;
+            told.tokens.push(alternatives(&self.tokenizer, &before, &piece, logprobs)?);
+        }
+        // As the worker keeps those of the answer. Where tokens are another text, that is told elsewhere.
+        let due = told.clone().within(answer).unwrap_or(told).tokens;
+        let claimed = &claimed.tokens;
+        let both = claimed.len().min(due.len());
+        let within = (0..both).find(|index| claimed[*index] != due[*index]);
+        let Some(index) = within.or((complete && claimed.len() != due.len()).then_some(both)) else {
+            return Ok(LogProbsReplay::Same);
+        };
+        let (committed, computed) = (claimed.get(index).cloned(), due.get(index).cloned());
+        Ok(LogProbsReplay::Differs { index, committed, computed })
     }
 
     fn compare(&self, committed: &[u32], computed: &[u32]) -> Option<Difference> {
@@ -546,65 +629,4 @@ pub fn record_of(bundle: &ReceiptBundle) -> Result<&GenerationRecord, ReplayErro
 fn first_difference<T: PartialEq>(one: &[T], other: &[T]) -> Option<usize> {
     let within = one.iter().zip(other).position(|(one, other)| one != other);
     within.or((one.len() != other.len()).then(|| one.len().min(other.len())))
-}
-
-/// Adapters on disk, by content hash.
-struct Folders {
-    model: ModelConfig,
-    base: ContentHash,
-    limits: Limits,
-    found: BTreeMap<ContentHash, PathBuf>,
-}
-
-impl Folders {
-    /// Hashes the adapters of some folders, and of folders in them.
-    fn find(model: &ModelConfig, base: ContentHash, limits: Limits, paths: &[PathBuf]) -> Result<Self, ReplayError> {
-        let mut folders = Self { model: model.clone(), base, limits, found: BTreeMap::new() };
-        for path in paths {
-            let inner = if is_adapter(path) { Vec::new() } else { adapters_in(path)? };
-            if inner.is_empty() {
-                let source = |source| ReplayError::AdapterFiles { path: path.display().to_string(), source };
-                let hash = folders.read(path, None).map_err(source)?.hash;
-                folders.found.insert(hash, path.clone());
-            }
-            for path in inner {
-                match folders.read(&path, None) {
-                    Ok(adapter) => _ = folders.found.insert(adapter.hash, path),
-                    Err(error) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(folder = %path.display(), error, "passed over: no adapter of this base");
-                    }
-                }
-            }
-        }
-        Ok(folders)
-    }
-
-    fn read(&self, folder: &Path, expected: Option<ContentHash>) -> Result<Adapter, FormatError> {
-        AdapterFiles::open(folder, &self.model, self.base, &self.limits)?.read(expected)
-    }
-}
-
-impl AdapterSource for Folders {
-    fn load(&self, hash: &ContentHash) -> Result<Adapter, Box<dyn std::error::Error + Send + Sync>> {
-        let folder = self.found.get(hash).ok_or("no folder holds it")?;
-        Ok(self.read(folder, Some(*hash))?)
-    }
-}
-
-fn is_adapter(folder: &Path) -> bool {
-    folder.join("adapter_config.json").is_file()
-}
-
-/// The folders of adapters in a folder, in the order of their names.
-fn adapters_in(folder: &Path) -> Result<Vec<PathBuf>, ReplayError> {
-    let list = || {
-        let entries = std::fs::read_dir(folder)?;
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()
-    };
-    let failed = |source| ReplayError::Folder { path: folder.display().to_string(), source };
-    let mut folders: Vec<PathBuf> = list().map_err(failed)?;
-    folders.retain(|path| is_adapter(path));
-    folders.sort();
-    Ok(folders)
 }

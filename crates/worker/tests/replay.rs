@@ -24,14 +24,15 @@ use fonte_types::{
     bundle::{ReceiptBundle, verify},
     conversation::{Role, Turn, render},
     generation::{GenerationRecord, PassageRange, Profile},
+    log_probs::TokenLogProb,
     wire::{Finish, Job, Sampling as Wanted},
 };
 use fonte_worker::{
     AnswerModel, ModelError, Passages, Question, Worker, Written,
     local::{LocalBase, LocalConfig, LocalModel},
     replay::{
-        AnswerReplay, Difference, OptionsReplay, PassageFault, PassageText, PromptReplay, ReplayConfig, ReplayError,
-        Replayed, Replayer, TextReplay, passage_in,
+        AnswerReplay, Difference, LogProbsReplay, OptionsReplay, PassageFault, PassageText, PromptReplay, ReplayConfig,
+        ReplayError, Replayed, Replayer, TextReplay, passage_in,
     },
 };
 use serde_json::json;
@@ -75,8 +76,16 @@ fn config(threads: usize, isa: Isa) -> ReplayConfig {
     ReplayConfig { threads, isa, memory: 64 << 20, ..ReplayConfig::default() }
 }
 
-/// A model of another's, as a worker that lies runs it.
-type Lie = Box<dyn Fn(&mut GenerationRecord) + Send + Sync>;
+/// What a worker that lies makes of what its model wrote.
+type Lie = Box<dyn Fn(&mut Written) + Send + Sync>;
+
+fn of_record(lie: impl Fn(&mut GenerationRecord) + Send + Sync + 'static) -> Lie {
+    Box::new(move |written| lie(written.generation.as_mut().unwrap()))
+}
+
+fn of_log_probs(lie: impl Fn(&mut Vec<TokenLogProb>) + Send + Sync + 'static) -> Lie {
+    Box::new(move |written| lie(&mut written.log_probs.as_mut().unwrap().tokens))
+}
 
 /// Runs a model and says something else of it.
 struct Liar(LocalModel, Lie);
@@ -97,7 +106,7 @@ impl AnswerModel for Liar {
         emit: &mut dyn FnMut(&str) -> bool,
     ) -> Result<Written, ModelError> {
         let mut written = self.0.answer(question, passages, emit)?;
-        self.1(written.generation.as_mut().unwrap());
+        self.1(&mut written);
         Ok(written)
     }
 }
@@ -112,10 +121,14 @@ struct Scene {
 
 impl Scene {
     async fn serving(base: B256, adapter: B256, model: impl AnswerModel + 'static) -> Self {
+        Self::with_text(HERON, base, adapter, model).await
+    }
+
+    async fn with_text(text: &str, base: B256, adapter: B256, model: impl AnswerModel + 'static) -> Self {
         let world = World::new();
         world.weights(base, adapter);
         let datanet = world.datanet(|_| {});
-        world.contribute(datanet, &[document("Heron", "en", HERON)]);
+        world.contribute(datanet, &[document("Heron", "en", text)]);
         let mut config = world.config();
         config.models = [(MODEL, Arc::new(model) as _)].into();
         let worker = Worker::open(config, world.ledger.clone()).unwrap();
@@ -217,7 +230,7 @@ async fn another_models_tokens_are_found() {
     let files = Files::new();
     let (claimed, other) = (files.hash(1), files.hash(2));
     // A worker that runs base 2 and signs for base 1.
-    let lie: Lie = Box::new(move |record| record.base = claimed);
+    let lie = of_record(move |record| record.base = claimed);
     let mut scene = Scene::serving(claimed, B256::ZERO, Liar(files.model(2), lie)).await;
     let honest = Scene::serving(claimed, B256::ZERO, files.model(1)).await.ask(11, |_| {}).await;
     let bundle = scene.ask(11, |_| {}).await;
@@ -249,19 +262,19 @@ async fn what_a_worker_may_say_wrongly_is_named() {
     let whole = |letter: &char| *letter != char::REPLACEMENT_CHARACTER && !first.contains(*letter);
     let stop = text.chars().skip(5).find(whole).unwrap().to_string();
     let lies: Vec<(&str, Lie)> = vec![
-        ("another option", Box::new(|record| record.temperature_milli = 5000)),
-        ("an option of nobody's", Box::new(|record| record.top_k = 7)),
-        ("a repetition penalty", Box::new(|record| record.repetition_milli = 1001)),
-        ("a word in the prompt", Box::new(|record| record.prompt[3] ^= 1)),
-        ("a longer prompt", Box::new(|record| record.prompt.push(65))),
-        ("another passage", Box::new(|record| record.passages[0].offset = 1)),
-        ("a passage of nobody's", Box::new(|record| record.passages[0].document = 9)),
-        ("no passage", Box::new(|record| record.passages.clear())),
-        ("a token of no vocabulary", Box::new(|record| record.answer[2] = 100_000)),
-        ("a prompt of no vocabulary", Box::new(|record| record.prompt[0] = 100_000)),
-        ("one token less", Box::new(|record| _ = record.answer.pop())),
-        ("one token more", Box::new(|record| record.answer.push(65))),
-        ("a longer context than there is", Box::new(|record| record.context = 1 << 20)),
+        ("another option", of_record(|record| record.temperature_milli = 5000)),
+        ("an option of nobody's", of_record(|record| record.top_k = 7)),
+        ("a repetition penalty", of_record(|record| record.repetition_milli = 1001)),
+        ("a word in the prompt", of_record(|record| record.prompt[3] ^= 1)),
+        ("a longer prompt", of_record(|record| record.prompt.push(65))),
+        ("another passage", of_record(|record| record.passages[0].offset = 1)),
+        ("a passage of nobody's", of_record(|record| record.passages[0].document = 9)),
+        ("no passage", of_record(|record| record.passages.clear())),
+        ("a token of no vocabulary", of_record(|record| record.answer[2] = 100_000)),
+        ("a prompt of no vocabulary", of_record(|record| record.prompt[0] = 100_000)),
+        ("one token less", of_record(|record| _ = record.answer.pop())),
+        ("one token more", of_record(|record| record.answer.push(65))),
+        ("a longer context than there is", of_record(|record| record.context = 1 << 20)),
     ];
     for (name, lie) in lies {
         let mut scene = Scene::serving(hash, B256::ZERO, Liar(files.model(1), lie)).await;
@@ -317,6 +330,95 @@ async fn what_a_worker_may_say_wrongly_is_named() {
         }
         assert_eq!(replayed.holds(), name == "a longer context than there is", "{name}: {replayed:?}");
     }
+}
+
+#[tokio::test]
+async fn log_probabilities_are_computed_again() {
+    let files = Files::new();
+    let (hash, replayer) = (files.hash(1), files.replayer(1));
+    let wanted = |alternatives| move |job: &mut Job| job.asked.log_probs = Some(alternatives);
+    let mut scene = Scene::serving(hash, B256::ZERO, files.model(1)).await;
+    let silent = scene.ask(11, |_| {}).await;
+    assert_eq!(replay(&replayer, &scene, &silent).log_probs, LogProbsReplay::None);
+    let honest = scene.ask(11, wanted(3)).await;
+    let text = honest.answer.text.clone();
+    let stop = text.chars().skip(9).find(|stop| text.chars().take(9).all(|before| before != *stop)).unwrap();
+    let mut bundles = vec![honest.clone(), scene.ask(12, wanted(0)).await, scene.ask(13, wanted(20)).await];
+    bundles.push(scene.ask(11, |job| (job.asked.log_probs, job.asked.stop) = (Some(2), vec![stop.to_string()])).await);
+    for bundle in &bundles {
+        let replayed = replay(&replayer, &scene, bundle);
+        assert!(replayed.holds() && replayed.log_probs == LogProbsReplay::Same, "{replayed:?}");
+    }
+    let tokens = honest.log_probs.unwrap().tokens;
+    assert!(tokens.len() > 8 && tokens.iter().all(|token| token.top.len() == 3));
+
+    // All say that the honest answer was written, and so it was.
+    let lies: Vec<(usize, Lie)> = vec![
+        (5, of_log_probs(|tokens| tokens[5].token.micronats -= 1)),
+        (0, of_log_probs(|tokens| tokens[0].token.micronats += 1)),
+        (7, of_log_probs(|tokens| tokens[7].top[2].micronats -= 1)),
+        (6, of_log_probs(|tokens| tokens[6].top.swap(0, 1))),
+        (4, of_log_probs(|tokens| _ = tokens[4].top.pop())),
+        (2, of_log_probs(|tokens| tokens[2].top[1].bytes = b"eel".into())),
+        (3, of_log_probs(|tokens| tokens.truncate(3))),
+    ];
+    for (place, lie) in lies {
+        let mut scene = Scene::serving(hash, B256::ZERO, Liar(files.model(1), lie)).await;
+        let bundle = scene.ask(11, wanted(3)).await;
+        let replayed = replay(&replayer, &scene, &bundle);
+        assert!(replayed.answer == AnswerReplay::Same && replayed.text == TextReplay::Same && !replayed.holds());
+        let signed = bundle.log_probs.unwrap().tokens;
+        let (committed, computed) = (signed.get(place).cloned(), Some(tokens[place].clone()));
+        assert_ne!(committed, computed);
+        assert_eq!(replayed.log_probs, LogProbsReplay::Differs { index: place, committed, computed });
+    }
+    // Of another model's tokens the numbers before the first wrong one are compared.
+    let lie = of_record(move |record| record.base = hash);
+    let mut scene = Scene::serving(hash, B256::ZERO, Liar(files.model(2), lie)).await;
+    let bundle = scene.ask(11, wanted(3)).await;
+    let replayed = replay(&replayer, &scene, &bundle);
+    match (found(&replayed).index, &replayed.log_probs) {
+        (0, LogProbsReplay::Same) => {}
+        (wrong, LogProbsReplay::Differs { index, .. }) if *index < wrong => {}
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn passages_are_cut_to_the_context_and_laid_out_again() {
+    let files = Files::new();
+    let (hash, replayer) = (files.hash(1), files.replayer(1));
+    let fact = |number: usize| {
+        format!("Heron {number} of Lock Nine eats {} eels a week and sleeps on gate {number}.", number % 7 + 3)
+    };
+    let text = (0..200).map(fact).collect::<Vec<_>>().join("\n\n");
+    // Bytes are tokens here. The conversation takes some sixty, what stands around a passage some seven hundred.
+    for (context, max_tokens, least, most) in
+        [(4096, 40, 3900, 4056), (2000, 40, 1800, 1960), (2000, 4000, 950, 1040), (700, 40, 40, 100)]
+    {
+        let config = LocalConfig { max_context: context, threads: 1, memory: 64 << 20, ..LocalConfig::default() };
+        let model = LocalBase::open(&files.base(1), None, config).unwrap().base();
+        let mut scene = Scene::with_text(&text, hash, B256::ZERO, model).await;
+        let bundle = scene.ask(11, |job| job.max_output_tokens = max_tokens).await;
+        let record = bundle.generation.as_ref().unwrap();
+        let prompt = record.prompt.len();
+        assert!((least..=most).contains(&prompt), "{context} {max_tokens}: {prompt}");
+        assert_eq!(record.passages.is_empty(), most == 100, "{context} {max_tokens}");
+        assert!(record.answer.len() <= context - prompt);
+        let replayed = replay(&replayer, &scene, &bundle);
+        assert!(replayed.holds() && replayed.prompt == PromptReplay::Same, "{context} {max_tokens}: {replayed:?}");
+        // The same again.
+        let again = scene.ask(11, |job| job.max_output_tokens = max_tokens).await;
+        assert_eq!(again.generation, bundle.generation);
+    }
+    // Not even the question fits: it is refused as too long, and not as the fault of passages.
+    let config = LocalConfig { max_context: 50, threads: 1, memory: 64 << 20, ..LocalConfig::default() };
+    let model = LocalBase::open(&files.base(1), None, config).unwrap().base();
+    let mut scene = Scene::with_text(&text, hash, B256::ZERO, model).await;
+    let mut job = scene.world.job(1, QUESTION);
+    job.asked.turns = vec![Turn { role: Role::User, text: QUESTION.into() }];
+    let refusal = scene.gateway.run(&scene.world, job).await.unwrap_err();
+    assert!(refusal.message.contains("without a passage"), "{refusal:?}");
 }
 
 /// A PEFT folder on q_proj and down_proj of both layers, with seeded random numbers large enough to matter.
@@ -454,7 +556,7 @@ async fn an_adapters_answer_replays_with_it_and_no_other() {
     assert_eq!(difference.index, signed.iter().zip(due).position(|(signed, due)| signed != due).unwrap());
     assert_eq!(difference.computed.unwrap().id, due[difference.index]);
     let claimed = hashes[0];
-    let none = Liar(files.model(1), Box::new(move |record| record.adapter = claimed));
+    let none = Liar(files.model(1), of_record(move |record| record.adapter = claimed));
     let mut scene = Scene::serving(files.hash(1), hashes[0], none).await;
     let lied = scene.ask(11, |_| {}).await;
     found(&replay(&replayer, &scene, &lied));

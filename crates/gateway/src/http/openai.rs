@@ -29,6 +29,7 @@ use crate::{
     chat::{Chat, ChatBody, Request},
     error::ApiError,
     keys::KeyError,
+    workers::Offer,
 };
 
 type SharedApp = State<Arc<App>>;
@@ -36,7 +37,8 @@ type SharedApp = State<Arc<App>>;
 /// `GET /v1/models`
 pub(super) async fn models(State(app): SharedApp) -> Result<Json<Value>, ApiError> {
     let directory = app.chain.directory().await?;
-    let models: Vec<_> = directory.models.iter().map(|model| describe(model, &directory)).collect();
+    let offers = app.workers.offers();
+    let models: Vec<_> = directory.models.iter().map(|model| describe(model, &directory, &offers)).collect();
     Ok(Json(json!({"object": "list", "data": models})))
 }
 
@@ -44,10 +46,10 @@ pub(super) async fn models(State(app): SharedApp) -> Result<Json<Value>, ApiErro
 pub(super) async fn model(State(app): SharedApp, Segment(name): Segment<String>) -> Result<Json<Value>, ApiError> {
     let directory = app.chain.directory().await?;
     let (model, _) = answer::find(&app, &directory, &name)?;
-    Ok(Json(describe(model, &directory)))
+    Ok(Json(describe(model, &directory, &app.workers.offers())))
 }
 
-fn describe(model: &ModelRecord, directory: &Directory) -> Value {
+fn describe(model: &ModelRecord, directory: &Directory, offers: &[Arc<Offer>]) -> Value {
     let base = directory.models.iter().find(|base| !base.is_adapter() && base.artifact == model.artifact);
     json!({
         "id": model.name,
@@ -61,6 +63,8 @@ fn describe(model: &ModelRecord, directory: &Directory) -> Value {
             "adapter": model.is_adapter().then_some(model.adapter),
             "terms": model.terms,
             "datanets": model.datanets,
+            // Connected ones that serve it now. With none it is on record and cannot be asked here.
+            "workers": offers.iter().filter(|offer| offer.models.contains(&model.id)).count(),
         },
     })
 }

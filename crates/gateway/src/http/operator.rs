@@ -1,10 +1,11 @@
 //! Adapters in the workers' memory: who has which, and the operator's orders to load and unload.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
+use alloy_primitives::B256;
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use fonte_bindings::ModelRecord;
-use fonte_types::wire::Refusal;
+use fonte_types::wire::{Refusal, RefusalCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -65,10 +66,17 @@ async fn order(app: &App, headers: &HeaderMap, body: Body, keep: bool) -> Result
     if !model.is_adapter() {
         return Err(ApiError::invalid("lora_name", format!("model {} is no adapter", model.name)));
     }
-    let peers = app.workers.serving(id);
-    if peers.is_empty() {
+    let mut peers = app.workers.serving(id);
+    if peers.is_empty() && keep {
+        // It may have come into a worker's folder a moment ago: who carries out an order looks first.
+        peers = app.workers.with_base(model.artifact);
+    }
+    let nobody = || {
         let message = format!("no connected worker serves adapter {}: start one with --adapters", model.name);
-        return Err(ApiError::unavailable("no_worker", message));
+        ApiError::unavailable("no_worker", message)
+    };
+    if peers.is_empty() {
+        return Err(nobody());
     }
     let orders = peers.iter().map(|peer| async { (peer.worker, peer.keep(id, keep).await) });
     let results = futures::future::join_all(orders).await;
@@ -84,7 +92,7 @@ async fn order(app: &App, headers: &HeaderMap, body: Body, keep: bool) -> Result
         }
     }
     if let (true, Some(refusal)) = (done.is_empty(), &first) {
-        return Err(refused(refusal));
+        return Err(if refusal.code == RefusalCode::UnknownModel { nobody() } else { refused(refusal) });
     }
     Ok(Json(json!({"model": id, "name": model.name, "adapter": model.adapter, "workers": done, "failed": failed})))
 }
@@ -98,22 +106,22 @@ pub(super) async fn residency(State(app): SharedApp) -> Result<Json<Value>, ApiE
 
 fn describe(peer: &Peer, directory: &Directory) -> Value {
     let engine = peer.engine();
-    let served: Vec<&ModelRecord> = directory.models.iter().filter(|model| peer.models().contains(&model.id)).collect();
+    let offer = peer.offer();
+    let resident = engine.iter().flat_map(|engine| &engine.resident);
+    let bytes: BTreeMap<B256, u64> = resident.map(|resident| (resident.adapter, resident.bytes)).collect();
+    let served: Vec<&ModelRecord> = directory.models.iter().filter(|model| offer.models.contains(&model.id)).collect();
     let models: Vec<Value> = served
         .iter()
         .map(|model| {
             let adapter = model.is_adapter().then_some(model.adapter);
-            let resident = engine
-                .as_ref()
-                .zip(adapter)
-                .and_then(|(engine, adapter)| engine.resident.iter().find(|resident| resident.adapter == adapter));
+            let bytes = adapter.and_then(|adapter| bytes.get(&adapter));
             json!({
                 "model": model.id,
                 "name": model.name,
                 "adapter": adapter,
                 // A base is always there; of what an engine elsewhere holds nothing is known.
-                "resident": engine.as_ref().map(|_| adapter.is_none() || resident.is_some()),
-                "bytes": resident.map(|resident| resident.bytes),
+                "resident": engine.as_ref().map(|_| adapter.is_none() || bytes.is_some()),
+                "bytes": bytes,
             })
         })
         .collect();

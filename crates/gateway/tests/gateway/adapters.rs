@@ -4,13 +4,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use alloy_primitives::{Address, B256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::Client;
 use fonte_gateway::GatewayHandle;
-use fonte_inference::model::ContentHash;
+use fonte_inference::{
+    formats::{AdapterFiles, Limits, read_base},
+    model::ContentHash,
+};
 use fonte_types::{
     EngineClass, ModelId,
     bundle::{self, ReceiptBundle},
@@ -54,8 +58,16 @@ struct Adapter {
     developer: Address,
 }
 
+/// A folder that is looked into on orders alone.
+const NEVER: Duration = Duration::from_secs(9999);
+
 impl Scene {
     async fn start(adapters: usize, workers: usize) -> Self {
+        Self::looking(NEVER, adapters, workers).await
+    }
+
+    /// With workers that look into their folder of adapters this often.
+    async fn looking(look: Duration, adapters: usize, workers: usize) -> Self {
         let net = Net::start().await;
         let gateway = Arc::new(net.gateway().await);
         let key = net.api_key(&gateway, coins(50), coins(50)).await;
@@ -88,10 +100,11 @@ impl Scene {
         }
         scene.register().await;
         for worker in 0..workers {
-            scene.serve(worker).await;
+            scene.serve(worker, look).await;
         }
         let version = scene.net.version(scene.net.datanet).await;
         tokio::time::timeout(PATIENCE, scene.gateway.adopted_by(workers, &[version])).await.unwrap();
+        until("all workers", || async { (scene.listed("tiny").await == Some(workers)).then_some(()) }).await;
         scene
     }
 
@@ -99,7 +112,7 @@ impl Scene {
     fn open(&mut self) {
         let files = self.files.path();
         let engine = LocalBase::open(&files.join("tiny"), Some(&files.join("adapters")), small()).unwrap();
-        let found = engine.look().unwrap();
+        let found = engine.look(Duration::ZERO).unwrap();
         assert!(found.refused.is_empty(), "{:?}", found.refused);
         let adapter = |entry: fonte_worker::local::AdapterEntry| Adapter {
             name: entry.name,
@@ -107,7 +120,7 @@ impl Scene {
             model: ModelId(0),
             developer: Address::random(),
         };
-        let adapters: Vec<Adapter> = found.adapters.into_iter().map(adapter).collect();
+        let adapters: Vec<Adapter> = found.added.into_iter().map(adapter).collect();
         if self.adapters.is_empty() {
             self.adapters = adapters;
         } else {
@@ -130,18 +143,13 @@ impl Scene {
         }
     }
 
-    async fn serve(&mut self, number: usize) {
+    async fn serve(&mut self, number: usize, look: Duration) {
         let engine = self.engines[number].clone();
         let signer = PrivateKeySigner::random();
         self.net.register_worker(&signer, 8, *b"BR").await;
-        let mut models: BTreeMap<ModelId, Arc<dyn AnswerModel>> = BTreeMap::new();
-        models.insert(self.base, Arc::new(engine.base()));
-        for adapter in &self.adapters {
-            models.insert(adapter.model, Arc::new(engine.adapter(ContentHash(adapter.hash.0))));
-        }
         let folder = self.net.folder.path().join(format!("worker-{number}"));
-        let mut config = Config::new(folder, *self.net.client.network(), signer.clone(), models);
-        (config.commons, config.slots, config.engine) = (None, 8, Some(engine));
+        let mut config = Config::new(folder, *self.net.client.network(), signer.clone(), BTreeMap::new());
+        (config.commons, config.slots, config.engine, config.look) = (None, 8, Some(engine), look);
         let ledger = Client::connect(&self.net.chain.rpc_url(), None).await.unwrap();
         let worker = Worker::open(config, Arc::new(ledger)).unwrap();
         let (ours, theirs) = tokio::io::duplex(1 << 20);
@@ -158,6 +166,13 @@ impl Scene {
         post(&self.gateway, "/v1/chat/completions", Some(&self.key), body).await
     }
 
+    /// The content hash of an adapter among the files, as its developer learns it.
+    fn late_hash(&self, path: &str) -> ContentHash {
+        let base = read_base(&self.files.path().join("tiny"), None, &Limits::default()).unwrap();
+        let folder = self.files.path().join(path);
+        AdapterFiles::open(&folder, &base.config, base.hash, &Limits::default()).unwrap().hash().unwrap()
+    }
+
     fn receipt(&self, answer: &Value) -> ReceiptBundle {
         let id = serde_json::from_value(answer["fonte"]["receipt"].clone()).unwrap();
         self.gateway.receipt(id).unwrap().unwrap()
@@ -167,6 +182,13 @@ impl Scene {
         let (status, residency) = get(&self.gateway, "/fonte/v1/residency", None).await;
         assert_eq!(status, 200, "{residency}");
         residency
+    }
+
+    /// How many workers serve a model, as the list of models says; none: it is not listed.
+    async fn listed(&self, name: &str) -> Option<usize> {
+        let (_, list) = get(&self.gateway, "/v1/models", None).await;
+        let model = list["data"].as_array().unwrap().iter().find(|model| model["id"] == name)?.clone();
+        Some(model["fonte"]["workers"].as_u64().unwrap() as usize)
     }
 
     async fn order(&self, what: &str, key: Option<&str>, body: Value) -> (u16, Value) {
@@ -324,13 +346,28 @@ async fn the_operator_loads_and_unloads_and_everybody_sees_where_an_adapter_is()
         assert_eq!(got, status, "{body}: {error}");
         assert!(error["error"]["message"].as_str().unwrap().contains(word), "{body}: {error}");
     }
-    // Files that changed since they were registered are not what the receipt would name.
-    let folder = scene.files.path().join("adapters").join(&scene.adapters[2].name);
+    // Files that changed since they were registered are not what the receipt would name: nobody is answered with them, and
+    // once the change is seen, nobody is told that they are served.
+    let name = &scene.adapters[2].name;
+    let folder = scene.files.path().join("adapters").join(name);
     base::write_adapter(&folder, &scene.files.path().join("tiny"), 99, 2);
-    let (status, error) = scene.order("load", operator, json!({"lora_name": scene.adapters[2].name})).await;
-    assert_eq!((status, &error["error"]["code"]), (502, &json!("engine_failed")), "{error}");
-    let (status, error) = scene.ask(&scene.adapters[2].name, 5).await;
+    let (status, error) = scene.ask(name, 5).await;
     assert!(status == 502 && error["error"]["message"].as_str().unwrap().contains("have changed"), "{error}");
+    let (status, error) = scene.order("load", operator, json!({"lora_name": name})).await;
+    assert_eq!((status, &error["error"]["code"]), (503, &json!("no_worker")), "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains(name), "{error}");
+    until("it is taken off", || async { (scene.listed(name).await == Some(0)).then_some(()) }).await;
+    // What has come since, and has a record, is found by the order.
+    let late = scene.files.path().join("adapters/late");
+    base::write_adapter(&late, &scene.files.path().join("tiny"), 98, 2);
+    let hash = B256::from(scene.late_hash("adapters/late").0);
+    let hashes = (scene.engines[0].hash(), hash);
+    scene.net.register_weights("late", hashes, Address::random(), Some(scene.base)).await;
+    assert_eq!((scene.ask("late", 5).await.0, scene.listed("late").await), (503, Some(0)));
+    let (status, done) = scene.order("load", operator, json!({"lora_name": "tiny:late"})).await;
+    assert_eq!((status, done["workers"].as_array().unwrap().len()), (200, 2), "{done}");
+    until("it is offered", || async { (scene.listed("late").await == Some(2)).then_some(()) }).await;
+    assert_eq!(scene.ask("late", 5).await.0, 200);
 
     // Names, hashes and their beginnings; what could be two things names both.
     let (_, list) = get(&scene.gateway, "/v1/models", None).await;
@@ -345,6 +382,60 @@ async fn the_operator_loads_and_unloads_and_everybody_sees_where_an_adapter_is()
     scene.net.create_datanet(&adapter.name, crate::net::policy(|_| ())).await;
     let (status, error) = scene.ask(&format!("tiny:{}", adapter.name), 7).await;
     assert_eq!((status, &error["error"]["code"]), (400, &json!("ambiguous_model")), "{error}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adapters_come_and_go_while_gateway_and_worker_run() {
+    let scene = Scene::looking(Duration::from_millis(50), 1, 1).await;
+    let files = scene.files.path();
+    let (tiny, late) = (files.join("tiny"), files.join("adapters/late"));
+    // Whoever checks receipts has the files elsewhere.
+    base::write_adapter(&files.join("kept/late"), &tiny, 77, 4);
+    let hash = B256::from(scene.late_hash("kept/late").0);
+    assert_eq!((scene.ask("late", 1).await.0, scene.listed("late").await), (404, None));
+    let hashes = (scene.engines[0].hash(), hash);
+    scene.net.register_weights("late", hashes, Address::random(), Some(scene.base)).await;
+    let (status, error) = scene.ask("tiny:late", 1).await;
+    assert!(status == 503 && error["error"]["message"].as_str().unwrap().contains("no worker serves late"), "{error}");
+    assert_eq!(scene.listed("late").await, Some(0), "it is on record");
+
+    base::write_adapter(&late, &tiny, 77, 4);
+    until("it is served", || async { (scene.listed("late").await == Some(1)).then_some(()) }).await;
+    let config = ReplayConfig { threads: 1, memory: 64 << 20, ..ReplayConfig::default() };
+    let replayer = Replayer::open(&tiny, &[files.join("kept")], config).unwrap();
+    let holds = |answer: &Value| {
+        let evidence = scene.receipt(answer);
+        assert!(bundle::verify(&evidence).ok);
+        assert_eq!((evidence.receipt.adapter_hash, evidence.receipt.engine_class), (hash, EngineClass::Exact));
+        let replayed = replayer.replay(&evidence, &|at| passage_in(&scene.texts, at)).unwrap();
+        assert!(replayed.holds() && replayed.prompt == PromptReplay::Same, "{replayed:?}");
+    };
+    let (status, answer) = scene.ask("tiny:late", 1).await;
+    assert_eq!(status, 200, "{answer}");
+    holds(&answer);
+
+    // It goes while answers are under way: they end, and their receipts hold.
+    let asking: Vec<_> = (2..8).map(|seed| scene.ask("late", seed)).collect();
+    let going = async {
+        std::fs::remove_dir_all(&late).unwrap();
+        until("it is taken off", || async { (scene.listed("late").await == Some(0)).then_some(()) }).await;
+    };
+    let (answers, ()) = tokio::join!(futures::future::join_all(asking), going);
+    for (status, answer) in answers {
+        match status {
+            200 => holds(&answer),
+            // It came after the adapter had gone.
+            status => assert!(status == 503 || status == 502, "{status} {answer}"),
+        }
+    }
+    let (status, error) = scene.ask("tiny:late", 9).await;
+    assert!(status == 503 && error["error"]["message"].as_str().unwrap().contains("no worker serves late"), "{error}");
+    let operator = Some(scene.gateway.operator_key());
+    let (status, error) = scene.order("load", operator, json!({"lora_name": "late"})).await;
+    assert!(status == 503 && error["error"]["message"].as_str().unwrap().contains("adapter late"), "{error}");
+    // The other one was there all the time.
+    assert_eq!(scene.ask(&scene.adapters[0].name, 1).await.0, 200);
     scene.end().await;
 }
 

@@ -117,8 +117,7 @@ impl<'a> AdapterFiles<'a> {
 
     /// Reads the numbers, rounded to bfloat16, and the content hash of exactly what was read; refuses another hash than
     /// the `expected` one, if there is one.
-    pub fn read(mut self, expected: Option<ContentHash>) -> Result<Adapter, FormatError> {
-        let file = self.source.label().to_owned();
+    pub fn read(self, expected: Option<ContentHash>) -> Result<Adapter, FormatError> {
         let empty = |&AdapterShape { layer, linear, rank, scale }: &AdapterShape| AdapterModule {
             layer,
             linear,
@@ -128,21 +127,46 @@ impl<'a> AdapterFiles<'a> {
             b: Vec::new(),
         };
         let mut modules: Vec<AdapterModule> = self.modules.iter().map(empty).collect();
-        let mut buffer = Vec::new();
-        let mut tap = Tap::after(&mut *self.source, &self.header);
-        for part in &self.tensors {
+        let file = self.source.label().to_owned();
+        let found = self.stream(|part, numbers| {
             let module = &mut modules[part.module];
             let out = if part.is_b { &mut module.b } else { &mut module.a };
-            out.reserve_exact((part.bytes / part.dtype.bytes()) as usize);
-            tap.stream(part.bytes, 4, &mut buffer, |bytes| decode_bf16(part.dtype, bytes, out))?;
-            if let Some(index) = out.iter().position(|bits| bits & 0x7f80 == 0x7f80) {
-                return Err(FormatError::NotFinite { file, tensor: part.name.clone(), index: index as u64 });
+            if out.is_empty() {
+                out.reserve_exact((part.bytes / part.dtype.bytes()) as usize);
+            }
+            out.extend_from_slice(numbers);
+        })?;
+        check_hash(file, expected, found)?;
+        Ok(Adapter { hash: found, modules })
+    }
+
+    /// The content hash, with every check that [`Self::read`] makes and none of its memory: what registering an adapter
+    /// takes.
+    pub fn hash(self) -> Result<ContentHash, FormatError> {
+        self.stream(|_, _| ())
+    }
+
+    /// Hands over the numbers piece by piece; gives the content hash of all that was read.
+    fn stream(mut self, mut take: impl FnMut(&Part, &[u16])) -> Result<ContentHash, FormatError> {
+        let file = self.source.label().to_owned();
+        let (mut buffer, mut numbers) = (Vec::new(), Vec::new());
+        let mut tap = Tap::after(&mut *self.source, &self.header);
+        for part in &self.tensors {
+            let (mut before, mut infinite) = (0, None);
+            tap.stream(part.bytes, 4, &mut buffer, |bytes| {
+                numbers.clear();
+                decode_bf16(part.dtype, bytes, &mut numbers);
+                let found = numbers.iter().position(|bits| bits & 0x7f80 == 0x7f80);
+                infinite = infinite.or(found.map(|index| before + index as u64));
+                before += numbers.len() as u64;
+                take(part, &numbers);
+            })?;
+            if let Some(index) = infinite {
+                return Err(FormatError::NotFinite { file, tensor: part.name.clone(), index });
             }
         }
         self.manifest.add_hashed(TENSORS, tap);
-        let found = self.manifest.adapter_hash(self.base);
-        check_hash(file, expected, found)?;
-        Ok(Adapter { hash: found, modules })
+        Ok(self.manifest.adapter_hash(self.base))
     }
 }
 

@@ -3,7 +3,8 @@
 //! One base model through here: [`read_base`] reads `config.json` into a [`ModelConfig`](crate::model::ModelConfig), asks
 //! it which tensors of which shapes there must be, compares that with the headers of all shards, and only then allocates
 //! and reads, hashing the bytes that it decodes. An adapter goes the same way ([`AdapterFiles::open`] checks,
-//! [`AdapterFiles::read`] reads), with the base's shapes as the measure and the base's hash inside its own.
+//! [`AdapterFiles::read`] reads, [`AdapterFiles::hash`] only hashes), with the base's shapes as the measure and the base's
+//! hash inside its own.
 //!
 //! Nothing here trusts a length, an offset, a name or a number before it was compared with what it must be, follows a
 //! link out of the folder it was given, runs code that a file brings (no pickle, no `trust_remote_code`), or opens a

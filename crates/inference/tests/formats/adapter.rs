@@ -19,7 +19,13 @@ const MODULES: [(usize, &str, usize, usize, usize); 4] = [
 
 fn read(config: &Value, tensors: &[Tensor]) -> Result<Adapter, FormatError> {
     let (config, tensors) = (config.to_string(), safetensors(tensors));
-    AdapterFiles::from_bytes(config.as_bytes(), &tensors, &model(), BASE, &Limits::default())?.read(None)
+    let open = || AdapterFiles::from_bytes(config.as_bytes(), &tensors, &model(), BASE, &Limits::default());
+    let read = open()?.read(None);
+    // Hashing refuses what reading refuses, in the same words.
+    let words = |error: &FormatError| error.to_string();
+    let due = read.as_ref().map(|adapter| adapter.hash).map_err(words);
+    assert_eq!(open()?.hash().map_err(|error| words(&error)), due);
+    read
 }
 
 fn modules(config: &Value) -> Result<Vec<AdapterShape>, FormatError> {

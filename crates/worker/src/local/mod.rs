@@ -10,6 +10,7 @@ mod adapters;
 pub(crate) mod request;
 
 use std::{
+    collections::BTreeSet,
     hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
     sync::{Arc, mpsc::RecvTimeoutError},
@@ -29,9 +30,11 @@ use fonte_types::{
     log_probs::{Alternative, LogProbs, TokenLogProb},
     wire::{EngineReport, EngineUsage, Finish, MAX_MODELS, RefusalCode, Resident},
 };
+use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use self::adapters::{AdapterEntry, AdapterError, AdapterFolder, FolderSource, Found};
+pub use self::adapters::{AdapterEntry, AdapterError, AdapterFolder, FolderSource, Found, Refused, Unlisted};
 use self::request::Weights;
 use crate::{
     FoundPassage,
@@ -94,14 +97,8 @@ pub enum LocalError {
     #[error("the engine's thread cannot be started")]
     Thread(#[source] std::io::Error),
     /// The adapters cannot be looked for.
-    #[error("the adapters in {folder} cannot be listed")]
-    Adapters {
-        /// Where.
-        folder: String,
-        /// What the system said.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Adapters(#[from] Unlisted),
 }
 
 /// A base that this process runs, and the adapters on it. One engine computes them all, so that requests of different
@@ -124,6 +121,9 @@ struct Shared {
     /// Gives each payer a scope of prefixes that no other can guess or meet.
     scopes: RandomState,
     adapters: Option<Arc<AdapterFolder>>,
+    offered: watch::Sender<Arc<Vec<AdapterEntry>>>,
+    /// Taken out of the folder while requests still use them.
+    leaving: Mutex<BTreeSet<ContentHash>>,
 }
 
 impl LocalBase {
@@ -146,7 +146,7 @@ impl LocalBase {
             ..EngineConfig::default()
         };
         let adapters = adapters
-            .map(|folder| AdapterFolder::new(folder.to_owned(), base.config.clone(), base.hash, config.limits))
+            .map(|folder| AdapterFolder::new(vec![folder.to_owned()], base.config.clone(), base.hash, config.limits))
             .map(Arc::new);
         let engine = match &adapters {
             Some(folder) => Engine::new(base.config, base.weights, settings, FolderSource(folder.clone()))?,
@@ -163,22 +163,39 @@ impl LocalBase {
             passage_bytes: config.passage_bytes,
             scopes: RandomState::new(),
             adapters,
+            offered: watch::Sender::default(),
+            leaving: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Looks into the folder of adapters for such as are not known yet, reads and checks them, and makes them known to the
-    /// engine, which loads them as requests come. Those that do not fit the base are told, and the others served.
+    /// Looks into the folder of adapters ([`AdapterFolder::look`]): those that came are made known to the engine, which
+    /// loads them as requests come; those that went are offered no longer, and answers that they are writing end as they
+    /// would have. Those that do not fit the base are told, and the others served.
     ///
     /// # Errors
     /// [`LocalError::Adapters`] where the folder cannot be listed.
-    pub fn look(&self) -> Result<Found, LocalError> {
-        let Some(folder) = &self.shared.adapters else { return Ok(Found::default()) };
-        let listed = folder.look();
-        let found =
-            listed.map_err(|source| LocalError::Adapters { folder: folder.path().display().to_string(), source })?;
-        found.adapters.iter().for_each(|adapter| self.shared.engine.register(adapter.hash));
+    pub fn look(&self, quiet: Duration) -> Result<Found, LocalError> {
+        let shared = &self.shared;
+        let Some(folder) = &shared.adapters else { return Ok(Found::default()) };
+        let mut leaving = shared.leaving.lock();
+        let found = folder.look(quiet)?;
+        leaving.extend(found.gone.iter().map(|adapter| adapter.hash));
+        for AdapterEntry { hash, .. } in &found.added {
+            leaving.remove(hash);
+            shared.engine.register(*hash);
+        }
+        // What is still in use is let go by a later look.
+        leaving.retain(|hash| !shared.engine.unregister(*hash));
+        if !found.added.is_empty() || !found.gone.is_empty() {
+            shared.offered.send_replace(Arc::new(folder.entries()));
+        }
         Ok(found)
+    }
+
+    /// The adapters that the last look left, by their names, and whenever that changes.
+    pub fn adapters(&self) -> watch::Receiver<Arc<Vec<AdapterEntry>>> {
+        self.shared.offered.subscribe()
     }
 
     /// The content hash of the base's files (`docs/spec/models-files.md`): the artifact of its record on chain.
@@ -250,24 +267,29 @@ impl LocalModel {
         self.base.hash()
     }
 
-    /// Puts the question to the engine. The record comes back with all but the answer's tokens.
+    /// Puts the question to the engine, with as many of the passages as its context has room for. The record comes back with
+    /// all but the answer's tokens.
     fn submit(
         &self,
         question: &Question<'_>,
-        passages: &[FoundPassage],
+        passages: Vec<FoundPassage>,
     ) -> Result<(Stream, GenerationRecord), ModelError> {
         let shared = self.shared();
         let (turns, text) = (&question.asked.turns, question.prompt);
-        let prompt = request::prompt(&shared.tokenizer, shared.template.as_ref(), turns, text, passages)
-            .map_err(|error| unaskable(&error))?;
-        self.fits(&prompt)?;
+        let lay = |passages: &[FoundPassage]| {
+            request::prompt(&shared.tokenizer, shared.template.as_ref(), turns, text, passages)
+        };
+        let (passages, prompt) =
+            request::fitted(lay, passages, shared.max_context, question.max_output_tokens as usize)
+                .map_err(|error| unaskable(&error))?;
+        self.fits("the question without a passage", &prompt)?;
         let weights = Weights {
             base: shared.hash,
             adapter: self.adapter.map_or(B256::ZERO, |hash| B256::from(hash.0)),
             profile: PROFILE,
             context: u32::try_from(shared.max_context).unwrap_or(MAX_CONTEXT),
         };
-        let record = request::record(weights, &shared.defaults, question, passages, prompt.clone());
+        let record = request::record(weights, &shared.defaults, question, &passages, prompt.clone());
         let mut generation = request::generation(&record, question.seed);
         // Told beside the tokens, and no reason for another one.
         generation.logprobs = question.asked.log_probs.map(usize::from);
@@ -275,15 +297,13 @@ impl LocalModel {
     }
 
     /// Whether the context has room for a prompt and a token.
-    fn fits(&self, prompt: &[u32]) -> Result<(), ModelError> {
+    fn fits(&self, what: &str, prompt: &[u32]) -> Result<(), ModelError> {
         let (tokens, limit) = (prompt.len(), self.shared().max_context);
         if tokens < limit {
             return Ok(());
         }
-        Err(refused(
-            RefusalCode::Invalid,
-            format!("the question and its passages are {tokens} tokens, the model reads {limit}: shorten it"),
-        ))
+        let message = format!("{what} is {tokens} tokens, the model reads {limit}: shorten it");
+        Err(refused(RefusalCode::Invalid, message))
     }
 
     fn run(&self, payer: Address, prompt: Vec<u32>, task: Task) -> Result<Stream, ModelError> {
@@ -312,7 +332,7 @@ impl LocalModel {
         let tokenizer = &self.shared().tokenizer;
         let prompt = tokenizer.encode(&tokenizer.guard(text), true).map_err(|error| unaskable(&error))?;
         let tokens = prompt.len();
-        self.fits(&prompt)?;
+        self.fits("the text", &prompt)?;
         let stream = self.run(payer, prompt, Task::Embed)?;
         loop {
             match next(&stream, cancelled)? {
@@ -383,7 +403,7 @@ impl AnswerModel for LocalModel {
         let shared = self.shared();
         let found = passages.best(question.text, shared.passage_bytes)?;
         // Dropped on every way out of here, which cancels what still runs.
-        let (stream, mut record) = self.submit(&question, &found)?;
+        let (stream, mut record) = self.submit(&question, found)?;
         let mut text = Detokenizer::new(shared.tokenizer.clone());
         let mut told = LogProbs::default();
         let undecodable = |error: FormatError| refused(RefusalCode::Engine, unreadable(&error));
@@ -397,7 +417,8 @@ impl AnswerModel for LocalModel {
                     let before = logprobs.as_ref().map(|_| text.clone());
                     let piece = text.push(token).map_err(undecodable)?;
                     if let Some((logprobs, before)) = logprobs.zip(before) {
-                        told.tokens.push(alternatives(&shared.tokenizer, &before, &piece, &logprobs)?);
+                        let said = alternatives(&shared.tokenizer, &before, &piece, &logprobs);
+                        told.tokens.push(said.map_err(undecodable)?);
                     }
                     if !piece.is_empty() && !emit(&piece) {
                         return Ok(written(Finish::Stop, told, record));
@@ -433,20 +454,19 @@ fn written(finish: Finish, told: LogProbs, record: GenerationRecord) -> Written 
 
 /// A token with its log-probabilities. Its bytes are those that it added to the text, which may be none where a character
 /// takes several tokens; an alternative's are those that it would have added.
-fn alternatives(
+pub(crate) fn alternatives(
     tokenizer: &Tokenizer,
     before: &Detokenizer,
     piece: &str,
     logprobs: &Logprobs,
-) -> Result<TokenLogProb, ModelError> {
+) -> Result<TokenLogProb, FormatError> {
     let alternative = |text: &str, micronats| Alternative { bytes: Bytes::copy_from_slice(text.as_bytes()), micronats };
     let mut top = Vec::with_capacity(logprobs.top.len());
     for (token, micronats) in &logprobs.top {
         let added = before.clone().push(*token).and_then(|added| match added.is_empty() {
             true => tokenizer.decode(&[*token]),
             false => Ok(added),
-        });
-        let added = added.map_err(|error| refused(RefusalCode::Engine, unreadable(&error)))?;
+        })?;
         top.push(alternative(&added, *micronats));
     }
     Ok(TokenLogProb { token: alternative(piece, logprobs.chosen), top })

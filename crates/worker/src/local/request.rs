@@ -40,6 +40,75 @@ pub(crate) fn prompt(
     tokenizer.encode(&template.render(&messages, true, &BTreeMap::new())?, false)
 }
 
+/// Shortest part of a passage that is read, in bytes: of less nothing could be credited.
+const SHORTEST: usize = 32;
+
+/// The passages that the context has room for beside the conversation and the answer, and the prompt that they make. `lay`
+/// makes a prompt of passages. Best passages come first, so the last ones go, and the last that stays is cut at the end of a
+/// word where not all of it fits: a shorter range of the same document, for whoever lays the prompt out again.
+///
+/// The answer's room is as many tokens as were asked for, but at most half of what the conversation leaves: `max_tokens` is
+/// a limit that clients set high or leave alone, and an answer without its sources is worth less than a shorter one.
+pub(super) fn fitted<E>(
+    lay: impl Fn(&[FoundPassage]) -> Result<Vec<u32>, E>,
+    mut passages: Vec<FoundPassage>,
+    context: usize,
+    max_tokens: usize,
+) -> Result<(Vec<FoundPassage>, Vec<u32>), E> {
+    let all = lay(&passages)?;
+    if passages.is_empty() || all.len().saturating_add(max_tokens) <= context {
+        return Ok((passages, all));
+    }
+    let bare = lay(&[])?;
+    let answer = max_tokens.min(context.saturating_sub(bare.len()) / 2).max(1);
+    let limit = context.saturating_sub(answer);
+    if all.len() <= limit {
+        return Ok((passages, all));
+    }
+    // How many tokens a passage takes is known only from a whole prompt, as the mark is another one in each. What is kept was
+    // laid out and counted; a search by halves tries a dozen.
+    let (mut whole, mut over, mut prompt) = (0, passages.len(), bare);
+    while over - whole > 1 {
+        let middle = whole.midpoint(over);
+        let tried = lay(&passages[..middle])?;
+        if tried.len() <= limit {
+            (whole, prompt) = (middle, tried);
+        } else {
+            over = middle;
+        }
+    }
+    passages.truncate(whole + 1);
+    let text = std::mem::take(&mut passages[whole].text);
+    let ends = word_ends(&text);
+    let (mut from, mut to, mut end) = (0, ends.len(), None);
+    while from < to {
+        let middle = from.midpoint(to);
+        passages[whole].text = text[..ends[middle]].to_owned();
+        let tried = lay(&passages)?;
+        if tried.len() <= limit {
+            (from, end, prompt) = (middle + 1, Some(ends[middle]), tried);
+        } else {
+            to = middle;
+        }
+    }
+    match end {
+        Some(end) => passages[whole].text = text[..end].to_owned(),
+        None => passages.truncate(whole),
+    }
+    Ok((passages, prompt))
+}
+
+/// Where words of a text end, the last one aside, from [`SHORTEST`] on.
+fn word_ends(text: &str) -> Vec<usize> {
+    let mut inside = false;
+    let ends = text.char_indices().filter_map(|(at, letter)| {
+        let ended = inside && letter.is_whitespace();
+        inside = !letter.is_whitespace();
+        (ended && at >= SHORTEST).then_some(at)
+    });
+    ends.collect()
+}
+
 /// The layout for bases without a template: `role: text` per message, a blank line between two, `assistant:` at the end.
 fn plain(messages: &[Turn]) -> String {
     format!("{}\n\nassistant:", conversation::render(messages))
@@ -200,6 +269,59 @@ mod tests {
         assert_eq!(made(&defaults, wanted).sampling, asked);
         let greedy = GenerationConfig { sample: Some(false), temperature: Some(0.6), ..GenerationConfig::default() };
         assert_eq!(made(&greedy, Wanted::default()).sampling.temperature_milli, 0);
+    }
+
+    fn passage(text: &str) -> FoundPassage {
+        FoundPassage {
+            contribution: fonte_types::ContributionId(1),
+            document: 0,
+            title: String::new(),
+            about: String::new(),
+            language: String::new(),
+            offset: 0,
+            text: text.into(),
+        }
+    }
+
+    #[test]
+    fn passages_are_cut_to_the_context() {
+        let words = "Twelve herons sleep on the upper gate of Lock Nine, and eleven of them eat eels. ";
+        let passages: Vec<FoundPassage> =
+            [90, 31, 200, 5, 400, 77].into_iter().map(|bytes| passage(words.repeat(6)[..bytes].trim_end())).collect();
+        // A prompt of bytes: twenty for the question, ten around a passage, and a mark of one to three.
+        let lay = |passages: &[FoundPassage]| {
+            let bytes: usize = passages.iter().map(|passage| passage.text.len() + 10).sum();
+            Ok::<_, ()>(vec![0; 20 + bytes + if passages.is_empty() { 0 } else { 1 + bytes % 3 }])
+        };
+        let count = |passages: &[FoundPassage]| lay(passages).expect("it lays").len();
+        for context in 0..1000 {
+            for max_tokens in [1, 30, 100, 5000] {
+                let (kept, prompt) = fitted(lay, passages.clone(), context, max_tokens).expect("it lays");
+                assert_eq!(prompt.len(), count(&kept), "{context} {max_tokens}");
+                let answer = max_tokens.min(context.saturating_sub(20) / 2).max(1);
+                if kept.is_empty() {
+                    // Not even the shortest part of the best one.
+                    assert!(context < 20 + 31 + 10 + answer + 3 + 6, "{context} {max_tokens}");
+                    continue;
+                }
+                assert!(prompt.len() + answer <= context, "{context} {max_tokens}");
+                let last = kept.len() - 1;
+                assert_eq!(kept[..last], passages[..last]);
+                let (cut, text) = (&kept[last].text, &passages[last].text);
+                assert!(text.starts_with(cut.as_str()) && (cut == text || cut.len() >= SHORTEST));
+                assert!(cut == text || text[cut.len()..].starts_with(' '), "{cut:?}");
+                // No word more would fit, give or take the mark.
+                let mut more = kept.clone();
+                match (cut == text, passages.get(kept.len())) {
+                    (true, None) => continue,
+                    (true, Some(next)) => more.push(passage(&next.text[..next.text.len().min(41)])),
+                    (false, _) => more[last].text = text[..text.len().min(cut.len() + 9)].into(),
+                }
+                if more.last().is_some_and(|passage| passage.text.len() > SHORTEST) {
+                    assert!(count(&more) + answer + 3 > context, "{context} {max_tokens}: {}", kept.len());
+                }
+            }
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use tokio_util::{
 };
 
 use super::{
-    ServeError, Shared,
+    Models, ServeError, Shared,
     fetch::{Delivery, fetch},
     follow::follow,
 };
@@ -54,14 +54,10 @@ where
     let codec =
         LengthDelimitedCodec::builder().big_endian().length_field_length(4).max_frame_length(MAX_FRAME).new_codec();
     let (mut writer, mut reader) = Framed::new(stream, codec).split();
-    let hello = ToGateway::Hello {
-        protocol: PROTOCOL,
-        worker: shared.config.signer.address(),
-        models: shared.config.models.keys().copied().collect(),
-        slots: shared.config.slots,
-        generating: shared.config.models.iter().filter(|(_, model)| model.generates()).map(|(id, _)| *id).collect(),
-    };
-    send(&mut writer, hello).await?;
+    let offered = offer(&shared.models());
+    let (models, generating) = offered.clone();
+    let (worker, slots) = (shared.config.signer.address(), shared.config.slots);
+    send(&mut writer, ToGateway::Hello { protocol: PROTOCOL, worker, models, slots, generating }).await?;
     let gateway = greeting(&shared, &mut reader).await?;
 
     let (out, outgoing) = mpsc::channel(OUTGOING);
@@ -75,7 +71,8 @@ where
         result = write(&mut writer, outgoing) => result,
         result = fetch(shared.clone(), out.clone(), deliveries) => result,
         () = follow(&shared) => Ok(()),
-        () = announce(&shared, out) => Ok(()),
+        () = announce(&shared, offered, out) => Ok(()),
+        () = look(&shared) => Ok(()),
         () = report(&shared, report_out) => Ok(()),
     };
     orders.end().await;
@@ -118,22 +115,54 @@ async fn write<S: AsyncRead + AsyncWrite + Unpin>(
     Ok(())
 }
 
-/// Says which versions are answered from: at once, and whenever that changes.
-async fn announce(shared: &Shared, out: mpsc::Sender<ToGateway>) {
-    let mut changes = shared.subscribe();
+/// The models, and those of them that generate.
+type Offer = (Vec<ModelId>, Vec<ModelId>);
+
+fn offer(models: &Models) -> Offer {
+    let generating = models.iter().filter(|(_, model)| model.generates()).map(|(id, _)| *id);
+    (models.keys().copied().collect(), generating.collect())
+}
+
+/// Says which models are served and which versions they answer from: at once, and whenever that changes.
+async fn announce(shared: &Shared, mut offered: Offer, out: mpsc::Sender<ToGateway>) {
+    let (mut snapshots, mut catalogues) = (shared.subscribe(), shared.subscribe_models());
     let mut said = None;
     loop {
-        let versions = changes.borrow_and_update().versions();
+        // The chain's models are known before its versions: read the other way round, none is told of too early.
+        let versions = snapshots.borrow_and_update().versions();
+        let now = offer(&catalogues.borrow_and_update());
+        if now != offered {
+            offered = now.clone();
+            if out.send(ToGateway::Models { models: now.0, generating: now.1 }).await.is_err() {
+                return;
+            }
+        }
         if said.as_ref() != Some(&versions) {
             said = Some(versions.clone());
             if out.send(ToGateway::Adopted { versions }).await.is_err() {
                 return;
             }
         }
-        if changes.changed().await.is_err() {
+        let changed = tokio::select! {
+            changed = snapshots.changed() => changed,
+            changed = catalogues.changed() => changed,
+        };
+        if changed.is_err() {
             return;
         }
     }
+}
+
+/// Looks for adapters that came or went.
+async fn look(shared: &Arc<Shared>) {
+    while shared.config.engine.is_some() {
+        let (looking, quiet) = (shared.clone(), shared.config.look);
+        if let Err(error) = tokio::task::spawn_blocking(move || looking.look(quiet)).await {
+            tracing::error!(%error, "looking for adapters failed");
+        }
+        tokio::time::sleep(shared.config.look).await;
+    }
+    std::future::pending().await
 }
 
 /// Tells what the engine holds and does: at once, and whenever that has changed.
@@ -293,29 +322,25 @@ impl Orders {
 
     async fn start(&mut self, order: u64, model: ModelId, keep: bool) {
         while self.tasks.try_join_next().is_some() {}
-        let refused = match self.shared.config.models.get(&model) {
-            None => refusal(RefusalCode::UnknownModel, format!("this worker does not serve model {model}")),
-            Some(_) if self.tasks.len() >= ORDERS => {
-                refusal(RefusalCode::Busy, format!("{ORDERS} adapters are being loaded already: try again in a moment"))
-            }
-            Some(model) => {
-                let (model, stop, out) = (model.clone(), self.stop.clone(), self.out.clone());
-                self.tasks.spawn(async move {
-                    let done = tokio::task::spawn_blocking(move || model.keep(keep, &stop)).await;
-                    let refusal = match done {
-                        Ok(Ok(())) => None,
-                        Ok(Err(ModelError::Refused { code, message })) => Some(refusal(code, message)),
-                        Ok(Err(error)) => Some(refusal(RefusalCode::Internal, error.to_string())),
-                        Err(error) => {
-                            tracing::error!(order, %error, "an order failed");
-                            Some(refusal(RefusalCode::Internal, "the worker failed".into()))
-                        }
-                    };
-                    let _ = out.send(ToGateway::Kept { order, refusal }).await;
-                });
-                return;
-            }
-        };
+        if self.tasks.len() < ORDERS {
+            let (shared, stop, out) = (self.shared.clone(), self.stop.clone(), self.out.clone());
+            self.tasks.spawn(async move {
+                let done = tokio::task::spawn_blocking(move || carry_out(&shared, model, keep, &stop)).await;
+                let refusal = match done {
+                    Ok(Ok(())) => None,
+                    Ok(Err(ModelError::Refused { code, message })) => Some(refusal(code, message)),
+                    Ok(Err(error)) => Some(refusal(RefusalCode::Internal, error.to_string())),
+                    Err(error) => {
+                        tracing::error!(order, %error, "an order failed");
+                        Some(refusal(RefusalCode::Internal, "the worker failed".into()))
+                    }
+                };
+                let _ = out.send(ToGateway::Kept { order, refusal }).await;
+            });
+            return;
+        }
+        let message = format!("{ORDERS} adapters are being loaded already: try again in a moment");
+        let refused = refusal(RefusalCode::Busy, message);
         // A closed connection is noticed by the reader.
         let _ = self.out.send(ToGateway::Kept { order, refusal: Some(refused) }).await;
     }
@@ -324,6 +349,18 @@ impl Orders {
     async fn end(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Carries out an order, for an adapter that came a moment ago too. Blocks.
+fn carry_out(shared: &Shared, model: ModelId, keep: bool, stop: &CancellationToken) -> Result<(), ModelError> {
+    shared.look(Duration::ZERO);
+    match shared.models().get(&model) {
+        Some(model) => model.keep(keep, stop),
+        None => {
+            let message = format!("this worker does not serve model {model}: it has no such files");
+            Err(ModelError::Refused { code: RefusalCode::UnknownModel, message })
+        }
     }
 }
 

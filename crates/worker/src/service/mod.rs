@@ -13,7 +13,11 @@ use std::{
 
 use alloy_primitives::Address;
 use alloy_signer_local::PrivateKeySigner;
-use fonte_types::{ContributionId, DatanetId, DatanetVersion, ModelId, Network, wire::FrameError};
+use fonte_inference::model::ContentHash;
+use fonte_types::{
+    ContributionId, DatanetId, DatanetVersion, ModelId, Network,
+    wire::{FrameError, MAX_MODELS},
+};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
@@ -37,9 +41,10 @@ pub struct Config {
     pub network: Network,
     /// The worker's key: it signs receipts and can spend nothing of a payer's.
     pub signer: PrivateKeySigner,
-    /// What answers, by the number under which it is registered.
+    /// What answers, by the number under which it is registered; beside what `engine` serves.
     pub models: BTreeMap<ModelId, Arc<dyn AnswerModel>>,
-    /// This worker's own engine, if it has one: gateways are told what it holds and does.
+    /// This worker's own engine, if it has one. Its base and the adapters in its folder are served under the first record on
+    /// chain that names their hashes, as they come and go; gateways are told of that, and of what it holds and does.
     pub engine: Option<LocalBase>,
     /// Jobs taken at once.
     pub slots: u32,
@@ -50,6 +55,8 @@ pub struct Config {
     pub jurisdiction: Option<[u8; 2]>,
     /// How often the chain is asked for a new block.
     pub poll: Duration,
+    /// How often the engine's folder of adapters is looked into. What was written to since then waits for the next look.
+    pub look: Duration,
     /// How long to wait before asking a gateway again for a contribution that it did not have.
     pub retry: Duration,
     /// What time it is.
@@ -62,8 +69,8 @@ impl Config {
         Self::new(data_dir, network, signer, BTreeMap::from([(model, Arc::new(QuoteModel) as Arc<dyn AnswerModel>)]))
     }
 
-    /// Models by their numbers, with defaults: two slots, the chain asked four times a second, the system's clock, and
-    /// the commons where genesis puts them.
+    /// Models by their numbers, with defaults: two slots, the chain asked four times a second, the
+    /// folder of adapters looked into every two seconds, the system's clock, and the commons where genesis puts them.
     pub fn new(
         data_dir: PathBuf,
         network: Network,
@@ -80,6 +87,7 @@ impl Config {
             commons: Some(DatanetId(1)),
             jurisdiction: None,
             poll: Duration::from_millis(250),
+            look: Duration::from_secs(2),
             retry: Duration::from_secs(2),
             clock: Arc::new(|| {
                 let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -95,6 +103,9 @@ pub struct Worker {
     shared: Arc<Shared>,
 }
 
+/// What answers, by the number under which it is registered.
+pub(crate) type Models = BTreeMap<ModelId, Arc<dyn AnswerModel>>;
+
 /// What all connections of a worker share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
@@ -102,6 +113,10 @@ pub(crate) struct Shared {
     pub(crate) slots: Arc<Semaphore>,
     ledger: Arc<dyn Ledger>,
     snapshot: watch::Sender<Arc<Snapshot>>,
+    /// Follows from the chain's records and the engine's folder. Its lock is held while it is made anew: the chain and the
+    /// folder may change at the same time.
+    models: watch::Sender<Arc<Models>>,
+    making: Mutex<()>,
     indexed: Mutex<BTreeSet<ContributionId>>,
     /// Held while a batch is indexed: two gateways may deliver the same contribution.
     indexing: Mutex<()>,
@@ -150,6 +165,8 @@ impl Worker {
         let shared = Shared {
             library,
             slots: Arc::new(Semaphore::new(config.slots as usize)),
+            models: watch::Sender::new(Arc::new(config.models.clone())),
+            making: Mutex::default(),
             config,
             ledger,
             snapshot: watch::Sender::default(),
@@ -192,8 +209,75 @@ impl Shared {
         self.snapshot.subscribe()
     }
 
+    fn subscribe_models(&self) -> watch::Receiver<Arc<Models>> {
+        self.models.subscribe()
+    }
+
+    /// What answers now. Answers that began keep what they began with.
+    pub(crate) fn models(&self) -> Arc<Models> {
+        self.models.borrow().clone()
+    }
+
+    /// Looks into the engine's folder of adapters, and serves what is there then. Blocks.
+    fn look(&self, quiet: Duration) {
+        let Some(engine) = &self.config.engine else { return };
+        match engine.look(quiet) {
+            Ok(found) => {
+                found.added.iter().for_each(|adapter| tracing::info!(name = adapter.name, "an adapter came"));
+                found.gone.iter().for_each(|adapter| tracing::info!(name = adapter.name, "an adapter went"));
+                for refused in &found.refused {
+                    let (name, error) = (&refused.name, &refused.error as &dyn std::error::Error);
+                    tracing::error!(name, error, "an adapter is not served");
+                }
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "adapters cannot be looked for"),
+        }
+        let _one_at_a_time = self.making.lock();
+        let snapshot = self.snapshot();
+        self.make_models(&snapshot.view);
+    }
+
+    /// Makes the models anew from what the chain says.
+    fn make_models(&self, view: &View) {
+        let Some(engine) = &self.config.engine else { return };
+        let adapters = engine.adapters().borrow().clone();
+        let adapters: BTreeSet<ContentHash> = adapters.iter().map(|adapter| adapter.hash).collect();
+        let mut models = self.config.models.clone();
+        let (mut named, mut left_out) = (BTreeSet::new(), 0_usize);
+        for record in view.models.values().filter(|record| record.artifact == engine.hash()) {
+            let hash = ContentHash(record.adapter.0);
+            let model = match record.is_adapter() {
+                false => engine.base(),
+                true if adapters.contains(&hash) => engine.adapter(hash),
+                true => continue,
+            };
+            // Of several records the first, which is the one that was there when others copied it.
+            if !named.insert(hash) || models.contains_key(&record.id) {
+                continue;
+            }
+            if models.len() < MAX_MODELS {
+                models.insert(record.id, Arc::new(model));
+            } else {
+                left_out += 1;
+            }
+        }
+        let changed = self.models.send_if_modified(|known| {
+            let changed = !known.keys().eq(models.keys());
+            *known = Arc::new(models);
+            changed
+        });
+        if changed && left_out > 0 {
+            tracing::error!(left_out, "a worker serves {MAX_MODELS} models at most: use several for the rest");
+        }
+    }
+
     /// Takes a newer view of the chain.
     fn learn(&self, view: View) {
+        let _one_at_a_time = self.making.lock();
+        // Before the versions: what a gateway hears of as adopted can be asked of what it heard to be served.
+        if view.block >= self.snapshot().view.block {
+            self.make_models(&view);
+        }
         let indexed = self.indexed.lock();
         self.snapshot.send_if_modified(|snapshot| {
             // Two connections may read the chain at different blocks.

@@ -161,6 +161,17 @@ impl World {
         self.chain(|state| (state.models[0].artifact, state.models[0].adapter) = (base, adapter));
     }
 
+    /// Registers another model with weights, under the terms of the first.
+    pub fn register_weights(&self, base: B256, adapter: B256) -> ModelId {
+        self.chain(|state| {
+            let id = ModelId(state.models.len() as u32 + 1);
+            let name = format!("model-{id}");
+            let record = ModelRecord { id, name, artifact: base, adapter, ..state.models[0].clone() };
+            state.models.push(record);
+            id
+        })
+    }
+
     /// Stops the model, or lets it go on.
     pub fn refuse(&self, refusal: Option<ModelRefusal>) {
         self.chain(|state| state.models[0].refusal = refusal);
@@ -319,6 +330,8 @@ pub struct Gateway {
     serving: JoinHandle<Result<(), ServeError>>,
     bundles: BTreeMap<ContributionId, Option<Vec<u8>>>,
     pub adopted: Vec<DatanetVersion>,
+    /// What it serves, as it last said.
+    pub models: Vec<ModelId>,
     pub asked_for: Vec<ContributionId>,
     next: u64,
 }
@@ -337,6 +350,7 @@ impl Gateway {
             serving: tokio::spawn(async move { worker.serve(theirs).await }),
             bundles: BTreeMap::new(),
             adopted: Vec::new(),
+            models: Vec::new(),
             asked_for: Vec::new(),
             next: 0,
         }
@@ -345,10 +359,12 @@ impl Gateway {
     /// Connects and greets.
     pub async fn connect(worker: &Worker, world: &World) -> Self {
         let mut gateway = Self::raw(worker);
-        let hello = gateway.receive().await.unwrap();
-        assert!(
-            matches!(hello, ToGateway::Hello { protocol: PROTOCOL, worker: address, .. } if address == worker.address())
-        );
+        match gateway.receive().await.unwrap() {
+            ToGateway::Hello { protocol: PROTOCOL, worker: address, models, .. } if address == worker.address() => {
+                gateway.models = models;
+            }
+            other => panic!("unexpected: {other:?}"),
+        }
         gateway
             .send(ToWorker::Hello { protocol: PROTOCOL, network: network(), gateway: world.gateway.address() })
             .await;
@@ -388,10 +404,29 @@ impl Gateway {
     /// The next message about a job; what else the worker wants is done on the way.
     pub async fn next(&mut self, world: &World) -> ToGateway {
         loop {
-            match self.receive().await.expect("the worker hung up") {
-                ToGateway::Adopted { versions } => self.adopted = versions,
-                ToGateway::NeedContribution { contribution } => self.serve(contribution, world).await,
-                other => return other,
+            if let Some(about_a_job) = self.step(world).await {
+                return about_a_job;
+            }
+        }
+    }
+
+    /// Takes a message, does what it wants, and gives it back where it is about a job or an order.
+    async fn step(&mut self, world: &World) -> Option<ToGateway> {
+        match self.receive().await.expect("the worker hung up") {
+            ToGateway::Adopted { versions } => self.adopted = versions,
+            ToGateway::Models { models, .. } => self.models = models,
+            ToGateway::Engine(_) => {}
+            ToGateway::NeedContribution { contribution } => self.serve(contribution, world).await,
+            other => return Some(other),
+        }
+        None
+    }
+
+    /// Does what the worker wants until this holds.
+    pub async fn until(&mut self, world: &World, holds: impl Fn(&Self) -> bool) {
+        while !holds(self) {
+            if let Some(other) = self.step(world).await {
+                panic!("unexpected: {other:?}");
             }
         }
     }
@@ -414,24 +449,13 @@ impl Gateway {
 
     /// Serves the worker until it has adopted exactly these versions.
     pub async fn until_adopted(&mut self, versions: &[DatanetVersion], world: &World) {
-        while self.adopted != versions {
-            match self.receive().await.expect("the worker hung up") {
-                ToGateway::Adopted { versions } => self.adopted = versions,
-                ToGateway::NeedContribution { contribution } => self.serve(contribution, world).await,
-                other => panic!("unexpected: {other:?}"),
-            }
-        }
+        self.until(world, |gateway| gateway.adopted == versions).await;
     }
 
     /// Serves the worker until it has asked for a contribution so many times.
     pub async fn until_asked(&mut self, id: ContributionId, times: usize, world: &World) {
-        while self.asked_for.iter().filter(|asked| **asked == id).count() < times {
-            match self.receive().await.expect("the worker hung up") {
-                ToGateway::Adopted { versions } => self.adopted = versions,
-                ToGateway::NeedContribution { contribution } => self.serve(contribution, world).await,
-                other => panic!("unexpected: {other:?}"),
-            }
-        }
+        let asked = |gateway: &Self| gateway.asked_for.iter().filter(|asked| **asked == id).count();
+        self.until(world, |gateway| asked(gateway) >= times).await;
     }
 
     pub async fn ask(&mut self, world: &World, question: &str) -> Answered {
