@@ -124,7 +124,9 @@ inference() {
   echo
   echo "== PEFT"
   # Its adapters take half a second each to load at 15M, and more at 110M.
-  if inference_python; then
+  if [[ "$models" != *15m* ]]; then
+    echo "absent: it is measured at 15m alone"
+  elif inference_python; then
     $pinned "$python" benches/inference/peers.py peft 15m "$work/15m" "$(repeats 15m)"
   else
     echo "absent: it needs python3 with venv, and PyPI once"
@@ -176,9 +178,12 @@ for name in "${names[@]}"; do
       if [ -n "$parity" ]; then
         { machine; echo; inference_parity; } | tee "benches/runs/$stamp-parity.txt"
       else
+        # Machines with and without AVX-512 are two measurements, and so is one model alone.
+        case "$(grep -m1 ^flags /proc/cpuinfo || true)" in *avx512f*) isa=avx512 ;; *avx2*) isa=avx2 ;; *) isa=portable ;; esac
+        out="benches/runs/$stamp-inference-$isa${MODELS:+-${MODELS// /-}}.txt"
         { machine; echo; inference; echo; echo "load at the end $(cut -d' ' -f1-3 /proc/loadavg)"; } | tee "$out"
-        "${CARGO_TARGET_DIR:-target}/release/examples/bench" --table "$out" | tee "$work/table.txt"
-        cat "$work/table.txt" >>"$out"
+        table="$("${CARGO_TARGET_DIR:-target}/release/examples/bench" --table "$out")"
+        tee -a "$out" <<<"$table"
       fi ;;
     *)
       echo "unknown bench $name: there are trace, proofs, attribution, window, attacks, inference and demo" >&2

@@ -1,7 +1,7 @@
 //! An adapter packed for the kernels: one contiguous allocation, in the order in which a forward pass reads it.
 
-use crate::kernels::{LANE, Words};
 use crate::kernels::lora::{PANELS, RANKS};
+use crate::kernels::{LANE, Words};
 use crate::model::{Adapter, Linear, ModelConfig};
 use crate::pack::panels;
 

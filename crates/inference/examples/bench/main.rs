@@ -67,7 +67,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Isa::best().name()
     );
     for name in models {
-        let (config, few, requests) = (config(name), if name == "15m" { 5 } else { 3 }, if name == "15m" { 256 } else { 96 });
+        let (config, few, requests) =
+            (config(name), if name == "15m" { 5 } else { 3 }, if name == "15m" { 256 } else { 96 });
         let repeats = repeats.unwrap_or(few);
         for part in &parts {
             println!("\n{name} {part}, medians of {repeats}");
@@ -232,7 +233,9 @@ fn serve(
 ) -> Result<(), Box<dyn Error>> {
     let tokens = (requests * ANSWER) as f64;
     let mut alone = Vec::new();
-    println!("table {model}, {requests} requests, 64 at a time (f32)       first token, ms: hot p50    p99, cold p50    p99  (its adapter read p50)");
+    println!(
+        "table {model}, {requests} requests, 64 at a time (f32)       first token, ms: hot p50    p99, cold p50    p99  (its adapter read p50)"
+    );
     // The case that has a goal takes turns with the ceiling, so that a noisy moment hits both.
     let (goal, mut with) = ((RANKS[0], 1000, "zipf"), Vec::new());
     for _ in 0..repeats {
@@ -656,7 +659,9 @@ fn row(name: &str, number: f64) {
 
 fn spread(seconds: &[f64]) -> String {
     let at = |share| percentile(seconds, share).map(|at| at * 1e3);
-    at(0.5).zip(at(0.99)).map_or("none".into(), |(p50, p99)| format!("p50 {p50:.1} p99 {p99:.1} ms ({})", seconds.len()))
+    at(0.5)
+        .zip(at(0.99))
+        .map_or("none".into(), |(p50, p99)| format!("p50 {p50:.1} p99 {p99:.1} ms ({})", seconds.len()))
 }
 
 fn percentile(seconds: &[f64], share: f64) -> Option<f64> {

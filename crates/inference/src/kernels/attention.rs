@@ -107,13 +107,7 @@ fn counted(tokens: usize, first: usize) -> u32 {
 }
 
 #[inline(always)]
-fn score<S: Simd, const P: usize>(
-    s: S,
-    query: &[f32],
-    pages: &[&[Lane]; P],
-    scores: &mut Vec<Lane>,
-    next: &[&[Lane]],
-) {
+fn score<S: Simd, const P: usize>(s: S, query: &[f32], pages: &[&[Lane]; P], scores: &mut Vec<Lane>, next: &[&[Lane]]) {
     let keys: [&[Lane]; P] = pages.map(|page| &page[..query.len()]);
     let mut acc = [s.splat(0.0); P];
     for (d, q) in query.iter().enumerate() {
