@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # cargo xtask bench [trace|proofs|attribution|window|attacks|inference|demo]: measures, prints, and writes a raw run to benches/runs.
 # attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter. CORE=1 picks a core.
-# inference takes half an hour; its peers are named as absent where they cannot be had. REPEATS=3 makes it shorter,
-# LLAMA_SERVER names llama.cpp's server. inference --parity compares with transformers and PEFT instead of measuring.
+# inference takes half an hour, and the first time another for its peers: PyPI and crates.io must be reached, llama.cpp wants a
+# C++ compiler, Python 3 GB of disk. What cannot be had is named as absent. REPEATS=1 makes it shorter, MODELS=15m too,
+# LLAMA_SERVER names llama.cpp's server where there is one. inference --parity compares with transformers and PEFT instead of measuring.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 parity=""
@@ -68,41 +69,76 @@ inference_python() {
   fi
 }
 
-# The engine, then peers on the same files, one core and one thread each. LLAMA_SERVER names a llama-server.
+# llama.cpp's server ($server), out of the sources in PyPI's llama-cpp-python, made once. $work is set.
+inference_llama() {
+  server="${LLAMA_SERVER:-$work/llama/build/bin/llama-server}"
+  [ ! -x "$server" ] || return 0
+  [ -z "${LLAMA_SERVER:-}" ] || { echo "absent: $LLAMA_SERVER, named by LLAMA_SERVER, is no program"; return 1; }
+  local version=0.3.36 cmake=4.4.5 tools="$work/llama/tools/bin"
+  mkdir -p "$work/llama"
+  if ! {
+    python3 -m venv "$work/llama/tools" && "$tools/pip" install --quiet "cmake==$cmake" \
+      && "$tools/pip" download --no-binary llama-cpp-python --no-deps --dest "$work/llama" "llama-cpp-python==$version" \
+      && tar xzf "$work/llama/llama_cpp_python-$version.tar.gz" -C "$work/llama"
+  } >"$work/llama/log" 2>&1; then
+    echo "absent: llama-cpp-python $version could not be had from PyPI, see $work/llama/log"
+    return 1
+  fi
+  if ! {
+    "$tools/cmake" -S "$work/llama/llama_cpp_python-$version/vendor/llama.cpp" -B "$work/llama/build" \
+      -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DBUILD_SHARED_LIBS=OFF -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF \
+      -DLLAMA_BUILD_UI=OFF -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF \
+      && "$tools/cmake" --build "$work/llama/build" --target llama-server -j "$(nproc)"
+  } >>"$work/llama/log" 2>&1; then
+    echo "absent: llama-server could not be built, see $work/llama/log"
+    return 1
+  fi
+}
+
+# The engine, then peers on the same files, one core and one thread each.
 inference() {
-  local repeats="${REPEATS:-5}" pinned="taskset -c ${CORE:-0}" model
+  local pinned="taskset -c ${CORE:-0}" model models="${MODELS:-15m 110m}" llama_absent="" repeats
   local bench="${CARGO_TARGET_DIR:-target}/release/examples/bench"
   cargo build --release --quiet -p fonte-inference --example bench
+  # All that is fetched and built comes first, so that nothing else runs beside what is measured.
+  CARGO_TARGET_DIR="$work/candle" cargo build --release --quiet --locked --manifest-path benches/inference/candle/Cargo.toml || true
+  inference_python || true
+  inference_llama >"$work/llama-absent" || llama_absent=yes
+  repeats() { if [ "$1" = 15m ]; then echo "${REPEATS:-5}"; else echo "${REPEATS:-3}"; fi; }
   echo "== Fonte"
-  $pinned "$bench" --repeats "$repeats"
-  for model in 15m 110m; do
+  for model in $models; do
+    $pinned "$bench" --model "$model" --repeats "$(repeats "$model")"
     rm -rf "${work:?}/$model"
     "$bench" --model "$model" --export "$work/$model"
+    echo
   done
-  echo
   echo "== candle, $(grep -A1 'name = "candle-core"' benches/inference/candle/Cargo.lock | tail -1)"
-  if CARGO_TARGET_DIR="$work/candle" cargo build --release --quiet --locked --manifest-path benches/inference/candle/Cargo.toml; then
-    for model in 15m 110m; do
+  if [ -x "$work/candle/release/candle-peer" ]; then
+    for model in $models; do
       echo "  $model"
-      RAYON_NUM_THREADS=1 $pinned "$work/candle/release/candle-peer" "$model" "$work/$model" "$repeats"
+      RAYON_NUM_THREADS=1 $pinned "$work/candle/release/candle-peer" "$model" "$work/$model" "$(repeats "$model")"
     done
   else
     echo "absent: it could not be built; crates.io must be reached once"
   fi
   echo
   echo "== PEFT"
-  if inference_python; then
-    $pinned "$python" benches/inference/peers.py peft 15m "$work/15m" "$repeats"
+  # Its adapters take half a second each to load at 15M, and more at 110M.
+  if [[ "$models" != *15m* ]]; then
+    echo "absent: it is measured at 15m alone"
+  elif inference_python; then
+    $pinned "$python" benches/inference/peers.py peft 15m "$work/15m" "$(repeats 15m)"
   else
     echo "absent: it needs python3 with venv, and PyPI once"
   fi
   echo
   echo "== llama.cpp"
-  local server="${LLAMA_SERVER:-$(command -v llama-server || true)}"
-  if [ -x "$server" ]; then
-    $pinned python3 benches/inference/peers.py llama 15m "$work/15m" "$repeats" "$server"
+  if [ -n "$llama_absent" ]; then
+    cat "$work/llama-absent"
   else
-    echo "absent: build llama-server from llama.cpp (cmake -DGGML_NATIVE=ON, target llama-server) and name it in LLAMA_SERVER"
+    for model in $models; do
+      $pinned python3 benches/inference/peers.py llama "$model" "$work/$model" "$(repeats "$model")" "$server"
+    done
   fi
 }
 
@@ -142,9 +178,12 @@ for name in "${names[@]}"; do
       if [ -n "$parity" ]; then
         { machine; echo; inference_parity; } | tee "benches/runs/$stamp-parity.txt"
       else
+        # Machines with and without AVX-512 are two measurements, and so is one model alone.
+        case "$(grep -m1 ^flags /proc/cpuinfo || true)" in *avx512f*) isa=avx512 ;; *avx2*) isa=avx2 ;; *) isa=portable ;; esac
+        out="benches/runs/$stamp-inference-$isa${MODELS:+-${MODELS// /-}}.txt"
         { machine; echo; inference; echo; echo "load at the end $(cut -d' ' -f1-3 /proc/loadavg)"; } | tee "$out"
-        "${CARGO_TARGET_DIR:-target}/release/examples/bench" --table "$out" | tee "$work/table.txt"
-        cat "$work/table.txt" >>"$out"
+        table="$("${CARGO_TARGET_DIR:-target}/release/examples/bench" --table "$out")"
+        tee -a "$out" <<<"$table"
       fi ;;
     *)
       echo "unknown bench $name: there are trace, proofs, attribution, window, attacks, inference and demo" >&2

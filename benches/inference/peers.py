@@ -110,7 +110,8 @@ def llama(name, folder, repeats, program):
             time.sleep(0.1)
 
         def ask(adapter, prompt, tokens):
-            lora = [{"id": adapter, "scale": 1.0}] if adapter is not None else []
+            # An empty list means what the server started with, which is all of them at once.
+            lora = [{"id": adapter or 0, "scale": 0.0 if adapter is None else 1.0}]
             return post("/completion", {"prompt": prompt, "n_predict": tokens, "ignore_eos": True, "temperature": 0,
                                         "cache_prompt": False, "lora": lora})
 

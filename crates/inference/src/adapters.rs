@@ -31,8 +31,9 @@ impl AdapterSource for NoAdapters {
     }
 }
 
-/// Loads that are asked for and not yet answered. Each may overshoot the budget until its size is known.
-const MAX_LOADING: usize = 2;
+/// Loads that are asked for and not yet answered: as many as the thread can do in the time of a long step, since steps are
+/// when it is asked. Each may overshoot the budget until its size is known.
+const MAX_LOADING: usize = 8;
 
 enum State {
     Absent,
@@ -234,7 +235,8 @@ impl Adapters {
     }
 
     pub(crate) fn can_load(&self) -> bool {
-        self.loading < MAX_LOADING
+        // Of the first nothing is known.
+        self.loading < if self.expected == 0 { 1 } else { MAX_LOADING }
     }
 
     pub(crate) fn is_loading(&self) -> bool {

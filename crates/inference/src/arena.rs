@@ -1,7 +1,7 @@
 //! An adapter packed for the kernels: one contiguous allocation, in the order in which a forward pass reads it.
 
-use crate::kernels::Words;
 use crate::kernels::lora::{PANELS, RANKS};
+use crate::kernels::{LANE, Words};
 use crate::model::{Adapter, Linear, ModelConfig};
 use crate::pack::panels;
 
@@ -113,32 +113,34 @@ impl PackedAdapter {
     }
 }
 
-/// Sets one bfloat16 of a pair.
-fn set(line: &mut Words, lane: usize, which: usize, bits: u16) {
-    line.0[lane] |= u32::from(bits) << (16 * which);
-}
-
+/// Each line of `A` holds sixteen inputs of two ranks.
 fn pack_a(a: &[u16], rank: usize, inputs: usize, lines: &mut [Words]) {
     let panels = panels(inputs);
-    for (j, row) in a.chunks_exact(inputs).enumerate() {
+    for (j, rows) in (0..rank).step_by(2).zip(a.chunks(2 * inputs)) {
         let from = j / RANKS * RANKS;
         let pairs = (rank - from).min(RANKS).div_ceil(2);
         let group = &mut lines[from / 2 * panels..][..pairs * panels];
-        for (input, bits) in row.iter().enumerate() {
-            set(&mut group[input / 16 * pairs + (j - from) / 2], input % 16, j % 2, *bits);
+        for (row, shift) in rows.chunks_exact(inputs).zip([0, 16]) {
+            for (line, bits) in group.iter_mut().skip((j - from) / 2).step_by(pairs).zip(row.chunks(LANE)) {
+                for (word, bits) in line.0.iter_mut().zip(bits) {
+                    *word |= u32::from(*bits) << shift;
+                }
+            }
         }
     }
 }
 
+/// Each line of `B` holds sixteen outputs of two ranks.
 fn pack_b(b: &[u16], rank: usize, outputs: usize, lines: &mut [Words]) {
     let (panels, pairs) = (panels(outputs), rank.div_ceil(2));
-    for (output, row) in b.chunks_exact(rank).enumerate() {
-        let panel = output / 16;
+    for (panel, rows) in b.chunks(LANE * rank).enumerate() {
         let first = panel / PANELS * PANELS;
         let width = (panels - first).min(PANELS);
         let group = &mut lines[first * pairs..][..width * pairs];
-        for (j, bits) in row.iter().enumerate() {
-            set(&mut group[j / 2 * width + panel - first], output % 16, j % 2, *bits);
+        for (lane, row) in rows.chunks_exact(rank).enumerate() {
+            for (line, bits) in group.iter_mut().skip(panel - first).step_by(width).zip(row.chunks(2)) {
+                line.0[lane] = u32::from(bits[0]) | bits.get(1).map_or(0, |bits| u32::from(*bits) << 16);
+            }
         }
     }
 }

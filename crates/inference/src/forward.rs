@@ -365,21 +365,35 @@ impl Model {
         let scale = 1.0 / (head_dim as f32).sqrt();
         s.attended.resize(rows * config.heads * width, Lane::ZERO);
         let out = s.attended.chunks_exact_mut(config.heads * width);
-        let tasks = batch.rows.iter().zip(s.queries.chunks_exact(config.heads * head_dim)).zip(out).collect();
-        each(tasks, |((row, queries), out)| {
+        let tasks = (0..rows).zip(s.queries.chunks_exact(config.heads * head_dim)).zip(out).collect();
+        each(tasks, |((index, queries), out)| {
             let mut scores = Vec::new();
-            let table = &batch.tables[row.table][..row.position / PAGE_TOKENS + 1];
+            // The pages of a head, and what is read after them: of the next head, or the next row's first.
+            let of = |index: usize, head| -> Vec<&[Lane]> {
+                let Some(row) = batch.rows.get(index) else { return Vec::new() };
+                let table = &batch.tables[row.table][..row.position / PAGE_TOKENS + 1];
+                table.iter().map(|page| pages.head(*page, layer, head)).collect()
+            };
+            let position = batch.rows[index].position;
+            let mut pages = of(index, 0);
             let queries = queries.chunks_exact(group * head_dim);
             for (head, (queries, out)) in queries.zip(out.chunks_exact_mut(group * width)).enumerate() {
-                let pages: Vec<&[Lane]> = table.iter().map(|page| pages.head(*page, layer, head)).collect();
+                let next = if head + 1 < config.kv_heads { of(index, head + 1) } else { of(index + 1, 0) };
                 for (query, out) in queries.chunks_exact(head_dim).zip(out.chunks_exact_mut(width)) {
-                    attention::attention(self.isa, query, &pages, row.position + 1, scale, &mut scores, out);
+                    attention::attention(self.isa, query, &pages, position + 1, scale, &mut scores, out, &next);
                 }
+                pages = next;
             }
         });
         s.narrow.resize(rows, config.heads * head_dim);
         for (i, attended) in s.attended.chunks_exact(config.heads * width).enumerate() {
             for (head, lanes) in attended.chunks_exact(width).enumerate() {
+                if head_dim % LANE == 0 {
+                    for (column, lane) in (head * width..).zip(lanes) {
+                        s.narrow.lanes[column * rows + i] = *lane;
+                    }
+                    continue;
+                }
                 let values = lanes.iter().flat_map(|lane| lane.0).take(head_dim);
                 for (column, value) in (head * head_dim..).zip(values) {
                     s.narrow.lanes[column / LANE * rows + i].0[column % LANE] = value;
@@ -478,6 +492,9 @@ fn add_bias(bias: &[Lane], rows: usize, y: &mut [Lane]) {
 
 fn copy_row(panels: &[Lane], rows: usize, row: usize, out: &mut [f32]) {
     for (panel, out) in panels.chunks_exact(rows).zip(out.chunks_mut(LANE)) {
-        out.copy_from_slice(&panel[row].0[..out.len()]);
+        match <&mut [f32; LANE]>::try_from(&mut *out) {
+            Ok(out) => *out = panel[row].0,
+            Err(_) => out.copy_from_slice(&panel[row].0[..out.len()]),
+        }
     }
 }

@@ -3,20 +3,22 @@
 //! `cargo run --release -p fonte-inference --example bench -- [OPTIONS]`
 //!
 //! `--model 15m|110m` and `--part base|mixed|sixteen|serve|idle|loss` choose some instead of all; `--threads N` (1) and
-//! `--repeats N` (5). Prints one line per figure, and the figures of goals again as `row NAME = NUMBER`. Tokens per second
-//! are per second of CPU time of the whole process, since the machine may be shared; wall time stands beside it.
-//! Adapters come from memory, but in `idle` from files, as PEFT saves them.
+//! `--repeats N` (5; 3 for 110m). Prints one line per figure, the figures of goals again as `row NAME = NUMBER`, and what
+//! belongs into the table without a goal as `table TEXT`. Tokens per second are per second of CPU time of the whole process,
+//! since the machine may be shared; wall time stands beside it. Adapters come from memory, but in `idle` from files, as
+//! PEFT saves them.
 //!
 //! `--export FOLDER` writes the first of the chosen models and its adapters for peers instead, `--table FILE` compares the
-//! rows of a raw run with the project's goals. `benches/run.sh inference` runs all parts and the table; it runs no peer yet.
+//! rows of a raw run with the project's goals. `benches/run.sh inference` runs all parts, the peers and the table.
 
 mod export;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fonte_inference::formats::{AdapterFiles, Limits, read_base};
@@ -38,14 +40,14 @@ const SHORT: usize = 24;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut models = vec!["15m", "110m"];
     let mut parts = vec!["base", "mixed", "sixteen", "serve", "idle", "loss"];
-    let (mut threads, mut repeats, mut exported) = (1, 5, None);
+    let (mut threads, mut repeats, mut exported) = (1, None, None);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     for pair in arguments.chunks(2) {
         match pair {
             [name, value] if name == "--model" => models.retain(|model| model == value),
             [name, value] if name == "--part" => parts.retain(|part| part == value),
             [name, value] if name == "--threads" => threads = value.parse()?,
-            [name, value] if name == "--repeats" => repeats = value.parse()?,
+            [name, value] if name == "--repeats" => repeats = Some(value.parse()?),
             [name, folder] if name == "--export" => exported = Some(PathBuf::from(folder)),
             [name, file] if name == "--table" => {
                 table::print(&fs::read_to_string(file)?);
@@ -61,18 +63,20 @@ fn main() -> Result<(), Box<dyn Error>> {
         return export(&folder, &config(models.first().ok_or("no such model")?));
     }
     println!(
-        "{} on {threads} threads, medians of {repeats}; tokens per CPU second (per wall second, slowest to fastest of CPU)",
+        "{} on {threads} threads; tokens per CPU second (per wall second, slowest to fastest of CPU)",
         Isa::best().name()
     );
     for name in models {
-        let (config, requests) = (config(name), if name == "15m" { 256 } else { 96 });
+        let (config, few, requests) =
+            (config(name), if name == "15m" { 5 } else { 3 }, if name == "15m" { 256 } else { 96 });
+        let repeats = repeats.unwrap_or(few);
         for part in &parts {
-            println!("\n{name} {part}");
+            println!("\n{name} {part}, medians of {repeats}");
             match *part {
                 "base" => base(name, &config, threads, repeats)?,
                 "mixed" => mixed(name, &config, threads, repeats)?,
                 "sixteen" => sixteen(name, &config, threads, repeats)?,
-                "serve" => serve(name, &config, threads, requests)?,
+                "serve" => serve(name, &config, threads, repeats, requests)?,
                 "idle" => idle(name, &config, threads)?,
                 _ => loss(&config, threads)?,
             }
@@ -141,7 +145,8 @@ fn base(name: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Res
 
 /// Decode of 64 sequences with 64 adapters, beside the same without.
 fn mixed(model: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
-    for profile in [Profile::F32Exact, Profile::Int8Exact] {
+    println!("table {model}, decode of 64            base only   64 distinct    16 distinct    one adapter");
+    for (profile, short) in [(Profile::F32Exact, "f32"), (Profile::Int8Exact, "int8")] {
         for (name, rank) in RANKS {
             let mut engine = engine(config, profile, threads, 64, Copies::new(config, rank))?;
             let mut prompts = Prompts(2);
@@ -166,21 +171,24 @@ fn mixed(model: &str, config: &ModelConfig, threads: usize, repeats: usize) -> R
                 }
             }
             let base = median(times[0].iter().map(|times| times.cpu));
+            let mut line = format!("table   {short:<4} {name:<14} tok/s     ");
             for ((kind, _), times) in kinds.iter().zip(times) {
                 let share = base / median(times.iter().map(|times| times.cpu)) * 100.0;
-                let rate = report(&format!("{profile:?} {name}, decode 64, {kind}, {share:.0} % of base"), 64.0, times);
+                let rate = report(&format!("{short} {name}, decode 64, {kind}, {share:.0} % of base"), 64.0, times);
+                line += &if *kind == "base only" { format!("{rate:9.0}") } else { format!("{rate:8.0} {share:3.0} %") };
                 match (profile, name, *kind) {
                     (Profile::F32Exact, "rank 16", "base only") => row(&format!("{model} mixed base"), rate),
                     (Profile::F32Exact, "rank 16", "64 distinct") => row(&format!("{model} mixed 64"), rate),
                     _ => {}
                 }
             }
+            println!("{line}");
         }
     }
     Ok(())
 }
 
-/// 16 requests at once, each of its own adapter, from the first token of a prompt to the last of the answer.
+/// 16 requests at once, each of its own adapter and of none, from the first token of a prompt to the last of the answer.
 fn sixteen(name: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
     let mut engine = engine(config, Profile::F32Exact, threads, 16, Copies::new(config, |_| 16))?;
     let mut prompts = Prompts(7);
@@ -189,17 +197,21 @@ fn sixteen(name: &str, config: &ModelConfig, threads: usize, repeats: usize) -> 
         engine.submit(request(Some(synthetic::hash(seed)), prompts.next(1), 1))?;
     }
     tokens(&mut engine);
-    let mut times = Vec::new();
-    for _ in 0..repeats {
-        for seed in 0..SIXTEEN {
-            engine.submit(request(Some(synthetic::hash(seed)), prompts.next(PROMPT), ANSWER))?;
+    let kinds: [(&str, &str, Chosen); 2] = [("no", "sixteen base", |_| None), ("16", "sixteen", Some)];
+    for (adapters, what, adapter) in kinds {
+        let mut times = Vec::new();
+        for _ in 0..repeats {
+            for i in 0..SIXTEEN {
+                engine.submit(request(adapter(i).map(synthetic::hash), prompts.next(PROMPT), ANSWER))?;
+            }
+            let clock = Clock::start();
+            tokens(&mut engine);
+            times.push(clock.stop());
         }
-        let clock = Clock::start();
-        tokens(&mut engine);
-        times.push(clock.stop());
+        let written = (SIXTEEN * ANSWER as u64) as f64;
+        let rate = report(&format!("16 requests of {adapters} adapters, tokens written"), written, times);
+        row(&format!("{name} {what}"), rate);
     }
-    let rate = report("16 requests of 16 adapters, tokens written", SIXTEEN as f64 * ANSWER as f64, times);
-    row(&format!("{name} sixteen"), rate);
     Ok(())
 }
 
@@ -211,49 +223,94 @@ type Rank = fn(u64) -> usize;
 
 const RANKS: [(&str, Rank); 2] = [("rank 16", |_| 16), ("ranks 8/16/64", |seed| [8, 16, 64][seed as usize % 3])];
 
-/// A closed loop of 64 requests at a time, over adapters of which most are cold at first.
-fn serve(model: &str, config: &ModelConfig, threads: usize, requests: usize) -> Result<(), Box<dyn Error>> {
-    let mut without = engine(config, Profile::F32Exact, threads, 64, NoAdapters)?;
-    let times = load(&mut without, requests, |_| None)?.times;
-    let ceiling = times.cpu;
+/// A closed loop of 64 requests at a time, over adapters of which all are cold at first.
+fn serve(
+    model: &str,
+    config: &ModelConfig,
+    threads: usize,
+    repeats: usize,
+    requests: usize,
+) -> Result<(), Box<dyn Error>> {
     let tokens = (requests * ANSWER) as f64;
-    let rate = report(&format!("base only, {requests} requests, tokens written"), tokens, vec![times]);
+    let mut alone = Vec::new();
+    println!(
+        "table {model}, {requests} requests, 64 at a time (f32)       first token, ms: hot p50    p99, cold p50    p99  (its adapter read p50)"
+    );
+    // The case that has a goal takes turns with the ceiling, so that a noisy moment hits both.
+    let (goal, mut with) = ((RANKS[0], 1000, "zipf"), Vec::new());
+    for _ in 0..repeats {
+        let mut without = engine(config, Profile::F32Exact, threads, 64, NoAdapters)?;
+        alone.push(load(&mut without, &ReadAt::default(), requests, |_| None)?);
+        with.push(serve_adapters(config, threads, requests, goal)?);
+    }
+    let ceiling = median(alone.iter().map(|load| load.times.cpu));
+    let rate = told(&format!("{model} base only"), tokens, ceiling, &alone);
     row(&format!("{model} serve base"), rate);
-    for (name, rank) in RANKS {
+    for ranks in RANKS {
         for adapters in [1, 16, 128, 1000] {
             for popularity in ["uniform", "zipf"] {
-                let mut engine = engine(config, Profile::F32Exact, threads, 64, Copies::new(config, rank))?;
-                let clock = Instant::now();
-                (0..adapters).for_each(|seed| engine.register(synthetic::hash(seed)));
-                let registering = clock.elapsed().as_secs_f64() / adapters as f64;
-                let zipf = zipf(adapters as usize);
-                let mut draws = Prompts(3);
-                let draw = |_| {
-                    let number = draws.number();
-                    let seed = match popularity {
-                        "uniform" => number % adapters,
-                        _ => zipf.partition_point(|sum| *sum < number as f64 / (1u64 << 31) as f64) as u64,
-                    };
-                    Some(synthetic::hash(seed.min(adapters - 1)))
-                };
-                let Load { times, hot, cold } = load(&mut engine, requests, draw)?;
-                let (stats, share) = (engine.stats(), ceiling / times.cpu * 100.0);
-                let title = format!("{name}, {adapters} adapters {popularity}, {share:.0} % of base");
-                let rate = report(&title, tokens, vec![times]);
-                if (name, adapters, popularity) == ("rank 16", 1000, "zipf") {
+                let title = format!("{model} {}, {adapters} {popularity}", ranks.0);
+                if (ranks.0, adapters, popularity) == (goal.0.0, goal.1, goal.2) {
+                    let rate = told(&title, tokens, ceiling, &with);
                     row(&format!("{model} serve 1000 zipf"), rate);
+                } else {
+                    let load = serve_adapters(config, threads, requests, (ranks, adapters, popularity))?;
+                    told(&title, tokens, ceiling, &[load]);
                 }
-                println!(
-                    "    first token under load, hot {}, cold {}; registering {:.1} us each; {} loads",
-                    spread(&hot),
-                    spread(&cold),
-                    registering * 1e6,
-                    stats.loads
-                );
             }
         }
     }
     Ok(())
+}
+
+/// One closed loop over so many adapters, in a new engine.
+fn serve_adapters(
+    config: &ModelConfig,
+    threads: usize,
+    requests: usize,
+    ((_, rank), adapters, popularity): ((&str, Rank), u64, &str),
+) -> Result<Load, Box<dyn Error>> {
+    let source = Copies::new(config, rank);
+    let read = source.read.clone();
+    let mut engine = engine(config, Profile::F32Exact, threads, 64, source)?;
+    (0..adapters).for_each(|seed| engine.register(synthetic::hash(seed)));
+    let zipf = zipf(adapters as usize);
+    let mut draws = Prompts(3);
+    let draw = |_| {
+        let number = draws.number();
+        let seed = match popularity {
+            "uniform" => number % adapters,
+            _ => zipf.partition_point(|sum| *sum < number as f64 / (1u64 << 31) as f64) as u64,
+        };
+        Some(synthetic::hash(seed.min(adapters - 1)))
+    };
+    load(&mut engine, &read, requests, draw)
+}
+
+/// Prints what loops of one kind took, for people and for the table; gives the rate.
+fn told(title: &str, tokens: f64, ceiling: f64, loads: &[Load]) -> f64 {
+    let all = |of: fn(&Load) -> &Vec<f64>| loads.iter().flat_map(of).copied().collect::<Vec<f64>>();
+    let (hot, cold, loading) = (all(|load| &load.hot), all(|load| &load.cold), all(|load| &load.loading));
+    let share = ceiling / median(loads.iter().map(|load| load.times.cpu)) * 100.0;
+    let times = loads.iter().map(|load| load.times).collect();
+    let rate = report(&format!("{title}, {share:.0} % of base only, tokens written"), tokens, times);
+    println!(
+        "    first token under load, hot {}, cold {}, of which until its adapter was read {}; {} loads",
+        spread(&hot),
+        spread(&cold),
+        spread(&loading),
+        loads[0].loads,
+    );
+    let of = |seconds: &[f64], share| percentile(seconds, share).map_or("-".into(), |at| format!("{:.0}", at * 1e3));
+    println!(
+        "table   {title:<32} {rate:6.0} tok/s {share:4.0} %{:>19} {:>6} {:>9} {:>6} {:>11}",
+        of(&hot, 0.5),
+        of(&hot, 0.99),
+        of(&cold, 0.5),
+        of(&cold, 0.99),
+        of(&loading, 0.5)
+    );
+    rate
 }
 
 /// An engine that has nothing else to do, with adapters in files: registering, first tokens, memory.
@@ -312,14 +369,13 @@ fn idle(model: &str, config: &ModelConfig, threads: usize) -> Result<(), Box<dyn
             spread(&hot),
             spread(&cold),
         );
-        if name == "rank 16" {
-            row(&format!("{model} register ms"), median(registering.into_iter()) * 1e3);
-            row(&format!("{model} first hot ms"), median(hot.into_iter()) * 1e3);
-            row(&format!("{model} first cold ms"), median(cold.into_iter()) * 1e3);
-            row(&format!("{model} numbers mb"), numbers);
-            row(&format!("{model} adapter mb"), grown.max(packed));
-            row(&format!("{model} loaded of 10000"), stats.resident as f64);
-        }
+        let model = if name == "rank 16" { model.to_owned() } else { format!("{model} mixed ranks") };
+        row(&format!("{model} register ms"), median(registering.into_iter()) * 1e3);
+        row(&format!("{model} first hot ms"), median(hot.into_iter()) * 1e3);
+        row(&format!("{model} first cold ms"), median(cold.into_iter()) * 1e3);
+        row(&format!("{model} numbers mb"), numbers);
+        row(&format!("{model} adapter mb"), grown.max(packed));
+        row(&format!("{model} loaded of 10000"), stats.resident as f64);
     }
     Ok(())
 }
@@ -431,38 +487,60 @@ fn decode(
     Ok(Times { cpu: times.cpu / steps as f64, wall: times.wall / steps as f64 })
 }
 
-/// Times of a closed loop, and its first tokens' delays, with adapters that were in memory and others.
+/// Times of a closed loop, and delays of its first tokens: with adapters that were in memory when the request came and
+/// others; and of those, how long the adapter took to be read.
 struct Load {
     times: Times,
     hot: Vec<f64>,
     cold: Vec<f64>,
+    loading: Vec<f64>,
+    loads: u64,
 }
+
+/// A request that has no token yet.
+struct Asked {
+    id: RequestId,
+    /// Its adapter, if that was not in memory.
+    absent: Option<ContentHash>,
+    since: Instant,
+}
+
+/// When adapters were last read, but for their packing.
+type ReadAt = Arc<Mutex<HashMap<ContentHash, Instant>>>;
 
 /// Keeps 64 requests in the engine until all have run.
 fn load(
     engine: &mut Engine,
+    read: &ReadAt,
     requests: usize,
     mut adapter: impl FnMut(usize) -> Option<ContentHash>,
 ) -> Result<Load, Box<dyn Error>> {
     let mut prompts = Prompts(6);
-    let (mut hot, mut cold) = (Vec::new(), Vec::new());
-    let mut waiting: Vec<(RequestId, bool, Instant)> = Vec::new();
+    let (mut hot, mut cold, mut loading) = (Vec::new(), Vec::new(), Vec::new());
+    let mut waiting: Vec<Asked> = Vec::new();
     let (mut submitted, mut open) = (0, 0);
     let clock = Clock::start();
     while submitted < requests || open > 0 {
+        let resident: HashSet<ContentHash> = engine.residency().into_iter().map(|(hash, _)| hash).collect();
         while open < 64 && submitted < requests {
             let adapter = adapter(submitted);
-            let resident = adapter.is_none_or(|adapter| engine.residency().iter().any(|(hash, _)| *hash == adapter));
             let id = engine.submit(request(adapter, prompts.next(PROMPT), ANSWER))?;
-            waiting.push((id, resident, Instant::now()));
+            let absent = adapter.filter(|adapter| !resident.contains(adapter));
+            waiting.push(Asked { id, absent, since: Instant::now() });
             (submitted, open) = (submitted + 1, open + 1);
         }
         for event in engine.step() {
             match event {
                 Event::Token { request, index: 0, .. } => {
-                    let i = waiting.iter().position(|(id, ..)| *id == request).ok_or("a token of nobody")?;
-                    let (_, resident, since) = waiting.swap_remove(i);
-                    if resident { &mut hot } else { &mut cold }.push(since.elapsed().as_secs_f64());
+                    let i = waiting.iter().position(|asked| asked.id == request).ok_or("a token of nobody")?;
+                    let asked = waiting.swap_remove(i);
+                    let Some(adapter) = asked.absent else {
+                        hot.push(asked.since.elapsed().as_secs_f64());
+                        continue;
+                    };
+                    cold.push(asked.since.elapsed().as_secs_f64());
+                    let read = *read.lock().map_err(|_| "a load panicked")?.get(&adapter).ok_or("never read")?;
+                    loading.push(read.saturating_duration_since(asked.since).as_secs_f64());
                 }
                 Event::Finished { finish: Finish::Length, .. } => open -= 1,
                 Event::Token { .. } => {}
@@ -470,7 +548,7 @@ fn load(
             }
         }
     }
-    Ok(Load { times: clock.stop(), hot, cold })
+    Ok(Load { times: clock.stop(), hot, cold, loading, loads: engine.stats().loads })
 }
 
 /// Random tokens: a linear congruential generator.
@@ -500,22 +578,24 @@ fn zipf(count: usize) -> Vec<f64> {
 }
 
 /// A few adapters, handed out again under every hash.
-struct Copies(Vec<Adapter>);
+struct Copies {
+    adapters: Vec<Adapter>,
+    read: ReadAt,
+}
 
 impl Copies {
     fn new(config: &ModelConfig, rank: Rank) -> Self {
-        Self((0..6).map(|seed| synthetic::adapter(config, seed, |_, _| rank(seed))).collect())
-    }
-
-    fn of(&self, seed: u64) -> &Adapter {
-        &self.0[seed as usize % self.0.len()]
+        let adapters = (0..6).map(|seed| synthetic::adapter(config, seed, |_, _| rank(seed))).collect();
+        Self { adapters, read: ReadAt::default() }
     }
 }
 
 impl AdapterSource for Copies {
     fn load(&self, hash: &ContentHash) -> Result<Adapter, Box<dyn Error + Send + Sync>> {
         let seed = u64::from_le_bytes(hash.0[..8].try_into()?);
-        Ok(Adapter { hash: *hash, ..self.of(seed).clone() })
+        let adapter = Adapter { hash: *hash, ..self.adapters[seed as usize % self.adapters.len()].clone() };
+        self.read.lock().map_err(|_| "the bench panicked")?.insert(*hash, Instant::now());
+        Ok(adapter)
     }
 }
 
@@ -578,11 +658,14 @@ fn row(name: &str, number: f64) {
 }
 
 fn spread(seconds: &[f64]) -> String {
-    if seconds.is_empty() {
-        return "none".into();
-    }
+    let at = |share| percentile(seconds, share).map(|at| at * 1e3);
+    at(0.5)
+        .zip(at(0.99))
+        .map_or("none".into(), |(p50, p99)| format!("p50 {p50:.1} p99 {p99:.1} ms ({})", seconds.len()))
+}
+
+fn percentile(seconds: &[f64], share: f64) -> Option<f64> {
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize] * 1e3;
-    format!("p50 {:.1} p99 {:.1} ms ({})", at(0.5), at(0.99), sorted.len())
+    sorted.get((sorted.len().saturating_sub(1) as f64 * share).round() as usize).copied()
 }

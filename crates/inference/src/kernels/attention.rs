@@ -33,8 +33,11 @@ kernel! {
     ///
     /// Scores are chains over the components, times `scale`; their maximum is taken off; the sum of the exponentials is
     /// sixteen chains over the pages; a component of the result is one chain over the tokens, over that sum.
-    /// `scores` is room for a lane per page.
-    fn attention(query: &[f32], pages: &[&[Lane]], tokens: usize, scale: f32, scores: &mut Vec<Lane>, out: &mut [Lane]) = attention_body
+    /// `scores` is room for a lane per page. `next` is what will be read after this; it is prefetched.
+    fn attention(
+        query: &[f32], pages: &[&[Lane]], tokens: usize, scale: f32, scores: &mut Vec<Lane>, out: &mut [Lane],
+        next: &[&[Lane]],
+    ) = attention_body
 }
 
 #[inline(always)]
@@ -46,29 +49,39 @@ fn attention_body<S: Simd>(
     scale: f32,
     scores: &mut Vec<Lane>,
     out: &mut [Lane],
+    next: &[&[Lane]],
 ) {
     scores.clear();
     let (fours, rest) = pages.as_chunks::<4>();
+    let (next_fours, next_rest) = next.as_chunks::<4>();
+    let mut soon = next_fours.iter();
     for pages in fours {
-        score::<S, 4>(s, query, pages, scores);
+        score::<S, 4>(s, query, pages, scores, soon.next().map_or(&[], |pages| &pages[..]));
     }
+    let mut soon = next_rest.chunks(1);
     for page in rest {
-        score::<S, 1>(s, query, &[page], scores);
+        score::<S, 1>(s, query, &[page], scores, soon.next().unwrap_or_default());
     }
-    let mut most = f32::MIN;
+    // Plain loops over whole lanes, without branches: the compiler makes vectors of them.
+    let mut mosts = [f32::MIN; 16];
     for (lane, first) in scores.iter_mut().zip((0..).step_by(PAGE)) {
-        for (i, score) in lane.0.iter_mut().enumerate() {
-            *score *= scale;
-            // Beyond the query's own position a page holds another token, or none yet.
-            let counted = if first + i < tokens { *score } else { f32::MIN };
-            most = if counted > most { counted } else { most };
+        let counted = counted(tokens, first);
+        for i in 0..16 {
+            lane.0[i] *= scale;
+            let score = if (i as u32) < counted { lane.0[i] } else { f32::MIN };
+            mosts[i] = if score > mosts[i] { score } else { mosts[i] };
         }
     }
+    let most = mosts.into_iter().fold(f32::MIN, |most, score| if score > most { score } else { most });
     let mut sums = [0.0; 16];
     for (lane, first) in scores.iter_mut().zip((0..).step_by(PAGE)) {
+        let counted = counted(tokens, first);
+        let mut weights = [0.0; 16];
         for i in 0..16 {
-            let weight = math::exp(lane.0[i] - most);
-            lane.0[i] = if first + i < tokens { weight } else { 0.0 };
+            weights[i] = math::exp(lane.0[i] - most);
+        }
+        for i in 0..16 {
+            lane.0[i] = if (i as u32) < counted { weights[i] } else { 0.0 };
             sums[i] += lane.0[i];
         }
     }
@@ -77,20 +90,30 @@ fn attention_body<S: Simd>(
     let mut column = 0;
     for out in out.chunks_mut(4) {
         match out.len() {
-            1 => gather::<S, 1>(s, query.len(), pages, tokens, scores, width, column, inverse, out),
-            2 => gather::<S, 2>(s, query.len(), pages, tokens, scores, width, column, inverse, out),
-            3 => gather::<S, 3>(s, query.len(), pages, tokens, scores, width, column, inverse, out),
-            _ => gather::<S, 4>(s, query.len(), pages, tokens, scores, width, column, inverse, out),
+            1 => gather::<S, 1>(s, query.len(), pages, tokens, scores, width, column, inverse, out, next),
+            2 => gather::<S, 2>(s, query.len(), pages, tokens, scores, width, column, inverse, out, next),
+            3 => gather::<S, 3>(s, query.len(), pages, tokens, scores, width, column, inverse, out, next),
+            _ => gather::<S, 4>(s, query.len(), pages, tokens, scores, width, column, inverse, out, next),
         }
         column += out.len();
     }
 }
 
+/// How many tokens of the page that begins with token `first` count: beyond the query's own position a page holds another
+/// token, or none yet.
 #[inline(always)]
-fn score<S: Simd, const P: usize>(s: S, query: &[f32], pages: &[&[Lane]; P], scores: &mut Vec<Lane>) {
+fn counted(tokens: usize, first: usize) -> u32 {
+    tokens.saturating_sub(first).min(PAGE) as u32
+}
+
+#[inline(always)]
+fn score<S: Simd, const P: usize>(s: S, query: &[f32], pages: &[&[Lane]; P], scores: &mut Vec<Lane>, next: &[&[Lane]]) {
     let keys: [&[Lane]; P] = pages.map(|page| &page[..query.len()]);
     let mut acc = [s.splat(0.0); P];
     for (d, q) in query.iter().enumerate() {
+        for page in next {
+            s.prefetch(page.as_ptr().wrapping_add(d));
+        }
         let q = s.splat(*q);
         for p in 0..P {
             acc[p] = s.fma(q, s.load(&keys[p][d]), acc[p]);
@@ -114,14 +137,21 @@ fn gather<S: Simd, const W: usize>(
     column: usize,
     inverse: f32,
     out: &mut [Lane],
+    next: &[&[Lane]],
 ) {
     let mut acc = [s.splat(0.0); W];
     let mut left = tokens;
+    let mut soon = next.iter();
     for (page, weights) in pages.iter().zip(weights) {
         let values = &page[head_dim..];
+        let mut soon = soon.next().unwrap_or(page).as_ptr().wrapping_add(head_dim + column);
         for (token, weight) in values.chunks_exact(width).zip(&weights.0).take(left) {
             let weight = s.splat(*weight);
             let token = &token[column..column + W];
+            for w in 0..W {
+                s.prefetch(soon.wrapping_add(w));
+            }
+            soon = soon.wrapping_add(width);
             for w in 0..W {
                 acc[w] = s.fma(weight, s.load(&token[w]), acc[w]);
             }

@@ -97,11 +97,10 @@ kernel! {
 }
 
 #[inline(always)]
-fn add_body<S: Simd>(_: S, x: &mut [Lane], y: &[Lane]) {
+fn add_body<S: Simd>(s: S, x: &mut [Lane], y: &[Lane]) {
+    // Left to the compiler, this becomes gathers and scatters over several lanes.
     for (x, y) in x.iter_mut().zip(y) {
-        for i in 0..16 {
-            x.0[i] += y.0[i];
-        }
+        s.store(s.add(s.load(x), s.load(y)), x);
     }
 }
 
@@ -143,17 +142,38 @@ kernel! {
 }
 
 #[inline(always)]
-fn quantise_logits_body<S: Simd>(_: S, x: &[Lane], rows: usize, row: usize, out: &mut [i32]) -> bool {
-    let mut finite = [true; 16];
+fn quantise_logits_body<S: Simd>(s: S, x: &[Lane], rows: usize, row: usize, out: &mut [i32]) -> bool {
+    let mut zeros = [0.0f32; 16];
     for (panel, out) in x.chunks_exact(rows).zip(out.chunks_mut(LANE)) {
+        // Panels are as far apart as pages where there are many rows: no hardware reads ahead.
+        s.prefetch(panel.as_ptr().wrapping_add(8 * rows + row));
+        let logits = panel[row].0;
         let mut scores = [0; 16];
-        for ((score, finite), logit) in scores.iter_mut().zip(&mut finite).zip(&panel[row].0) {
-            *finite &= logit.abs() <= f32::MAX;
-            *score = (logit * 65_536.0).round_ties_even().clamp(-1e9, 1e9) as i32;
+        for i in 0..16 {
+            // What is not finite makes this not a number.
+            zeros[i] += logits[i] * 0.0;
+            scores[i] = integer(logits[i] * 65_536.0);
         }
-        out.copy_from_slice(&scores[..out.len()]);
+        match <&mut [i32; LANE]>::try_from(&mut *out) {
+            Ok(out) => *out = scores,
+            Err(_) => out.copy_from_slice(&scores[..out.len()]),
+        }
     }
-    finite == [true; 16]
+    zeros == [0.0; 16]
+}
+
+/// The nearest integer, ties to even, within a billion. The language's conversion saturates, which the compiler does one number
+/// at a time.
+#[inline(always)]
+fn integer(x: f32) -> i32 {
+    const ROUND: f32 = 12_582_912.0; // 1.5 * 2^23: what is added to it is rounded to an integer in its low bits.
+    let x = if x > -1e9 { x } else { -1e9 };
+    let x = if x < 1e9 { x } else { 1e9 };
+    // In two parts: multiples of 2^16, and what is left of x, which is exact and at most 2^15.
+    let high = x.mul_add(1.0 / 65_536.0, ROUND);
+    let low = (high - ROUND).mul_add(-65_536.0, x) + ROUND;
+    let part = |x: f32| x.to_bits().wrapping_sub(ROUND.to_bits());
+    (part(high) << 16).wrapping_add(part(low)) as i32
 }
 
 kernel! {

@@ -37,6 +37,7 @@ pub(crate) trait Simd: Copy + Send + Sync {
     fn splat(self, x: f32) -> Self::F;
     fn load(self, from: &Lane) -> Self::F;
     fn store(self, x: Self::F, to: &mut Lane);
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a * b + c`, rounded once.
     fn fma(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
     /// The two vectors of bfloat16 in a line, as f32.
@@ -77,6 +78,11 @@ impl Simd for Portable {
     #[inline(always)]
     fn store(self, x: [f32; 16], to: &mut Lane) {
         to.0 = x;
+    }
+
+    #[inline(always)]
+    fn add(self, a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|i| a[i] + b[i])
     }
 
     #[inline(always)]
