@@ -2,7 +2,14 @@
 //! files nor network nor clock, on a bounded amount of fuel; and where asked to in a process of its own
 //! (`template_process`), which bounds what fuel does not count.
 
-use std::{borrow::Cow, collections::BTreeMap, io, path::PathBuf, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::LazyLock,
+};
 
 use minijinja::{
     Environment, Error, ErrorKind, Value,
@@ -76,8 +83,7 @@ impl ChatTemplate {
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
         environment.add_function("raise_exception", raise_exception);
         environment.add_filter("tojson", tojson);
-        environment
-            .add_template_owned("chat", without_generation_marks(source))
+        caught(|| environment.add_template_owned("chat", without_generation_marks(source)))
             .map_err(|source| FormatError::Template { file: file.into(), source })?;
         let (file, source) = (file.to_owned(), source.to_owned());
         Ok(Self { file, source, environment, bos: bos.into(), eos: eos.into(), isolated: None })
@@ -124,9 +130,17 @@ impl ChatTemplate {
         context.insert("eos_token", self.eos.as_str().into());
         let mut out = Bounded(Vec::new());
         let template = self.environment.get_template("chat").expect("compiled above");
-        template.render_captured_to(context, &mut out)?;
+        caught(|| template.render_captured_to(context, &mut out).map(drop))?;
         Ok(String::from_utf8(out.0).expect("minijinja writes text"))
     }
+}
+
+/// What minijinja does, a panic being an error: it trusts its own compiler, which 3.1.0 should not where a `break` or `continue`
+/// leaves a `with` inside a loop. What it was working on is not used again.
+fn caught<T>(act: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
+        Err(Error::new(ErrorKind::InvalidOperation, "the template library panics on this template"))
+    })
 }
 
 /// The template of a folder: `chat_template.jinja` where there is one, else the one in `tokenizer_config.json`, which

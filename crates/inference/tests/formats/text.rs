@@ -226,6 +226,16 @@ const TEMPLATE: &str = r#"{{- bos_token }}
 assistant:{{ ' ' if enable_thinking is defined and not enable_thinking else '' }}{% endif %}"#;
 
 #[test]
+fn a_panic_of_the_template_library_refuses_the_template() {
+    // minijinja 3.1.0 jumps to the end of the loop and leaves the frame of the `with` on top of the loop's.
+    let left = "{% for m in messages %}{% with a = 1 %}{% break %}{% endwith %}{% endfor %}";
+    let FormatError::Template { source, .. } = render(left, &[message("user", "hi")]).unwrap_err() else {
+        panic!("not refused as a template");
+    };
+    assert!(source.to_string().contains("panics"), "{source}");
+}
+
+#[test]
 fn templates_render_as_jinja2_does() {
     let messages = [
         message("system", " be brief "),
