@@ -166,6 +166,7 @@ async fn adapters_that_come_are_served_and_those_that_go_are_not() {
     scene.world.register_weights(scene.engine.hash(), second_hash);
     scene.until_served(&[MODEL, first, second]).await;
     assert_eq!(scene.ask(second, &replayer).await, second_hash);
+    assert_eq!(scene.ask(first, &replayer).await, hash(&scene.engine, "first"), "each is its own");
     assert_eq!(scene.ask(MODEL, &replayer).await, B256::ZERO);
 
     // It goes, others stay.

@@ -125,5 +125,8 @@ fn describe(peer: &Peer, directory: &Directory) -> Value {
             })
         })
         .collect();
-    json!({"worker": peer.worker, "slots": peer.slots(), "models": models, "engine": engine.as_deref()})
+    json!({
+        "worker": peer.worker, "slots": peer.slots(), "adopted": peer.adopted(), "models": models,
+        "engine": engine.as_deref(),
+    })
 }

@@ -365,7 +365,7 @@ async fn the_operator_loads_and_unloads_and_everybody_sees_where_an_adapter_is()
     scene.net.register_weights("late", hashes, Address::random(), Some(scene.base)).await;
     assert_eq!((scene.ask("late", 5).await.0, scene.listed("late").await), (503, Some(0)));
     let (status, done) = scene.order("load", operator, json!({"lora_name": "tiny:late"})).await;
-    assert_eq!((status, done["workers"].as_array().unwrap().len()), (200, 2), "{done}");
+    assert_eq!((status, done["workers"].as_array().map(Vec::len)), (200, Some(2)), "{done}");
     until("it is offered", || async { (scene.listed("late").await == Some(2)).then_some(()) }).await;
     assert_eq!(scene.ask("late", 5).await.0, 200);
 

@@ -38,6 +38,9 @@ const REPORT: Duration = Duration::from_secs(1);
 /// Orders of the gateway's operator that are carried out at once.
 const ORDERS: usize = 4;
 
+/// How often the chain is read before an order for a model without a record is refused.
+const READS: u32 = 8;
+
 /// Messages that wait for the gateway to read. When they are full, jobs and fetches wait.
 const OUTGOING: usize = 64;
 
@@ -355,13 +358,15 @@ impl Orders {
 /// Carries out an order, for an adapter that came a moment ago too. Blocks.
 fn carry_out(shared: &Shared, model: ModelId, keep: bool, stop: &CancellationToken) -> Result<(), ModelError> {
     shared.look(Duration::ZERO);
-    match shared.models().get(&model) {
-        Some(model) => model.keep(keep, stop),
-        None => {
-            let message = format!("this worker does not serve model {model}: it has no such files");
-            Err(ModelError::Refused { code: RefusalCode::UnknownModel, message })
+    // The gateway may know of a block that this worker is about to read: the adapter's record may be new, too.
+    for _ in 0..READS {
+        if let Some(model) = shared.models().get(&model) {
+            return model.keep(keep, stop);
         }
+        std::thread::sleep(shared.config.poll);
     }
+    let message = format!("this worker does not serve model {model}: it has no such files");
+    Err(ModelError::Refused { code: RefusalCode::UnknownModel, message })
 }
 
 fn refusal(code: RefusalCode, message: String) -> Refusal {
