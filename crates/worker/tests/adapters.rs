@@ -202,6 +202,11 @@ async fn an_order_looks_first() {
     assert_eq!(scene.keep(2, second).await, None);
     scene.until_served(&[MODEL, first, second]).await;
     assert_eq!(scene.ask(second, &replayer).await, second_hash);
+    // Files that are known are served once the chain names them, without another look.
+    scene.files.write("adapters/third", 3);
+    scene.engine.look(Duration::ZERO).unwrap();
+    let third = scene.world.register_weights(scene.engine.hash(), hash(&scene.engine, "third"));
+    scene.until_served(&[MODEL, first, second, third]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
