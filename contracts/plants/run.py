@@ -4,7 +4,7 @@ run.py WORK [NAME...]   WORK is kept: the next run compiles only what changed
 
 A plant is a table: `breaks`, what no longer holds; `file`; `find`, text that stands there once, and `put`, what replaces it
 (lists of the same length for several edits); `test`, as Contract.function; `says`, a pattern that the failure must show, so that
-a test that fails for another reason does not count.
+a test that fails for another reason does not count. A `check_` function is a proof, which halmos runs; `./analyse.sh` installs that.
 """
 
 import os
@@ -42,17 +42,62 @@ def load():
 
 
 def copy(work):
-    """The sources as they are now, with the build of an earlier run."""
+    """The sources as they are now, with the build of an earlier run. Proofs are copied beside the tests, not to be compiled with
+    them."""
     contracts = work / "contracts"
     for folder in ("src", "test", "artifacts", "snapshots"):
         shutil.rmtree(contracts / folder, ignore_errors=True)
         shutil.copytree(CONTRACTS / folder, contracts / folder, ignore=shutil.ignore_patterns("halmos"))
-    for file in ("foundry.toml", "forge.sh", "solc-wrap", "package.json"):
+    shutil.rmtree(contracts / "proofs", ignore_errors=True)
+    shutil.copytree(CONTRACTS / "test" / "halmos", contracts / "proofs" / "halmos")
+    shutil.copytree(CONTRACTS / "test" / "lib", contracts / "proofs" / "lib", ignore=lambda _, names: {*names} - {"Vm.sol"})
+    for file in ("foundry.toml", "forge.sh", "solc-wrap", "package.json", "cvc5_solver.py"):
         shutil.copy(CONTRACTS / file, contracts / file)
     for link, target in ((contracts / "node_modules", CONTRACTS / "node_modules"), (work / "fixtures", CONTRACTS.parent / "fixtures")):
         if not link.is_symlink():
             link.symlink_to(target)
     return contracts
+
+
+def prove(contracts, tests):
+    """Runs the proofs `tests`; returns the same as `forge`."""
+    tools = contracts.parents[1] / "analyse" / "venv" / "bin"
+    if not (tools / "halmos").exists():
+        sys.exit(f"{tools}/halmos is missing: run ./analyse.sh --quick halmos")
+    wrapper = contracts / "bin" / "forge"  # halmos calls forge by its name
+    wrapper.parent.mkdir(exist_ok=True)
+    wrapper.write_text(f'#!/bin/sh\nexec "{contracts}/forge.sh" "$@"\n')
+    wrapper.chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{tools}:{wrapper.parent}:{os.environ['PATH']}",
+        "FOUNDRY_DYNAMIC_TEST_LINKING": "false",
+        "FOUNDRY_TEST": "proofs/halmos",
+        "FOUNDRY_OUT": "proofs-out",
+        "FOUNDRY_CACHE_PATH": "proofs-cache",
+    }
+    output = ""
+    proved = True
+    for test in tests:
+        contract, function = test.split(".")
+        command = ["halmos", "--forge-build-out", "proofs-out", "--no-status", "--solver-timeout-assertion", "300s"]
+        command += ["--match-contract", f"^{contract}$", "--match-test", f"^{function}\\("]
+        run = subprocess.run(command, cwd=contracts, env=environment, capture_output=True, text=True)
+        output += run.stdout + run.stderr
+        if "Symbolic test result" not in run.stdout:
+            return None, f"{' '.join(command)}\n{output}"
+        proved = proved and run.returncode == 0
+    return proved, output
+
+
+def run_all(contracts, tests):
+    """All of `tests`, whichever tool they are for."""
+    proofs = [test for test in tests if ".check_" in test]
+    others = [test for test in tests if ".check_" not in test]
+    passed, output = forge(contracts, others) if others else (True, "")
+    if passed and proofs:
+        passed, more = prove(contracts, proofs)
+        output += more
+    return passed, output
 
 
 def forge(contracts, tests):
@@ -83,7 +128,7 @@ def main(work, wanted):
     chosen = {name: plants[name] for name in wanted or plants}
     contracts = copy(work)
 
-    passed, output = forge(contracts, [plant["test"] for plant in chosen.values()])
+    passed, output = run_all(contracts, [plant["test"] for plant in chosen.values()])
     if not passed:
         sys.exit(f"a test fails with nothing planted\n{output}")
     print(f"nothing planted: all tests pass ({seconds():.0f} CPU s)", flush=True)
@@ -99,7 +144,7 @@ def main(work, wanted):
                 sys.exit(f"{name}: {plant['file']} has it {text.count(find)} times: {find}")
             text = text.replace(find, put)
         path.write_text(text)
-        passed, output = forge(contracts, [plant["test"]])
+        passed, output = run_all(contracts, [plant["test"]])
         path.write_text(clean)
         failures = "\n".join(line for line in output.splitlines() if "[FAIL" in line)
         if passed is None:

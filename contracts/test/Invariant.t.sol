@@ -92,8 +92,9 @@ contract Handler is World, Steps {
     function requestWithdrawal(uint256 who, uint256 amount) external counted("request") {
         address from = payers[who % 3];
         uint128 most = settlement.depositOf(from);
+        amount = bound(amount, 1, most);
         vm.prank(from);
-        settlement.requestWithdrawal(uint128(bound(amount, 1, most)));
+        settlement.requestWithdrawal(uint128(amount));
     }
 
     function withdraw(uint256 who) external counted("withdraw") {
@@ -112,8 +113,9 @@ contract Handler is World, Steps {
         address from = gateways[who % 2];
         // More than is free too: that must be refused.
         uint128 most = settlement.bondOf(from) - (amount % 2 == 0 ? settlement.lockedOf(from) : 0);
+        amount = bound(amount >> 1, 1, most);
         vm.prank(from);
-        settlement.unbond(uint128(bound(amount >> 1, 1, most)));
+        settlement.unbond(uint128(amount));
     }
 
     function setPayee(uint256 which, uint256 to) external counted("setPayee") {
@@ -610,6 +612,18 @@ contract InvariantTest is Test {
         (uint256 has, uint256 counted) = handler.deposits();
         vm.assertEq(has, counted, "demandsHoldTheirDeposits");
         if (whole) vm.assertEq(handler.depositsOfOpenDemands(), counted, "demandsHoldTheirDeposits: the views");
+    }
+
+    /// @dev A campaign found 917,060 wei missing: what was refused had left its prank to the next step, whose deposit came out of
+    /// the payer's pocket.
+    function testARefusedStepLeavesNoPrank() public {
+        handler.requestWithdrawal(0, 3 ether - 1);
+        handler.pass(0, 0);
+        handler.withdraw(0);
+        (bool ok,) = address(handler).call(abi.encodeCall(handler.requestWithdrawal, (0, 1)));
+        vm.assertFalse(ok);
+        handler.deposit(0, 917_059);
+        everythingHolds(true);
     }
 
     /// @dev The handler's steps do work: without this the invariants could hold because nothing happens.

@@ -256,8 +256,9 @@ contract ReviewsHandler is Panels, Steps {
         uint256 needed = held.appellant == address(0) ? held.approvals : 2 * held.approvals;
         if (p.approving >= needed || p.rejecting > p.members.length - needed) {
             verdict[id] = p.approving >= needed;
-            if (held.appellant == address(0)) finalAfter[id] = vm.getBlockTimestamp() + REVIEW_PERIOD;
-            else ++done["appeal decided"];
+            // There is no appeal from an appeal.
+            finalAfter[id] = held.appellant == address(0) ? vm.getBlockTimestamp() + REVIEW_PERIOD : 0;
+            if (held.appellant != address(0)) ++done["appeal decided"];
             if (held.appellant != address(0) && held.approved != verdict[id]) ++done["reversed"];
         } else {
             ++done["undecided"];
@@ -356,6 +357,7 @@ contract ReviewsHandler is Panels, Steps {
         origins.conclude(id);
         if (!verdict[id] || vm.getBlockTimestamp() <= finalAfter[id]) ++faults;
         author[made.origin] = made.author;
+        if (reviews.caseOf(id).appellant != address(0)) ++done["granted on appeal"];
         touch(id);
         touched.origin = made.origin == originIds[0] ? 1 : 2;
     }
@@ -575,6 +577,28 @@ contract ReviewsInvariantTest is Test {
         vm.assertEq(handler.versionFaults(whole), 0, "versionsAreAppendOnly");
         vm.assertEq(handler.originFaults(whole), 0, "heldOriginsPayTheirAuthors");
         vm.assertEq(handler.faults(), 0, "verdictsStand");
+    }
+
+    /// @dev A campaign found a verdict that did not stand: the handler forgot that an appeal's is final at once.
+    function testAnAppealMayGrantAClaim() public {
+        uint256 made;
+        for (uint256 i; i < 64 && handler.done("granted on appeal") == 0; ++i) {
+            try handler.claim(i) {
+                ++made;
+            } catch {
+                continue;
+            }
+            for (uint256 j; j < 12; ++j) {
+                // They vote before the panel is closed (bit 8), and a decision waits for an appeal (bit 16).
+                try handler.proceed(0x10100, type(uint256).max) {}
+                catch {
+                    try handler.appealOne(0, i) {} catch {}
+                }
+            }
+            try handler.conclude(made - 1) {} catch {}
+            everythingHolds(true);
+        }
+        vm.assertEq(handler.done("granted on appeal"), 1);
     }
 
     /// @dev A long walk of its own: all steps happen, and everything holds all along. The invariants above would also hold
