@@ -1,6 +1,9 @@
-//! `cargo run -p fonte-corpus --release --example window [-- BYTES...]`: how long the attribution window should be, by
-//! measurement on what a Debian machine has to read: package documentation, manual pages, READMEs of crates, Python and
-//! Node packages. Each source package is one owner. Decision 0039 is made on its figures.
+//! `cargo run -p fonte-corpus --release --example window [-- [--unpacked FOLDER] BYTES...]`: how long the attribution window
+//! should be, by measurement on what a Debian machine has to read: package documentation, manual pages, READMEs of crates,
+//! Python and Node packages. Each source package is one owner. Decision 0039 is made on its figures.
+//!
+//! `--unpacked` adds packages that are not installed: each folder in FOLDER is one owner, named as its source package, with
+//! what `apt-get download` and `dpkg-deb -x` leave of its packages.
 //!
 //! **By chance.** A newcomer's text (a held-out sample of owners) is compared with earlier corpora of growing size by
 //! all other owners: how many of its bytes lie in a window of W bytes that somebody earlier has, so that the newcomer
@@ -19,6 +22,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use fonte_corpus::import::Imported;
+
 const WINDOWS: [usize; 5] = [16, 24, 32, 48, 64];
 
 /// Bytes of the newcomer's sample, and at most so many of one owner.
@@ -28,15 +33,24 @@ const SAMPLE_PER_OWNER: usize = 48 << 10;
 /// A stretch of this length or more was copied, not met by chance.
 const COPIED: usize = 100;
 
+/// Text of one unpacked package at most: references of a whole library, generated from its sources, would drown the rest.
+const UNPACKED_PER_OWNER: usize = 8 << 20;
+
 const SEED: u64 = 2026;
 
 fn main() {
-    let mut sizes: Vec<usize> =
-        std::env::args().skip(1).map(|size| size.parse().expect("sizes are bytes in decimal")).collect();
+    let (mut sizes, mut unpacked) = (Vec::<usize>::new(), None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--unpacked" => unpacked = Some(PathBuf::from(arguments.next().expect("--unpacked names a folder"))),
+            size => sizes.push(size.parse().expect("sizes are bytes in decimal")),
+        }
+    }
     if sizes.is_empty() {
         sizes = vec![1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
     }
-    let mut owners = gather();
+    let mut owners = gather(unpacked.as_deref());
     let real: usize = owners.values().flatten().map(Vec::len).sum();
     println!("{} owners, {real} bytes of real text", owners.len());
     // The order of owners is that of a hash: which came first says nothing about who wrote.
@@ -344,20 +358,38 @@ impl Generator {
 }
 
 /// What the machine has to read, cleaned, by owner. What is not there is not missed.
-fn gather() -> BTreeMap<String, Vec<Vec<u8>>> {
+fn gather(unpacked: Option<&Path>) -> BTreeMap<String, Vec<Vec<u8>>> {
     let mut owners: BTreeMap<String, Vec<Vec<u8>>> = BTreeMap::new();
     let mut seen = std::collections::HashSet::new();
     let (packages, manuals) = debian();
     let mut counts: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    let mut take = |kind: &'static str, owner: String, path: &Path| {
-        let Some(text) = read(path, kind == "manual pages") else { return };
+    let mut put = |kind: &'static str, owner: String, text: Vec<u8>| {
         // One owner's same text in two places is one text.
         if text.len() < 64 || !seen.insert(mix(mix(1, owner.as_bytes()), &text)) {
-            return;
+            return 0;
         }
-        let count = counts.entry(kind).or_default();
-        *count = (count.0 + 1, count.1 + text.len());
+        let (count, bytes) = (counts.entry(kind).or_default(), text.len());
+        *count = (count.0 + 1, count.1 + bytes);
         owners.entry(owner).or_default().push(text);
+        bytes
+    };
+    for folder in unpacked.iter().flat_map(|folder| folders(folder)) {
+        let owner = format!("debian {}", folder.file_name().unwrap_or_default().to_string_lossy());
+        let files = fonte_corpus::import::Import::open(&folder, fonte_corpus::ImportOptions::default());
+        let mut bytes = 0;
+        for imported in files.expect("the folder was just listed") {
+            if bytes >= UNPACKED_PER_OWNER {
+                break;
+            }
+            if let Imported::Document(document) = imported {
+                bytes += put("unpacked packages", owner.clone(), document.text.into_bytes());
+            }
+        }
+    }
+    let mut take = |kind: &'static str, owner: String, path: &Path| {
+        if let Some(text) = read(path, kind == "manual pages") {
+            put(kind, owner, text);
+        }
     };
     for path in files(Path::new("/usr/share/doc"), 8) {
         let package = path.strip_prefix("/usr/share/doc").ok().and_then(|rest| rest.iter().next());
@@ -434,6 +466,15 @@ fn repository(path: &Path) -> Option<String> {
 
 fn without_version(name: &str) -> String {
     name.rsplit_once('-').map_or(name, |(stem, _)| stem).to_owned()
+}
+
+/// The folders in a folder, in order of their names.
+fn folders(root: &Path) -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> =
+        fs::read_dir(root).expect("--unpacked names a folder").flatten().map(|entry| entry.path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    folders
 }
 
 /// Plain files under a folder, in order of their paths; links are not followed.
