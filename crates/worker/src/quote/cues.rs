@@ -92,7 +92,8 @@ pub(super) fn asked(words: &[String]) -> Asked {
             _ => continue,
         };
         let counts = next == "many" || next == "much" || word.starts_with("quant");
-        let unit = |word: &String| kind_of_noun(word).is_some() || UNITS.iter().any(|(_, units)| is_one_of(units, word));
+        let unit =
+            |word: &String| kind_of_noun(word).is_some() || UNITS.iter().any(|(_, units)| is_one_of(units, word));
         let counted = words.get(at + length).filter(|word| counts && !unit(word)).map(|_| at + length);
         return Asked { kind: Some(kind), phrase: (at..at + length).collect(), counted };
     }

@@ -12,11 +12,11 @@
 //! **Tokens.** One per four bytes of UTF-8, rounded up, of the prompt for input and of the answer for output
 //! ([`tokens`]). Quotes that do not fit the token limit are left out whole.
 //!
-//! **What counts as an answer.** The question is cut into content terms, all of one weight: what is rare depends on
-//! what others publish (`question`). Every sentence gets the share of that weight that it covers: fully by its own words, less by its
-//! neighbours, title and paragraph, little by the rest of the document (`score`). An answer needs enough of the whole
-//! ([`ENOUGH`]), enough of it in the quoted sentence itself ([`ENOUGH_OWN`]), little that the document never mentions
-//! ([`TOO_MUCH_MISSING`]), and every name and number of the question somewhere in the document.
+//! **What counts as an answer.** The question is cut into content terms, all of one weight: how rare a word is depends on
+//! what others publish (`question`). Every sentence gets the share of that weight that it covers: fully by its own words,
+//! less by its neighbours, title and paragraph, little by the rest of the document (`score`). An answer needs enough of
+//! the whole ([`ENOUGH`]), enough of it in the quoted sentence itself ([`ENOUGH_OWN`]), little that the document never
+//! mentions ([`TOO_MUCH_MISSING`]), and every name, every number and whatever is counted somewhere in the document.
 
 mod cues;
 mod prose;

@@ -158,7 +158,6 @@ fn boilerplate_is_nobodys_answer() {
     let passages = [passage];
     let quoted = super::answer(question, &passages, &mut |_| false, 1_000).unwrap();
     assert_eq!(quoted.quotes.len(), 1);
-    let refused =
-        super::answer(question, &passages, &mut |quote| quote == text, 1_000).unwrap();
+    let refused = super::answer(question, &passages, &mut |quote| quote == text, 1_000).unwrap();
     assert!(refused.quotes.is_empty(), "{}", refused.text);
 }
