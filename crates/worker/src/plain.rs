@@ -55,4 +55,12 @@ impl Passages for Nothing {
     fn boilerplate(&self, _: &str) -> Result<bool, LibraryError> {
         Ok(false)
     }
+
+    fn documents(&self) -> u64 {
+        0
+    }
+
+    fn holding(&self, _: &str) -> u64 {
+        0
+    }
 }

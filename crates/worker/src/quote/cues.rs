@@ -57,9 +57,6 @@ pub(super) struct Asked {
     pub(super) kind: Option<Kind>,
     /// Indices of words that are no content, being part of the question phrase.
     pub(super) phrase: Vec<usize>,
-    /// Index of the word that may name what is counted: "how much *caffeine*", "quantos *barcos*". Units are none, for an
-    /// answer may be in others.
-    pub(super) counted: Option<usize>,
 }
 
 /// Reads the question phrase out of a question's words (lower case, folded).
@@ -91,13 +88,9 @@ pub(super) fn asked(words: &[String]) -> Asked {
             },
             _ => continue,
         };
-        let counts = next == "many" || next == "much" || word.starts_with("quant");
-        let unit =
-            |word: &String| kind_of_noun(word).is_some() || UNITS.iter().any(|(_, units)| is_one_of(units, word));
-        let counted = words.get(at + length).filter(|word| counts && !unit(word)).map(|_| at + length);
-        return Asked { kind: Some(kind), phrase: (at..at + length).collect(), counted };
+        return Asked { kind: Some(kind), phrase: (at..at + length).collect() };
     }
-    Asked { kind: None, phrase: Vec::new(), counted: None }
+    Asked { kind: None, phrase: Vec::new() }
 }
 
 /// The kind that one of the next words names: "what is the *temperature*", "qual é o *preço*".
