@@ -4,6 +4,7 @@
 # inference takes half an hour, and the first time another for its peers: PyPI and crates.io must be reached, llama.cpp wants a
 # C++ compiler, Python 3 GB of disk. What cannot be had is named as absent. REPEATS=1 makes it shorter, MODELS=15m too,
 # LLAMA_SERVER names llama.cpp's server where there is one. inference --parity compares with transformers and PEFT instead of measuring.
+# window reads what this machine has to read; UNPACKED=FOLDER adds Debian's documentation packages, fetched once (4 GB of disk).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 parity=""
@@ -18,6 +19,15 @@ fi
 [ ${#names[@]} -gt 0 ] || names=(trace proofs demo)
 
 stamp="$(date -u +%Y-%m-%d)"
+# The file for a run called $1, with extension $2: a second one of a day gets a number, and none is lost.
+run_file() {
+  local file="benches/runs/$stamp-$1.$2" number=1
+  while [ -e "$file" ]; do
+    number=$((number + 1))
+    file="benches/runs/$stamp-$1-$number.$2"
+  done
+  echo "$file"
+}
 machine() {
   echo "date      $(date -u +%Y-%m-%dT%H:%M:%SZ)"
   echo "commit    $(git rev-parse HEAD)$(git diff --quiet HEAD -- crates contracts || echo ' (with changes)')"
@@ -56,7 +66,29 @@ attribution() {
   echo "== rows: MB, segment MiB, segments, build CPU s per 100 MB, disk bytes per byte, open cold ms, count us, spans us,"
   echo "   owners us (CPU), spans cold us, spans warm us (median wall), adding 1 MB CPU s"
   grep ^row "$work/growth.txt" | cut -c5-
-  python3 benches/attribution/plot.py "$work/growth.txt" >"benches/runs/$stamp-attribution.svg"
+  python3 benches/attribution/plot.py "$work/growth.txt" >"$(run_file attribution svg)"
+}
+
+# Debian's documentation packages, one of each source, as `window --unpacked` wants them: those of at least 2 MB that are least to
+# fetch, until there are 4 GB.
+documentation() {
+  local name source fetched=0 size
+  mkdir -p "$UNPACKED"
+  (
+    cd "$UNPACKED"
+    apt-cache search --names-only -- '-doc$' | cut -d' ' -f1 | xargs apt-cache show --no-all-versions \
+      | awk '/^Package:/ {name = source = $2} /^Source:/ {source = $2} /^Installed-Size:/ {size = $2}
+             /^Size:/ {if (size >= 2000) print $2, size, source, name}' \
+      | sort -n | awk '!seen[$3]++' | while read -r _ size source name; do
+        [ "$fetched" -lt 4000000 ] || break
+        fetched=$((fetched + size))
+        [ ! -d "$source" ] || continue
+        apt-get download --quiet --quiet "$name" >/dev/null || continue
+        rm -rf "$source.part"
+        dpkg-deb --extract "$name"_*.deb "$source.part" && mv "$source.part" "$source"
+        rm -f "$name"_*.deb
+      done
+  )
 }
 
 # Python with torch, transformers and peft, made once. $work is set.
@@ -152,7 +184,7 @@ inference_parity() {
 }
 
 for name in "${names[@]}"; do
-  out="benches/runs/$stamp-$name.txt"
+  out="$(run_file "$name" txt)"
   case "$name" in
     trace)
       { machine; echo; cargo run --release --quiet -p fonte-attribution --example trace_bench; } | tee "$out" ;;
@@ -165,7 +197,9 @@ for name in "${names[@]}"; do
       { machine; echo; cargo run --release --quiet -p fonte-attribution --example proof_bench -- --mb 100 "${folders[@]}"; } \
         | tee "$out" ;;
     window)
-      { machine; echo; cargo run --release --quiet -p fonte-corpus --example window; } | tee "$out" ;;
+      [ -z "${UNPACKED:-}" ] || documentation
+      { machine; echo; cargo run --release --quiet -p fonte-corpus --example window -- ${UNPACKED:+--unpacked "$UNPACKED"}; } \
+        | tee "$out" ;;
     attacks)
       { machine; echo; cargo run --release --quiet -p fonte-worker --example attacks; } | tee "$out" ;;
     demo)
@@ -176,11 +210,11 @@ for name in "${names[@]}"; do
       mkdir -p "$work"
       work="$(realpath "$work")"
       if [ -n "$parity" ]; then
-        { machine; echo; inference_parity; } | tee "benches/runs/$stamp-parity.txt"
+        { machine; echo; inference_parity; } | tee "$(run_file parity txt)"
       else
         # Machines with and without AVX-512 are two measurements, and so is one model alone.
         case "$(grep -m1 ^flags /proc/cpuinfo || true)" in *avx512f*) isa=avx512 ;; *avx2*) isa=avx2 ;; *) isa=portable ;; esac
-        out="benches/runs/$stamp-inference-$isa${MODELS:+-${MODELS// /-}}.txt"
+        out="$(run_file "inference-$isa${MODELS:+-${MODELS// /-}}" txt)"
         { machine; echo; inference; echo; echo "load at the end $(cut -d' ' -f1-3 /proc/loadavg)"; } | tee "$out"
         table="$("${CARGO_TARGET_DIR:-target}/release/examples/bench" --table "$out")"
         tee -a "$out" <<<"$table"

@@ -163,6 +163,7 @@ contract AuthorityTest is Authority {
     /// @dev Whoever is restricted to one account answers it otherwise than everybody else, whom it refuses: the guardian,
     /// the governor, the deployer, a voter with all the votes, a stranger, the contract itself.
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzRestrictedFunctionsRefuseEverybodyElse(address stranger, uint256 word) public {
         address[7] memory callers =
             [stranger, guardian, address(governor), address(timelock), address(this), voter, address(settlement)];

@@ -566,6 +566,7 @@ contract ChallengesTest is Stories {
     }
 
     /// forge-config: default.fuzz.runs = 64
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzPenaltiesStayWithinTheExposure(uint128 fee, uint32 ppm, uint8 which) public {
         Story memory story = which % 2 == 0 ? copied() : invented();
         story.fee = uint128(bound(fee, 0, 30 ether));

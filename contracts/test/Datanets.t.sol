@@ -421,6 +421,7 @@ contract DatanetsTest is World {
 
     /// @dev Whatever happens to contributions, membership of a past version never changes.
     /// forge-config: default.fuzz.runs = 48
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzVersionsAreAppendOnly(uint256 seed) public {
         uint64[8] memory ids;
         bool[8][40] memory member;

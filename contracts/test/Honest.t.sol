@@ -171,6 +171,7 @@ contract HonestTest is World {
     }
 
     /// forge-config: default.fuzz.runs = 24
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzHonestReceiptsSurvive(uint256 seed) public {
         fund(10 ether, 100 ether);
         Story memory story = tell(seed);
@@ -268,6 +269,7 @@ contract HonestTest is World {
     /// @dev Three honest receipts in one batch, and challenges put together from the parts of any of them, as they are or with
     /// a few words changed: none succeeds, and the bond stays whole.
     /// forge-config: default.fuzz.runs = 32
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzForgedChallengesFail(uint256 seed) public {
         fund(10 ether, 100 ether);
         Story[3] memory stories = [tell(seed), answerTo(seed ^ 0x100, 2), answerTo(seed ^ 0x200, 3)];
@@ -356,6 +358,7 @@ contract HonestTest is World {
 
     /// @dev A share that is a little larger or smaller than the evidence says is caught, whatever the texts are.
     /// forge-config: default.fuzz.runs = 48
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzAWrongShareIsCaught(uint256 seed, uint32 wrong) public {
         fund(10 ether, 100 ether);
         Story memory story = tell(seed);
@@ -377,6 +380,7 @@ contract HonestTest is World {
     }
 
     /// forge-config: default.fuzz.runs = 48
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzHidingASourceIsCaught(uint256 seed) public {
         fund(10 ether, 100 ether);
         Story memory story = tell(seed);
@@ -402,6 +406,7 @@ contract HonestTest is World {
     }
 
     /// forge-config: default.fuzz.runs = 48
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzAShiftedMatchIsCaught(uint256 seed) public {
         fund(10 ether, 100 ether);
         Story memory story = tell(seed);

@@ -165,6 +165,7 @@ contract ValidatorEvidenceTest is SeatedNodes {
 
     /// However the stake is divided and whoever reports, a validator that reports itself loses.
     /// forge-config: default.fuzz.runs = 64
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzReportingOneselfLoses(uint128 own, uint128 others) public {
         own = uint128(bound(own, 10 ether, 1e30));
         others = uint128(bound(others, 0, 1e30));
@@ -188,6 +189,7 @@ contract ValidatorEvidenceTest is SeatedNodes {
 
     /// Rounding never lets the last one out find too little.
     /// forge-config: default.fuzz.runs = 64
+    /// forge-config: long.fuzz.runs = 2000
     function testFuzzTheSlashedFindTheirMoney(uint128[5] memory amounts) public {
         uint256 kept;
         for (uint256 i; i < 5; ++i) {
