@@ -69,25 +69,25 @@ attribution() {
   python3 benches/attribution/plot.py "$work/growth.txt" >"$(run_file attribution svg)"
 }
 
-# Debian's documentation packages, one of each source, as `window --unpacked` wants them: those of at least 2 MB that are least to
-# fetch, until there are 4 GB.
+# Debian's documentation packages, one of each source, as `window --unpacked` wants them: of those of 6 to 40 MB the ones that are
+# least to fetch, 3 GB in all.
 documentation() {
-  local name source fetched=0 size
+  local source name
   mkdir -p "$UNPACKED"
   (
     cd "$UNPACKED"
     apt-cache search --names-only -- '-doc$' | cut -d' ' -f1 | xargs apt-cache show --no-all-versions \
       | awk '/^Package:/ {name = source = $2} /^Source:/ {source = $2} /^Installed-Size:/ {size = $2}
-             /^Size:/ {if (size >= 2000) print $2, size, source, name}' \
-      | sort -n | awk '!seen[$3]++' | while read -r _ size source name; do
-        [ "$fetched" -lt 4000000 ] || break
-        fetched=$((fetched + size))
-        [ ! -d "$source" ] || continue
-        apt-get download --quiet --quiet "$name" >/dev/null || continue
-        rm -rf "$source.part"
-        dpkg-deb --extract "$name"_*.deb "$source.part" && mv "$source.part" "$source"
-        rm -f "$name"_*.deb
-      done
+             /^Size:/ {if (size >= 6000 && size <= 40000) print $2, size, source, name}' \
+      | sort -n | awk '!seen[$3]++ && (all += $2) < 3000000 {print $3, $4}' \
+      | while read -r source name; do [ -d "$source" ] || echo "$source $name"; done >.wanted
+    cut -d' ' -f2 .wanted | xargs --no-run-if-empty -n 50 apt-get download --quiet --quiet
+    while read -r source name; do
+      rm -rf ".$source"
+      dpkg-deb --extract "$name"_*.deb ".$source" && mv ".$source" "$source"
+      rm -f "$name"_*.deb
+    done <.wanted
+    rm .wanted
   )
 }
 
