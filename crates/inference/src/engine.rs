@@ -15,7 +15,7 @@ use crate::model::{ContentHash, ModelConfig, Weights};
 use crate::pack::Profile;
 use crate::pages::{PAGE_TOKENS, PageId};
 use crate::queue::{Queue, Waiting};
-use crate::request::{Event, Finish, Request, RequestId, RunError, SubmitError, Task};
+use crate::request::{Event, Finish, Generation, Request, RequestId, RunError, SubmitError, Task};
 use crate::sample;
 use crate::sequence::{Outcome, Sequence};
 
@@ -304,16 +304,7 @@ impl Engine {
             return Err(SubmitError::Empty("the answer"));
         }
         if let Task::Generate(generation) | Task::Replay(generation, _) = &request.task {
-            sample::check(&generation.sampling)?;
-            let limits = [
-                ("stop tokens", generation.stop.len(), MAX_STOP, "at most 64"),
-                ("logprobs", generation.logprobs.unwrap_or(0), MAX_TOP, "at most 20"),
-            ];
-            for (name, value, most, range) in limits {
-                if value > most {
-                    return Err(SubmitError::Sampling { name, value: value as i64, range });
-                }
-            }
+            check_generation(generation)?;
         }
         let vocabulary = self.model.config.vocabulary;
         if let Some(token) = request.prompt.iter().chain(given).find(|token| **token as usize >= vocabulary) {
@@ -555,6 +546,21 @@ impl Engine {
         }
         self.cache.release(sequence.table, self.now);
     }
+}
+
+/// Refuses settings of an answer that are out of range.
+pub(crate) fn check_generation(generation: &Generation) -> Result<(), SubmitError> {
+    sample::check(&generation.sampling)?;
+    let limits = [
+        ("stop tokens", generation.stop.len(), MAX_STOP, "at most 64"),
+        ("logprobs", generation.logprobs.unwrap_or(0), MAX_TOP, "at most 20"),
+    ];
+    for (name, value, most, range) in limits {
+        if value > most {
+            return Err(SubmitError::Sampling { name, value: value as i64, range });
+        }
+    }
+    Ok(())
 }
 
 fn check(model: &ModelConfig, config: &EngineConfig) -> Result<(), EngineError> {

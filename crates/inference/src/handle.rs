@@ -10,9 +10,9 @@ use crate::model::ContentHash;
 use crate::request::{Event, Request, RequestId, SubmitError};
 
 /// Commands that wait between two steps. A caller that finds no room waits for the step to end.
-const COMMANDS: usize = 256;
+pub(crate) const COMMANDS: usize = 256;
 
-enum Command {
+pub(crate) enum Command {
     Submit(Request, SyncSender<Result<(RequestId, Receiver<Event>), SubmitError>>),
     Cancel(RequestId),
     Register(ContentHash),
@@ -26,8 +26,8 @@ enum Command {
 
 /// An engine that steps on its own thread while there is work. Dropping it stops the engine after its current step.
 pub struct EngineHandle {
-    commands: SyncSender<Command>,
-    thread: Option<JoinHandle<()>>,
+    pub(crate) commands: SyncSender<Command>,
+    pub(crate) thread: Option<JoinHandle<()>>,
 }
 
 /// The events of one request. Dropping it cancels the request.

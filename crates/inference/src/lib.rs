@@ -58,6 +58,8 @@
 mod adapters;
 mod arena;
 mod cache;
+#[cfg(feature = "candle")]
+mod candle;
 mod engine;
 pub mod formats;
 mod forward;
@@ -76,6 +78,8 @@ mod sequence;
 pub mod synthetic;
 
 pub use adapters::{AdapterSource, NoAdapters};
+#[cfg(feature = "candle")]
+pub use candle::{Device, DeviceConfig, DeviceEngine, DeviceError, device};
 pub use engine::{Engine, EngineConfig, EngineError, Stats};
 pub use handle::{EngineHandle, Stream};
 pub use kernels::Isa;

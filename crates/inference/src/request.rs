@@ -262,6 +262,10 @@ pub enum SubmitError {
         /// What is allowed.
         range: &'static str,
     },
+    /// A device only continues prompts.
+    #[cfg(feature = "candle")]
+    #[error("an engine on a device only continues prompts: ask one of our own")]
+    OnlyGenerates,
     /// The engine's thread is gone.
     #[error("the engine has stopped: start it again")]
     Stopped,

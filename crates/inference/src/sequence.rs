@@ -168,7 +168,8 @@ impl Sequence {
     }
 }
 
-fn end(generation: &Generation, token: u32, index: usize, config: &ModelConfig) -> Option<Finish> {
+/// Whether an answer ends with the token at an index of it, and why.
+pub(crate) fn end(generation: &Generation, token: u32, index: usize, config: &ModelConfig) -> Option<Finish> {
     if generation.stop.contains(&token) || (!generation.ignore_eos && config.eos.contains(&token)) {
         Some(Finish::Stop)
     } else if index + 1 >= generation.max_tokens {
