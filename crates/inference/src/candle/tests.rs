@@ -175,14 +175,16 @@ fn continuations_are_our_own_engines() {
         let adapters = adapters(&config);
         let sampling =
             Sampling { temperature_milli: 700, top_p_milli: 950, repetition_milli: 1100, ..Sampling::GREEDY };
-        let requests: Vec<Request> = [(0, 9), (1, 40), (2, 1), (3, 257), (0, 300), (4, 2), (5, 33), (1, 20), (2, 256)]
+        let tokens = |index: usize| if index == 1 { 90 } else { 24 + index };
+        // The first prompt is read beside an answer in a later slot, which then outlasts the adapters that come and go.
+        let requests: Vec<Request> = [(0, 300), (2, 1), (1, 40), (3, 257), (0, 9), (4, 2), (5, 33), (1, 20), (2, 256)]
             .into_iter()
             .enumerate()
             .map(|(index, (place, length))| {
                 let adapter = (place > 0).then(|| synthetic::hash(place));
                 let sampling = if index % 3 == 2 { sampling } else { Sampling::GREEDY };
                 let (seed, logprobs) = ([index as u8; 32], Some(2));
-                let generation = Generation { sampling, seed, logprobs, ..Generation::greedy(24 + index) };
+                let generation = Generation { sampling, seed, logprobs, ..Generation::greedy(tokens(index)) };
                 request(adapter, prompt(length, index), generation)
             })
             .collect();
@@ -208,14 +210,14 @@ fn continuations_are_our_own_engines() {
         for (index, (found, expected)) in found.iter().zip(&expected).enumerate() {
             let what = format!("{:?}, request {index}", config.architecture);
             assert_eq!((&found.0, found.2), (&expected.0, expected.2), "{what}");
-            assert_eq!((found.0.len(), found.1.len()), (24 + index, 24 + index));
+            assert_eq!((found.0.len(), found.1.len()), (tokens(index), tokens(index)));
             // Millionths; our own engine's are within 25 of the exact ones.
             assert!(found.1.iter().zip(&expected.1).all(|(found, expected)| (found - expected).abs() < 200), "{what}");
         }
         let stats = engine.stats();
         assert_eq!((most, stats.running, stats.waiting, stats.resident), (3, 0, 0, 3));
         assert!(stats.loads >= 5 && stats.evictions == stats.loads - 3, "{stats:?}");
-        assert_eq!(stats.answer_tokens, (0..9).map(|index| 24 + index).sum::<u64>());
+        assert_eq!(stats.answer_tokens, (0..9).map(tokens).sum::<usize>() as u64);
     }
 }
 
