@@ -15,4 +15,6 @@ mod net;
 mod peer;
 mod relay;
 mod settle;
+#[path = "../../../../xtask/src/skips.rs"]
+mod skips;
 mod whole;
