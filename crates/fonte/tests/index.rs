@@ -83,8 +83,8 @@ fn a_proof_convinces_without_the_index_and_no_changed_one_does() {
 
     // Each question: what is proved of which text, the claim's name, and the value.
     let duas = ["--pattern", "duas"];
-    let cases: [(&[&str], [&str; 2], &str, u64, &str); 7] = [
-        (&["--count"], duas, "count", 6, "it stands exactly 6 times in these 1 segments"),
+    let cases = [
+        (&["--count"][..], duas, "count", 6, "it stands exactly 6 times in these 1 segments"),
         (&["--absent"], ["--pattern", "nowhere"], "absent", 0, "it stands nowhere in these 1 segments"),
         (&["--here", &place], duas, "here", 1, "it stands there"),
         (&["--earlier", "texts/b.txt"], duas, "earlier", 1, "it stands there"),

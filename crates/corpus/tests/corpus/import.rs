@@ -89,7 +89,7 @@ fn a_file_that_the_system_refuses_is_named_and_the_rest_goes_on() {
     // Listed and then removed: refused whoever asks. Without permission: refused to everyone but root.
     fs::remove_file(root.join("gone.txt")).expect("a file");
     let locked = root.join("locked.txt");
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).expect("a file");
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).expect("a file");
     let refused = if fs::read(&locked).is_err() { vec!["gone.txt", "locked.txt"] } else { vec!["gone.txt"] };
     let (mut taken, mut named) = (0, Vec::new());
     for imported in import.by_ref() {
