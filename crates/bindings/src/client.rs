@@ -6,7 +6,7 @@ use alloy_contract::{CallBuilder, CallDecoder};
 use alloy_network::EthereumWallet;
 use alloy_primitives::{Address, B256, Bytes, TxHash};
 use alloy_provider::{DynProvider, Provider, ProviderBuilder};
-use alloy_rpc_types_eth::{BlockId, Filter, TransactionReceipt, TransactionRequest};
+use alloy_rpc_types_eth::{BlockId, Filter, Log, TransactionReceipt, TransactionRequest};
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::SolEvent;
 use alloy_transport::TransportError;
@@ -558,6 +558,11 @@ impl Client {
 
     /// Every event of one kind that a contract has emitted, in order.
     pub async fn events<E: SolEvent>(&self, what: &'static str, emitter: Address) -> Result<Vec<E>, ClientError> {
+        Ok(self.logs(what, emitter).await?.into_iter().map(|log| log.inner.data).collect())
+    }
+
+    /// The same with the blocks and transactions that they stand in.
+    pub async fn logs<E: SolEvent>(&self, what: &'static str, emitter: Address) -> Result<Vec<Log<E>>, ClientError> {
         let latest = self.block_number().await?;
         let mut events = Vec::new();
         let mut first = 0;
@@ -566,12 +571,7 @@ impl Client {
             let filter =
                 Filter::new().address(emitter).event_signature(E::SIGNATURE_HASH).from_block(first).to_block(last);
             for log in self.reading(what, self.provider.get_logs(&filter).await)? {
-                let event = E::decode_log(&log.inner).map_err(|error| ClientError::Rpc {
-                    url: self.url.to_string(),
-                    what,
-                    source: error.into(),
-                })?;
-                events.push(event.data);
+                events.push(self.reading(what, log.log_decode())?);
             }
             first = last + 1;
         }

@@ -53,6 +53,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
 fn parameters(up: &Up) -> Parameters {
     let mut parameters = Parameters::development(DEVELOPMENT_CHAIN);
     parameters.window_seconds = up.challenge_window;
+    parameters.notice_seconds = up.notice;
     let governance = &mut parameters.governance;
     governance.voting_period = up.voting_period.max(1);
     governance.late_quorum_extension = governance.late_quorum_extension.min(governance.voting_period.into());
