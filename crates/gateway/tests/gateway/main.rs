@@ -15,4 +15,5 @@ mod net;
 mod peer;
 mod relay;
 mod settle;
+mod stops;
 mod whole;
