@@ -124,6 +124,9 @@ pub(crate) struct Up {
     /// An idle chain makes a block this often, and contracts see time pass.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub(crate) heartbeat: u64,
+    /// Wei below which the keeper leaves a credit pending, until it is started with less or somebody else pushes it.
+    #[arg(long, default_value_t = 0, value_name = "WEI")]
+    pub(crate) minimum_payout: u128,
     /// Start with the shipped demo corpus published.
     #[arg(long)]
     pub(crate) with_demo_corpus: bool,

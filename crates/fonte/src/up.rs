@@ -30,6 +30,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
         allowed_origins: up.allow_origin.clone(),
         heartbeat: std::time::Duration::from_secs(up.heartbeat.max(1)),
         settle_every: Some(std::time::Duration::from_secs(5)),
+        minimum_payout: up.minimum_payout,
         worker_listen: up.worker_listen,
         patience: engine::patience(&up),
         engine: engine::of_up(&up).await?,

@@ -17,4 +17,5 @@ mod relay;
 mod settle;
 #[path = "../../../../xtask/src/skips.rs"]
 mod skips;
+mod stops;
 mod whole;
