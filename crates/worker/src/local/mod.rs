@@ -44,12 +44,11 @@ use crate::{
 /// How long a silent engine is waited for before it is looked whether anybody still waits for the answer.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The arithmetic of every answer; receipts name it.
-const PROFILE: Profile = Profile::F32Exact;
-
 /// What a base may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalConfig {
+    /// The arithmetic of every answer, which receipts name: each is another function of the same files.
+    pub profile: Profile,
     /// Most bytes of passages that it reads for a question.
     pub passage_bytes: usize,
     /// Threads of a pass.
@@ -66,10 +65,18 @@ pub struct LocalConfig {
 }
 
 impl Default for LocalConfig {
-    /// 6,000 bytes of passages as for external engines; the rest as the engine has it.
+    /// f32, and 6,000 bytes of passages as for external engines; the rest as the engine has it.
     fn default() -> Self {
         let EngineConfig { threads, memory, max_context, .. } = EngineConfig::default();
-        Self { passage_bytes: 6_000, threads, memory, max_context, limits: Limits::default(), template_program: None }
+        Self {
+            profile: Profile::F32Exact,
+            passage_bytes: 6_000,
+            threads,
+            memory,
+            max_context,
+            limits: Limits::default(),
+            template_program: None,
+        }
     }
 }
 
@@ -110,6 +117,7 @@ pub struct LocalBase {
 
 struct Shared {
     hash: B256,
+    profile: Profile,
     engine: EngineHandle,
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
@@ -139,7 +147,7 @@ impl LocalBase {
         let max_context = config.max_context.min(base.config.max_positions).min(MAX_CONTEXT as usize);
         let ends = base.config.eos.clone();
         let settings = EngineConfig {
-            profile: engine_profile(PROFILE),
+            profile: engine_profile(config.profile),
             threads: config.threads,
             memory: config.memory,
             max_context,
@@ -154,6 +162,7 @@ impl LocalBase {
         };
         let shared = Shared {
             hash: B256::from(base.hash.0),
+            profile: config.profile,
             engine: EngineHandle::spawn(engine).map_err(LocalError::Thread)?,
             tokenizer,
             template: isolated(base.template, config.template_program),
@@ -286,7 +295,7 @@ impl LocalModel {
         let weights = Weights {
             base: shared.hash,
             adapter: self.adapter.map_or(B256::ZERO, |hash| B256::from(hash.0)),
-            profile: PROFILE,
+            profile: shared.profile,
             context: u32::try_from(shared.max_context).unwrap_or(MAX_CONTEXT),
         };
         let record = request::record(weights, &shared.defaults, question, &passages, prompt.clone());
@@ -439,7 +448,7 @@ impl AnswerModel for LocalModel {
 }
 
 /// A record's profile as the engine names it.
-pub(crate) fn engine_profile(profile: Profile) -> fonte_inference::Profile {
+pub fn engine_profile(profile: Profile) -> fonte_inference::Profile {
     match profile {
         Profile::F32Exact => fonte_inference::Profile::F32Exact,
         Profile::Int8Exact => fonte_inference::Profile::Int8Exact,
