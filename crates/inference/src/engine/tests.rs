@@ -365,16 +365,37 @@ fn adapters_that_do_not_load_fail_their_requests_only() {
 
 #[test]
 fn a_source_that_panics_is_told() {
+    /// Panics for one adapter.
     struct Panics;
     impl AdapterSource for Panics {
-        fn load(&self, _: &ContentHash) -> Result<Adapter, Failure> {
-            panic!("planted");
+        fn load(&self, hash: &ContentHash) -> Result<Adapter, Failure> {
+            assert_ne!(hash.0[0], 1, "planted");
+            Ok(make(u64::from(hash.0[0])))
         }
     }
     let mut engine = Engine::new(model(), synthetic::weights(&model(), 5), settings(), Panics).unwrap();
-    engine.register(synthetic::hash(1));
-    let answer = run(&mut engine, request(Some(1), vec![1], Task::Generate(Generation::greedy(3))));
-    assert!(answer.error.unwrap().to_string().contains("stopped"));
+    (0..5).for_each(|seed| engine.register(synthetic::hash(seed)));
+    let ask = |seed| request(Some(seed), vec![1], Task::Generate(Generation::greedy(3)));
+    // The first is loaded alone, the others together.
+    let ids = [0, 1, 2, 3, 1].map(|seed| engine.submit(ask(seed)).unwrap());
+    let (mut errors, mut steps) = (BTreeMap::new(), 0);
+    while !engine.is_idle() {
+        steps += 1;
+        assert!(steps < 10_000, "it waits for ever");
+        for event in engine.step() {
+            match event {
+                Event::Finished { request, .. } => _ = errors.insert(request, String::new()),
+                Event::Failed { request, error } => _ = errors.insert(request, error.to_string()),
+                _ => {}
+            }
+        }
+    }
+    let errors = ids.map(|id| &errors[&id]);
+    assert!([0, 2, 3].iter().all(|place| errors[*place].is_empty()), "{errors:?}");
+    assert!([1, 4].iter().all(|place| errors[*place].contains("panicked")), "{errors:?}");
+    // It goes on, and the one that panicked is tried again.
+    assert_eq!(run(&mut engine, ask(4)).error, None);
+    assert!(run(&mut engine, ask(1)).error.unwrap().to_string().contains("panicked"));
 }
 
 #[test]
