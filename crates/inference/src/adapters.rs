@@ -226,6 +226,13 @@ impl Adapters {
         self.idle_bytes
     }
 
+    /// Bytes of the pinned adapters and this one; one that is not in memory counts as the largest seen.
+    pub(crate) fn pinned_bytes(&self, with: &ContentHash) -> usize {
+        let more = (!self.pinned.contains(with)).then_some(with);
+        let bytes = |hash: &ContentHash| self.get(hash).map_or(self.expected, |packed| packed.bytes());
+        self.pinned.iter().chain(more).map(bytes).sum()
+    }
+
     pub(crate) fn pinned(&self) -> impl Iterator<Item = &ContentHash> {
         self.pinned.iter()
     }

@@ -19,8 +19,8 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes};
 use fonte_inference::{
-    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, Logprobs, NoAdapters, Payer, Request,
-    Stats, Stream, SubmitError, Task,
+    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, Logprobs, NoAdapters, Payer, PinError,
+    Request, RunError, Stats, Stream, SubmitError, Task,
     formats::{ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, read_base},
     model::ContentHash,
 };
@@ -346,8 +346,20 @@ impl LocalModel {
         loop {
             match next(&stream, cancelled)? {
                 Event::Embedding { vector, .. } => return Ok((vector, tokens)),
-                Event::Failed { error, .. } => return Err(refused(RefusalCode::Engine, error.to_string())),
+                Event::Failed { error, .. } => return Err(failed(&error)),
                 Event::Token { .. } | Event::Finished { .. } => {}
+            }
+        }
+    }
+
+    /// A pass of one token, which ends when the adapter is in memory, or tells why it is not.
+    fn touch(&self, cancelled: &CancellationToken) -> Result<(), ModelError> {
+        let stream = self.run(Address::ZERO, vec![0], Task::Embed)?;
+        loop {
+            match next(&stream, cancelled)? {
+                Event::Finished { .. } => return Ok(()),
+                Event::Failed { error, .. } => return Err(failed(&error)),
+                Event::Token { .. } | Event::Embedding { .. } => {}
             }
         }
     }
@@ -389,18 +401,25 @@ impl AnswerModel for LocalModel {
                 false => Err(refused(RefusalCode::Busy, "the adapter is in use: try again in a moment".into())),
             };
         }
-        if !engine.pin(hash, true) {
-            return Err(refused(RefusalCode::Invalid, SubmitError::UnknownAdapter(hash).to_string()));
+        let pin = || {
+            engine.pin(hash, true).map_err(|error| {
+                let code = match error {
+                    PinError::NoRoom { .. } => RefusalCode::Busy,
+                    PinError::UnknownAdapter(_) => RefusalCode::Invalid,
+                    PinError::Stopped => RefusalCode::Engine,
+                };
+                refused(code, error.to_string())
+            })
+        };
+        pin()?;
+        // Its size is known once it is here, and only then whether it may be kept.
+        let kept = self.touch(cancelled).and_then(|()| pin());
+        if kept.is_err() {
+            // An order that failed leaves nothing behind that takes memory from answers. An engine that has stopped keeps
+            // nothing either.
+            let _ = engine.pin(hash, false);
         }
-        // A pass of one token tells when it is there, or why it is not.
-        let stream = self.run(Address::ZERO, vec![0], Task::Embed)?;
-        loop {
-            match next(&stream, cancelled)? {
-                Event::Finished { .. } => return Ok(()),
-                Event::Failed { error, .. } => return Err(refused(RefusalCode::Engine, error.to_string())),
-                Event::Token { .. } | Event::Embedding { .. } => {}
-            }
-        }
+        kept
     }
 
     fn answer(
@@ -435,7 +454,7 @@ impl AnswerModel for LocalModel {
                 }
                 Event::Finished { finish: Ended::Length, .. } => break Finish::Length,
                 Event::Finished { .. } => break Finish::Stop,
-                Event::Failed { error, .. } => return Err(refused(RefusalCode::Engine, error.to_string())),
+                Event::Failed { error, .. } => return Err(failed(&error)),
                 Event::Embedding { .. } => {}
             }
         };
@@ -483,6 +502,16 @@ pub(crate) fn alternatives(
 
 fn unaskable(error: &FormatError) -> ModelError {
     refused(RefusalCode::Invalid, format!("the model cannot be asked this: {}", unreadable(error)))
+}
+
+/// What an asker is told of a request that failed in the engine.
+fn failed(error: &RunError) -> ModelError {
+    let code = match error {
+        // It may fit elsewhere, or later.
+        RunError::NoMemory => RefusalCode::Busy,
+        _ => RefusalCode::Engine,
+    };
+    refused(code, error.to_string())
 }
 
 fn refused(code: RefusalCode, message: String) -> ModelError {
