@@ -36,6 +36,7 @@ pub(crate) async fn run(common: &Common, serve: EngineServe) -> Result<()> {
         listen: serve.listen,
         api_key: serve.api_key_env.as_deref().map(secret).transpose()?,
         operator_key: serve.operator_key_env.as_deref().map(secret).transpose()?,
+        trust_forwarded: serve.trust_forwarded,
         limits: Limits { answers: serve.max_answers as usize, ..Limits::default() },
     };
     let served = Arc::new(Served { engine: own.engine, base: own.base });

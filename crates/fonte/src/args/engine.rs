@@ -95,6 +95,10 @@ pub(crate) struct EngineServe {
     /// Answers in progress at once; more get 429.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) max_answers: u32,
+    /// Tell callers apart by the last address of X-Forwarded-For, which a reverse proxy on this machine writes. Only what comes
+    /// from loopback is believed.
+    #[arg(long)]
+    pub(crate) trust_forwarded: bool,
 }
 
 #[derive(Debug, Args)]

@@ -14,5 +14,6 @@ mod local;
 mod net;
 mod peer;
 mod relay;
+mod served;
 mod settle;
 mod whole;
