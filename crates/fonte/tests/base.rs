@@ -136,7 +136,7 @@ fn adapters_have_records_and_receipts_of_their_own_here_and_on_another_worker() 
     assert_eq!((&receipt["adapter_hash"], &receipt["engine_class"]), (&record["adapter"], &json!("exact")));
     assert_eq!(up.ok(home, &["model", "show", "tiny"])["artifact"], record["artifact"]);
 
-    // Another worker with another base of its own, which registers what it serves.
+    // Another worker with another base of its own and another arithmetic, which registers what it serves.
     let second = tempfile::tempdir().unwrap();
     let large = second.path().join("large");
     std::fs::create_dir(&large).unwrap();
@@ -148,6 +148,7 @@ fn adapters_have_records_and_receipts_of_their_own_here_and_on_another_worker() 
         let mut command = up.command(home);
         command.args(["worker", "--dial", up.facts["workers_at"].as_str().unwrap(), "--base", path(&large)]);
         command.args(["--adapters", path(&second.path().join("adapters")), "--threads", "1"]);
+        command.args(["--profile", "int8-exact"]);
         command.args(["--key", "dev:author", "--json"]);
         if register {
             command.arg("--register");
@@ -169,6 +170,8 @@ fn adapters_have_records_and_receipts_of_their_own_here_and_on_another_worker() 
         let answer = ask(&up, home, &format!("{model}:open"));
         let receipt = up.ok(home, &["receipt", "show", answer["fonte"]["receipt"].as_str().unwrap()]);
         assert_eq!(receipt["generation"]["adapter"], receipt["receipt"]["adapter_hash"]);
+        let profile = if name == "large" { "int8-exact" } else { "f32-exact" };
+        assert_eq!(receipt["generation"]["profile"], profile);
         let (base, adapter) = (path(base), adapters.join("late"));
         let id = receipt["id"].as_str().unwrap();
         let same = up.ok(home, &["receipt", "replay", id, "--base", base, "--adapter", path(&adapter)]);
@@ -425,8 +428,16 @@ fn a_bench_prints_what_it_measured() {
     let (rate, seconds) = (facts["tokens_per_second"].as_f64().unwrap(), facts["seconds"].as_f64().unwrap());
     assert!((rate * seconds - 42.0).abs() < 1e-6, "{facts}");
     assert!(facts["first_token_p50_ms"].as_f64().unwrap() <= facts["first_token_p99_ms"].as_f64().unwrap());
+    assert_eq!(facts["profile"], "f32-exact");
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("\"other\" is not served"), "{told}");
+    let int8 = common::fonte(home.path())
+        .args(["engine", "bench", "--json", "--base", path(&folder), "--profile", "int8-exact", "--threads", "1"])
+        .args(["--concurrency", "2", "--requests", "2", "--prompt", "5", "--answer", "6"])
+        .output()
+        .unwrap();
+    let facts = json(&int8);
+    assert_eq!((&facts["profile"], &facts["requests"]), (&json!("int8-exact"), &json!(2)));
 }
 
 /// The receipt is computed again; one that another base wrote, and one that nobody can compute, are told.

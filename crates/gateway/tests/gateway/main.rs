@@ -14,6 +14,7 @@ mod local;
 mod net;
 mod peer;
 mod relay;
+mod served;
 mod settle;
 #[path = "../../../../xtask/src/skips.rs"]
 mod skips;
