@@ -592,13 +592,13 @@ impl Client {
         let mut first = 0;
         while first <= latest {
             let last = latest.min(first + LOG_BLOCKS - 1);
-            events.extend(self.events_between(what, emitter, first, last).await?);
+            events.extend(self.logs_between(what, emitter, first, last).await?);
             first = last + 1;
         }
         Ok(events)
     }
 
-    /// Those of the blocks `first..=last`, at most [`LOG_BLOCKS`] of them.
+    /// Events of the blocks `first..=last`, at most [`LOG_BLOCKS`] of them.
     pub async fn events_between<E: SolEvent>(
         &self,
         what: &'static str,
@@ -606,9 +606,19 @@ impl Client {
         first: u64,
         last: u64,
     ) -> Result<Vec<E>, ClientError> {
+        Ok(self.logs_between(what, emitter, first, last).await?.into_iter().map(|log| log.inner.data).collect())
+    }
+
+    async fn logs_between<E: SolEvent>(
+        &self,
+        what: &'static str,
+        emitter: Address,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Log<E>>, ClientError> {
         let filter = Filter::new().address(emitter).event_signature(E::SIGNATURE_HASH).from_block(first).to_block(last);
         let logs = self.reading(what, self.provider.get_logs(&filter).await)?;
-        logs.iter().map(|log| self.reading(what, E::decode_log(&log.inner)).map(|event| event.data)).collect()
+        logs.iter().map(|log| self.reading(what, log.log_decode())).collect()
     }
 
     /// Seconds since 1970 at the latest block, which is what contracts go by.
