@@ -413,6 +413,49 @@ async fn an_engine_that_is_full_says_so_and_who_leaves_makes_room() {
     }
 }
 
+#[tokio::test]
+async fn a_full_queue_is_told_and_when_to_come_back() {
+    const RUNNING: u64 = 64;
+    const WAITING: u64 = 256;
+    let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = models.path().join("endless");
+    std::fs::create_dir(&folder).unwrap();
+    base::write_base(&folder, 1, false);
+    // More answers than the engine runs and keeps waiting of one caller.
+    let server = Server::start(home.path(), &["--base", path(&folder), "--max-answers", "400"]);
+    let long = json!({"model": "endless", "max_tokens": 4000, "seed": 1, "n": 8,
+                      "messages": [{"role": "user", "content": "What is it?"}]});
+    let url = format!("{}/v1/chat/completions", server.url);
+    let until = async |name: &str, wanted: u64| {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while server.metric(name).await != wanted {
+            assert!(Instant::now() < deadline, "{name} does not become {wanted}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let mut asking = tokio::task::JoinSet::new();
+    for (answers, name) in [(RUNNING, "fonte_engine_running"), (WAITING, "fonte_engine_waiting")] {
+        for _ in 0..answers / 8 {
+            asking.spawn(server.http.post(&url).json(&long).send());
+        }
+        until(name, answers).await;
+    }
+    let mut one = long.clone();
+    one["n"] = json!(1);
+    let response = server.http.post(&url).json(&one).send().await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    let error: Value = response.json().await.unwrap();
+    assert_eq!(error["error"]["code"], "busy");
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("256 requests waiting") && message.contains("try again"), "{message}");
+    // Who waited leaves, and there is room again.
+    asking.shutdown().await;
+    until("fonte_engine_waiting", 0).await;
+    one["max_tokens"] = json!(4);
+    assert_eq!(server.post("/v1/chat/completions", None, &one).await.0, 200);
+}
+
 #[test]
 fn a_bench_prints_what_it_measured() {
     let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
