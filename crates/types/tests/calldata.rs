@@ -36,8 +36,11 @@ fn rows() -> impl Strategy<Value = Row> {
     )
 }
 
+/// The rows with their payers, the tables, each tab's packed rows, and the arguments of the call.
+type Encoded = (Vec<(Address, Row)>, Tables, Vec<Vec<u8>>, Vec<u8>);
+
 /// Up to four tabs of up to four rows, as a gateway encodes them.
-fn encoded(tabs: &[Vec<Row>]) -> (Vec<(Address, Row)>, Tables, Vec<Vec<u8>>, Vec<u8>) {
+fn encoded(tabs: &[Vec<Row>]) -> Encoded {
     let tables = Tables::of(tabs.iter().flatten()).expect("few");
     let (mut settled, mut packed, mut sol_tabs) = (Vec::new(), Vec::new(), Vec::new());
     for (index, rows) in tabs.iter().enumerate() {
