@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# cargo xtask bench [trace|proofs|attribution|window|attacks|inference|demo]: measures, prints, and writes a raw run to benches/runs.
+# cargo xtask bench [trace|proofs|attribution|window|attacks|inference|emulation|demo]: measures, prints, and writes a raw run to benches/runs.
 # attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter. CORE=1 picks a core.
 # inference takes half an hour, and the first time another for its peers: PyPI and crates.io must be reached, llama.cpp wants a
 # C++ compiler, Python 3 GB of disk. What cannot be had is named as absent. REPEATS=1 makes it shorter, MODELS=15m too,
 # LLAMA_SERVER names llama.cpp's server where there is one. inference --parity compares with transformers and PEFT instead of measuring.
+# emulation runs the engine's tests of its instruction sets as other CPUs would, which Debian's qemu-user stands in for.
 # window reads what this machine has to read; UNPACKED=FOLDER adds Debian's documentation packages, fetched once (4 GB of disk).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -183,6 +184,22 @@ inference_parity() {
   FONTE_PARITY="$work/parity-models" cargo test --quiet -p fonte-inference --lib parity -- --include-ignored --nocapture
 }
 
+# The kernels' tests and the pinned bits of six models, on a CPU with AVX2 and without AVX-512 (Haswell) and on one without AVX
+# (Nehalem). It fails where a test does.
+emulation() {
+  local tests cpu
+  tests="$(cargo test --quiet -p fonte-inference --lib --no-run --message-format=json \
+    | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -1)"
+  echo "qemu      $(qemu-x86_64 --version | head -1)"
+  for cpu in Haswell Nehalem; do
+    echo
+    echo "== $cpu"
+    # It tells of each thread which features of the CPU it leaves out.
+    qemu-x86_64 -cpu "$cpu" "$tests" --nocapture kernels:: forward::tests::every_instruction_set 2>&1 \
+      | grep -v "TCG doesn't support requested feature"
+  done
+}
+
 for name in "${names[@]}"; do
   out="$(run_file "$name" txt)"
   case "$name" in
@@ -202,6 +219,9 @@ for name in "${names[@]}"; do
         | tee "$out" ;;
     attacks)
       { machine; echo; cargo run --release --quiet -p fonte-worker --example attacks; } | tee "$out" ;;
+    emulation)
+      command -v qemu-x86_64 >/dev/null || { echo "absent: qemu-x86_64, of Debian's package qemu-user" >&2; exit 1; }
+      { machine; echo; emulation; } | tee "$out" ;;
     demo)
       cargo build --release --quiet
       { machine; echo; { time -p "${CARGO_TARGET_DIR:-target}/release/fonte" demo; } 2>&1; } | tee "$out" ;;
@@ -220,7 +240,7 @@ for name in "${names[@]}"; do
         tee -a "$out" <<<"$table"
       fi ;;
     *)
-      echo "unknown bench $name: there are trace, proofs, attribution, window, attacks, inference and demo" >&2
+      echo "unknown bench $name: there are trace, proofs, attribution, window, attacks, inference, emulation and demo" >&2
       exit 2 ;;
   esac
 done

@@ -194,4 +194,20 @@ print(found[0] if found else 0)' "$1")
   until_is "paid to $1" "$(python3 -c 'import sys; print(int(sys.argv[1]) * int(sys.argv[2]) // 1000000)' "$fee" "$ppm")" balance "$1"
 done
 
+step "all proposals are listed, and what its owner retires answers no more"
+listed() {
+  json gov list | python3 -c '
+import json, sys
+print([p["state"] for p in json.load(sys.stdin) if p["number"] == int(sys.argv[1])][0])' "$1"
+}
+same "proposal $proposal in the list" "$(proposal_state "$proposal")" "$(listed "$proposal")"
+same "model $child" retired "$(json model retire "$child" --key "$OWNER" | field state)"
+same "model $child answers" false "$(servable "$child")"
+deadline=$((SECONDS + PATIENCE))
+while json ask "How high does the spring tide at Pedra Branca rise?" --model "$guide:open" >/dev/null 2>"$work/refused"; do
+  [ $SECONDS -lt $deadline ] || fail "a retired model still answers"
+  sleep 0.5
+done
+note "refused: $(cat "$work/refused")"
+
 printf '\nAll as it should be.\n'

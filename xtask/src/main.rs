@@ -1,20 +1,23 @@
 //! Project tasks: `cargo xtask test|check|contracts|bench`. Standard library only, so that it builds in a second.
 
+mod skips;
 mod tidy;
 
 use std::{
     env,
-    fs::File,
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
+    thread,
 };
 
 const USAGE: &str = "usage: cargo xtask <task>
 
-  test                 every test: Rust, documentation; contracts and the page of a receipt (skipped by name without Node)
-  contract-tests       of these, what needs Node
-  check                format, clippy, documentation, paths and links, contract artifacts' freshness
+  test                 every test: Rust, documentation; contracts and the page of a receipt (skipped by name without Node);
+                       what a test skips is told at the end
+  contract-tests       of these, what needs Node; that contracts/artifacts and the page are what their sources build
+  check                format, clippy, documentation, paths and links
   contracts [--check]  rebuild contracts/artifacts, or prove that the committed ones are what the sources build
   deny                 licences and sources of every dependency (installs cargo-deny under the target directory once)
   bench [NAME]         measure and write a raw run to benches/runs
@@ -22,6 +25,9 @@ const USAGE: &str = "usage: cargo xtask <task>
 
 /// The release that `deny.toml` was written for.
 const CARGO_DENY: &str = "0.20.2";
+
+/// What tests want of PyPI: the client that most programs call a gateway with.
+const PYTHON_PACKAGES: &str = "openai==3.51.0";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -56,8 +62,16 @@ fn root() -> PathBuf {
 /// Cargo's target directory, made if there is none.
 fn target() -> Result<PathBuf, String> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    std::fs::create_dir_all(&target).map_err(|error| format!("{} could not be made: {error}", target.display()))?;
+    fs::create_dir_all(&target).map_err(|error| format!("{} could not be made: {error}", target.display()))?;
     Ok(target)
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, String> {
+    std::path::absolute(path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn utf8(path: &Path) -> Result<&str, String> {
+    path.to_str().ok_or_else(|| format!("the path {} is not UTF-8", path.display()))
 }
 
 /// Runs a program to its end, its output going where ours goes.
@@ -78,24 +92,66 @@ fn run_with(directory: &Path, program: &str, arguments: &[&str], variables: &[(&
 }
 
 fn cargo(arguments: &[&str]) -> Outcome {
-    run(&root(), &env::var("CARGO").unwrap_or_else(|_| "cargo".into()), arguments)
+    cargo_with(arguments, &[])
+}
+
+fn cargo_with(arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
+    run_with(&root(), &env::var("CARGO").unwrap_or_else(|_| "cargo".into()), arguments, variables)
+}
+
+/// Every test, and at the end what they left out.
+fn test() -> Outcome {
+    // Tests run in folders of their own: the path must not depend on where they are.
+    let skipped = absolute(&target()?.join("skipped-tests"))?;
+    fs::write(&skipped, "").map_err(|error| format!("{} could not be written: {error}", skipped.display()))?;
+    let outcome = every_test(&skipped);
+    let skipped = skips::all(&skipped).map_err(|error| format!("what was skipped could not be read: {error}"))?;
+    for what in skipped {
+        println!("skipped: {what}");
+    }
+    outcome
 }
 
 /// The Rust tests mostly wait for blocks, the contract tests mostly compute: both at once, after one build of everything.
-fn test() -> Outcome {
+fn every_test(skipped: &Path) -> Outcome {
+    // Fetching packages waits for others; meanwhile everything is built.
+    let (built, python) = thread::scope(|scope| {
+        let python = scope.spawn(python);
+        let built = cargo(&["test", "--workspace", "--no-run"]);
+        (built, python.join().unwrap_or_else(|_| Err("setting it up panicked".into())))
+    });
+    built?;
+    let mut variables = vec![(skips::VARIABLE, utf8(skipped)?)];
+    match &python {
+        Ok(program) => variables.push(("FONTE_TEST_PYTHON", utf8(program)?)),
+        Err(why) => println!("no Python for the tests that want one: {why}"),
+    }
     if !has_node() {
-        cargo(&["test", "--workspace", "--no-fail-fast"])?;
+        cargo_with(&["test", "--workspace", "--no-fail-fast"], &variables)?;
         println!(
             "skipped: contract and page tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer"
         );
         return Ok(());
     }
-    cargo(&["test", "--workspace", "--no-run"])?;
     let log = target()?.join("contract-tests.log");
-    let others = background(&["contract-tests"], &log)?;
-    let rust = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let others = background(&["contract-tests"], &variables, &log)?;
+    let rust = cargo_with(&["test", "--workspace", "--no-fail-fast"], &variables);
     let contracts = others.finish();
     rust.and(contracts)
+}
+
+/// A Python that has [`PYTHON_PACKAGES`], in a folder of its own under the target directory; made once.
+fn python() -> Result<PathBuf, String> {
+    let folder = absolute(&target()?.join("test-python"))?;
+    let (program, stamp) = (folder.join("bin/python"), folder.join("packages"));
+    if program.exists() && fs::read_to_string(&stamp).is_ok_and(|installed| installed == PYTHON_PACKAGES) {
+        return Ok(program);
+    }
+    run(&root(), "python3", &["-m", "venv", "--clear", utf8(&folder)?])?;
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", PYTHON_PACKAGES];
+    run(&root(), utf8(&program)?, &install)?;
+    fs::write(&stamp, PYTHON_PACKAGES).map_err(|error| format!("{} could not be written: {error}", stamp.display()))?;
+    Ok(program)
 }
 
 /// What needs Node: a task of its own, so that its output can be kept apart from that of the Rust tests.
@@ -104,9 +160,10 @@ fn contract_tests() -> Outcome {
     contracts(true)?;
     run(&root().join("contracts"), "./forge.sh", &["test"])?;
     run(&root().join("web/receipt"), "./test.sh", &[])?;
-    // The same scenario on a chain that is not Fonte's; anvil came with the contract tools.
+    // The same scenario on a chain that is not Fonte's, and another's tool on Fonte's; anvil and cast came with the contract
+    // tools.
     // With the same features as above: nothing is built again.
-    cargo(&["test", "--workspace", "--test", "anvil", "--", "--ignored"])?;
+    cargo(&["test", "--workspace", "--test", "anvil", "--test", "cast", "--", "--ignored"])?;
     cargo(&["test", "--workspace", "--test", "gateway", "--", "--ignored", "anvil"])
 }
 
@@ -117,7 +174,7 @@ struct Background {
     log: PathBuf,
 }
 
-fn background(task: &[&str], log: &Path) -> Result<Background, String> {
+fn background(task: &[&str], variables: &[(&str, &str)], log: &Path) -> Result<Background, String> {
     let line = format!("cargo xtask {}", task.join(" "));
     let failed = |error| format!("`{line}` did not start: {error}");
     let file = File::create(log).map_err(|error| format!("{} could not be written: {error}", log.display()))?;
@@ -125,6 +182,7 @@ fn background(task: &[&str], log: &Path) -> Result<Background, String> {
     println!("$ {line} (beside the next; printed after it)");
     let child = Command::new(env::current_exe().map_err(failed)?)
         .args(task)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(file)
         .stderr(errors)
@@ -146,10 +204,7 @@ impl Background {
 fn check() -> Outcome {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
-    let cargo_path = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-    run_with(
-        &root(),
-        &cargo_path,
+    cargo_with(
         &["doc", "--workspace", "--no-deps", "--document-private-items"],
         &[("RUSTDOCFLAGS", "--deny warnings")],
     )?;
@@ -173,18 +228,17 @@ fn contracts(check: bool) -> Outcome {
 fn deny() -> Outcome {
     let tools = target()?.join("tools");
     let program = tools.join("bin/cargo-deny");
-    let named = |path: &Path| path.to_str().map(str::to_owned).ok_or("the target directory's path is not UTF-8");
-    let (tools, program) = (named(&tools)?, named(&program)?);
-    let installed = Command::new(&program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    let (tools, program) = (utf8(&tools)?, utf8(&program)?);
+    let installed = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
     if installed != format!("cargo-deny {CARGO_DENY}\n").into_bytes() {
-        cargo(&["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--root", &tools])?;
+        cargo(&["install", "cargo-deny", "--version", CARGO_DENY, "--locked", "--root", tools])?;
     }
-    run(&root(), &program, &["check", "licenses", "bans", "sources"])
+    run(&root(), program, &["check", "licenses", "bans", "sources"])
 }
 
 fn bench(names: &[&str]) -> Outcome {
     let script = root().join("benches/run.sh");
-    let mut arguments = vec![script.to_str().ok_or("the repository's path is not UTF-8")?];
+    let mut arguments = vec![utf8(&script)?];
     arguments.extend(names);
     run(&root(), "bash", &arguments)
 }
@@ -199,11 +253,52 @@ fn has_node() -> bool {
 fn install_contract_tools() -> Outcome {
     let contracts = root().join("contracts");
     let stamp = contracts.join("node_modules/.fonte-lock");
-    let lock = std::fs::read(contracts.join("package-lock.json"))
+    let lock = fs::read(contracts.join("package-lock.json"))
         .map_err(|error| format!("contracts/package-lock.json could not be read: {error}"))?;
-    if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {
+    if fs::read(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
     run(&contracts, "npm", &["ci", "--no-audit", "--no-fund", "--loglevel=error"])?;
-    std::fs::write(&stamp, lock).map_err(|error| format!("{} could not be written: {error}", stamp.display()))
+    fs::write(&stamp, lock).map_err(|error| format!("{} could not be written: {error}", stamp.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tests_leave_out_is_read_back_once_each() {
+        let file = env::temp_dir().join(format!("fonte-skips-{}", std::process::id()));
+        for what in ["the second: why", "a first: why", "the second: why"] {
+            skips::add(&file, what).unwrap();
+        }
+        let all = skips::all(&file);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(all.unwrap(), ["a first: why", "the second: why"]);
+    }
+
+    #[test]
+    fn a_test_that_skips_itself_is_heard_of() {
+        // In a process of its own: the file is named by the environment.
+        let file = env::temp_dir().join(format!("fonte-skipped-{}", std::process::id()));
+        let output = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "tests::skips_itself", "--ignored"])
+            .env(skips::VARIABLE, &file)
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        assert!(
+            !String::from_utf8_lossy(&output.stdout).contains("skipped: this"),
+            "its output is kept from the reader"
+        );
+        let all = skips::all(&file);
+        fs::remove_file(&file).unwrap();
+        assert_eq!(all.unwrap(), ["this: it is a test of skips"]);
+    }
+
+    #[test]
+    #[ignore = "run by another test as a child process"]
+    fn skips_itself() {
+        skips::skipped("this: it is a test of skips");
+    }
 }

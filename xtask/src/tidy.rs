@@ -87,6 +87,8 @@ fn links_in(line: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     #[test]
@@ -95,6 +97,40 @@ mod tests {
         assert!(root.join("ARCHITECTURE.md").exists());
         let faults = faults(root);
         assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
+
+    /// `ARCHITECTURE.md` says which crate knows which.
+    #[test]
+    fn crates_know_whom_the_map_says() {
+        let root = crate::root();
+        let map = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+        let (_, list) = map.split_once("| Crate | Crates of ours that it knows |").unwrap();
+        let names =
+            |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+        let mut told = BTreeMap::new();
+        for row in list.lines().skip(2).take_while(|line| line.starts_with('|')) {
+            let cells: Vec<&str> = row.split('|').collect();
+            told.extend(names(cells[1]).into_iter().map(|name| (name, (names(cells[2]), cells[2].trim()))));
+        }
+        let mut crates = BTreeSet::new();
+        for entry in fs::read_dir(root.join("crates")).unwrap() {
+            crates.insert(entry.unwrap().file_name().into_string().unwrap());
+        }
+        assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), crates);
+        for (name, (mut told, words)) in told {
+            if words == "all" {
+                told = crates.iter().filter(|other| **other != name).cloned().collect();
+            }
+            let manifest = fs::read_to_string(root.join("crates").join(&name).join("Cargo.toml")).unwrap();
+            let (_, dependencies) = manifest.split_once("\n[dependencies]\n").unwrap();
+            // Up to the next section: what only tests use is no edge.
+            let lines = dependencies.lines().take_while(|line| !line.starts_with('['));
+            let known: BTreeSet<String> = lines
+                .filter_map(|line| line.strip_prefix("fonte-")?.split(['.', ' ']).next())
+                .map(str::to_owned)
+                .collect();
+            assert_eq!(known, told, "{name}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Instant,
 };
@@ -53,23 +54,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == name) {
             continue;
         }
-        let (start, mut accepted, mut done) = (Instant::now(), 0, 0);
+        let start = Instant::now();
         let range = only.map_or(0..cases, |case| case..case + 1);
-        for case in range {
-            if done >= cases {
-                break;
-            }
-            let mut random = StdRng::seed_from_u64(seed ^ case.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            let tries = catch_unwind(AssertUnwindSafe(|| target(&mut random)))
-                .map_err(|_| "panicked".to_owned())
-                .and_then(|tries| tries)
-                .map_err(|why| format!("{name}: --seed {seed} --case {case}: {why}"))?;
-            done += tries.tried;
-            accepted += tries.accepted;
-        }
-        println!("{name}: {done} cases, {accepted} accepted, {:.0} s", start.elapsed().as_secs_f64());
+        let Tries { tried, accepted } = run(name, &target, seed, range, cases)?;
+        println!("{name}: {tried} cases, {accepted} accepted, {:.0} s", start.elapsed().as_secs_f64());
     }
     Ok(())
+}
+
+/// Cases of one target, until so many were tried: one draw may make many.
+fn run(name: &str, target: &Target<'_>, seed: u64, range: Range<u64>, cases: u64) -> Result<Tries, String> {
+    let mut all = Tries::default();
+    for case in range {
+        if all.tried >= cases {
+            break;
+        }
+        let mut random = StdRng::seed_from_u64(seed ^ case.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let tries = catch_unwind(AssertUnwindSafe(|| target(&mut random)))
+            .map_err(|_| "panicked".to_owned())
+            .and_then(|tries| tries)
+            .map_err(|why| format!("{name}: --seed {seed} --case {case}: {why}"))?;
+        all.tried += tries.tried;
+        all.accepted += tries.accepted;
+    }
+    Ok(all)
 }
 
 type Target<'a> = Box<dyn Fn(&mut StdRng) -> Result<Tries, String> + 'a>;
@@ -392,5 +400,25 @@ fn seal(bytes: &mut [u8], end: usize, random: &mut StdRng) {
     if (5..=bytes.len()).contains(&end) && random.random_bool(0.5) {
         let crc = crc32fast::hash(&bytes[..end - 4]);
         bytes[end - 4..end].copy_from_slice(&crc.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every target takes good bytes and refuses bad ones: neither shows in a run that refuses, or takes, whatever comes.
+    #[test]
+    fn some_cases_of_every_target_pass() {
+        let seeds = Seeds::new().unwrap();
+        let targets = targets(&seeds);
+        assert_eq!(targets.len(), 10);
+        for (name, target) in targets {
+            let Tries { tried, accepted } = run(name, &target, 1, 0..400, 400).unwrap();
+            println!("{name}: {accepted} of {tried}");
+            assert!(tried >= 400 && accepted < tried, "{name}: {accepted} of {tried}");
+            // An honest segment is never refuted.
+            assert_eq!(accepted > 0, name != "refutation", "{name}: {accepted} of {tried}");
+        }
     }
 }

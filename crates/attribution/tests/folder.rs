@@ -128,8 +128,10 @@ fn a_killed_build_goes_on_where_it_was() {
     let plan = uninterrupted.plan(texts.path()).unwrap();
     uninterrupted.add(&plan, &mut |_| {}).unwrap();
 
+    let manifest = || fs::read(at.path().join("manifest")).ok();
     let (mut killed, mut partial) = (0, 0);
-    for round in 0.. {
+    loop {
+        let before = manifest();
         let mut builder = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "builder_to_be_killed", "--test-threads", "1"])
             .env("FONTE_TEST_TEXTS", texts.path())
@@ -137,8 +139,11 @@ fn a_killed_build_goes_on_where_it_was() {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        // SIGKILL at some moment of the build; later and later, so that it ends in the end.
-        std::thread::sleep(Duration::from_millis(random.random_range(0..40) + 10 * round));
+        // SIGKILL at some moment after it got farther than the one before it, so that it ends in the end.
+        while manifest() == before && builder.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_micros(random.random_range(0..8_000))); // not awaited for: where the kill falls
         builder.kill().unwrap();
         let finished = builder.wait().unwrap().success();
         killed += usize::from(!finished);
@@ -162,8 +167,8 @@ fn a_killed_build_goes_on_where_it_was() {
             break;
         }
     }
-    println!("{killed} kills, {partial} of them left a part");
-    assert!(killed > 0);
+    // Kills before the first segment or after the last would show nothing.
+    assert!(killed > 0 && partial > 0, "{killed} kills, {partial} of them left a part");
 
     let index = FolderIndex::open_read_only(at.path()).unwrap();
     for (path, _) in plan.files.iter().step_by(7) {

@@ -6,7 +6,7 @@ use alloy_contract::{CallBuilder, CallDecoder};
 use alloy_network::EthereumWallet;
 use alloy_primitives::{Address, B256, Bytes, TxHash};
 use alloy_provider::{DynProvider, Provider, ProviderBuilder};
-use alloy_rpc_types_eth::{BlockId, Filter, TransactionReceipt, TransactionRequest};
+use alloy_rpc_types_eth::{BlockId, Filter, Log, TransactionReceipt, TransactionRequest};
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::SolEvent;
 use alloy_transport::TransportError;
@@ -97,8 +97,19 @@ pub struct Use {
     pub visibility: Visibility,
     /// Price of 1,000 output tokens, in wei.
     pub price_output: u128,
-    /// Where the texts are processed; none: not decided yet.
-    pub jurisdiction: Option<[u8; 2]>,
+    /// Where the texts are processed.
+    pub place: Place,
+}
+
+/// Where texts are processed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Not decided yet: whoever decides asks again.
+    Undecided,
+    /// By a worker that does not say where it stands.
+    Undeclared,
+    /// In the jurisdiction with this ISO 3166-1 alpha-2 code.
+    In([u8; 2]),
 }
 
 /// A clause of a policy that forbids a use.
@@ -121,8 +132,8 @@ pub enum Clause {
     Jurisdictions {
         /// Where they may be.
         declared: Vec<[u8; 2]>,
-        /// Where they would be.
-        here: [u8; 2],
+        /// Where they would be; none: the worker does not say.
+        here: Option<[u8; 2]>,
     },
 }
 
@@ -141,12 +152,14 @@ impl Policy {
         if intended.price_output < self.price_floor {
             return Some(Clause::PriceFloor { floor: self.price_floor, price: intended.price_output });
         }
-        match intended.jurisdiction {
-            Some(here) if !self.jurisdictions.is_empty() && !self.jurisdictions.contains(&here) => {
-                Some(Clause::Jurisdictions { declared: self.jurisdictions.clone(), here })
-            }
-            _ => None,
-        }
+        let here = match intended.place {
+            Place::Undecided => return None,
+            // Whoever is silent may stand anywhere, so terms that name places refuse it.
+            Place::Undeclared => None,
+            Place::In(here) => Some(here),
+        };
+        let allowed = self.jurisdictions.is_empty() || here.is_some_and(|here| self.jurisdictions.contains(&here));
+        (!allowed).then(|| Clause::Jurisdictions { declared: self.jurisdictions.clone(), here })
     }
 }
 
@@ -160,12 +173,15 @@ impl std::fmt::Display for Clause {
                 f,
                 "1000 output tokens must cost at least {floor} wei and this model costs {price} (clause \"price floor\")"
             ),
-            Self::Jurisdictions { declared, here } => write!(
-                f,
-                "its texts may be processed only in {}, not in {} (clause \"jurisdictions\")",
-                declared.iter().map(code).collect::<Vec<_>>().join(", "),
-                code(here)
-            ),
+            Self::Jurisdictions { declared, here } => {
+                let declared = declared.iter().map(code).collect::<Vec<_>>().join(", ");
+                write!(f, "its texts may be processed only in {declared}, ")?;
+                match here {
+                    Some(here) => write!(f, "not in {} ", code(here))?,
+                    None => f.write_str("and this worker does not say where it stands ")?,
+                }
+                f.write_str("(clause \"jurisdictions\")")
+            }
         }
     }
 }
@@ -279,9 +295,10 @@ pub enum RefusalReason {
     Other,
 }
 
-impl std::fmt::Display for ModelRefusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self.reason {
+impl ModelRefusal {
+    /// In words, with the name of the datanet where the caller knows it.
+    pub fn in_words(&self, name: Option<&str>) -> String {
+        let reason = match self.reason {
             RefusalReason::NotDeployed => "it is a proposal that no vote has deployed",
             RefusalReason::Expired => "it is a proposal that missed a deadline",
             RefusalReason::Suspended => "reviewers found a breach of its acceptable use",
@@ -290,11 +307,18 @@ impl std::fmt::Display for ModelRefusal {
             RefusalReason::BaseSuspended => "its base model is suspended",
             RefusalReason::BaseWithdrawn => "its base model was trained on a contribution that has been withdrawn",
             RefusalReason::Other => "the chain says so",
-        })?;
-        match self.datanet {
-            Some(datanet) => write!(f, " (clause \"withdrawal\" of datanet {datanet})"),
-            None => Ok(()),
+        };
+        match (self.datanet, name) {
+            (Some(_), Some(name)) => format!("{reason} (clause \"withdrawal\" of datanet {name:?})"),
+            (Some(datanet), None) => format!("{reason} (clause \"withdrawal\" of datanet {datanet})"),
+            (None, _) => reason.to_owned(),
         }
+    }
+}
+
+impl std::fmt::Display for ModelRefusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.in_words(None))
     }
 }
 
@@ -396,7 +420,7 @@ const GAS_MARGIN: u64 = 50_000;
 const MAX_TRANSACTION_GAS: u64 = 1 << 24;
 
 /// Blocks that events are read from at once; nodes bound the range.
-const LOG_BLOCKS: u64 = 5_000;
+pub const LOG_BLOCKS: u64 = 5_000;
 
 /// Contributions read in one call.
 const PAGE: u64 = 256;
@@ -558,24 +582,43 @@ impl Client {
 
     /// Every event of one kind that a contract has emitted, in order.
     pub async fn events<E: SolEvent>(&self, what: &'static str, emitter: Address) -> Result<Vec<E>, ClientError> {
+        Ok(self.logs(what, emitter).await?.into_iter().map(|log| log.inner.data).collect())
+    }
+
+    /// The same with the blocks and transactions that they stand in.
+    pub async fn logs<E: SolEvent>(&self, what: &'static str, emitter: Address) -> Result<Vec<Log<E>>, ClientError> {
         let latest = self.block_number().await?;
         let mut events = Vec::new();
         let mut first = 0;
         while first <= latest {
             let last = latest.min(first + LOG_BLOCKS - 1);
-            let filter =
-                Filter::new().address(emitter).event_signature(E::SIGNATURE_HASH).from_block(first).to_block(last);
-            for log in self.reading(what, self.provider.get_logs(&filter).await)? {
-                let event = E::decode_log(&log.inner).map_err(|error| ClientError::Rpc {
-                    url: self.url.to_string(),
-                    what,
-                    source: error.into(),
-                })?;
-                events.push(event.data);
-            }
+            events.extend(self.logs_between(what, emitter, first, last).await?);
             first = last + 1;
         }
         Ok(events)
+    }
+
+    /// Events of the blocks `first..=last`, at most [`LOG_BLOCKS`] of them.
+    pub async fn events_between<E: SolEvent>(
+        &self,
+        what: &'static str,
+        emitter: Address,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<E>, ClientError> {
+        Ok(self.logs_between(what, emitter, first, last).await?.into_iter().map(|log| log.inner.data).collect())
+    }
+
+    async fn logs_between<E: SolEvent>(
+        &self,
+        what: &'static str,
+        emitter: Address,
+        first: u64,
+        last: u64,
+    ) -> Result<Vec<Log<E>>, ClientError> {
+        let filter = Filter::new().address(emitter).event_signature(E::SIGNATURE_HASH).from_block(first).to_block(last);
+        let logs = self.reading(what, self.provider.get_logs(&filter).await)?;
+        logs.iter().map(|log| self.reading(what, log.log_decode())).collect()
     }
 
     /// Seconds since 1970 at the latest block, which is what contracts go by.

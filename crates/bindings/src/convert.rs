@@ -181,7 +181,21 @@ macro_rules! openings {
                 settlement::Row,
             };
 
-            use crate::contracts::$name::{IChallenges, ISettlement};
+            use crate::{
+                contracts::$name::{IChallenges, ISettlement},
+                rows::SettledRow,
+            };
+
+            /// A settled row, opened.
+            pub fn opening(settled: &SettledRow) -> IChallenges::RowOpening {
+                IChallenges::RowOpening {
+                    batch: settled.batch,
+                    index: settled.index,
+                    payer: settled.payer,
+                    row: row(&settled.row),
+                    path: settled.path.clone(),
+                }
+            }
 
             /// A row.
             pub fn row(row: &Row) -> ISettlement::Row {

@@ -21,9 +21,11 @@ pub mod convert;
 pub mod evidence;
 pub mod genesis;
 pub mod parameters;
+pub mod rows;
 
 pub use addresses::Addresses;
 pub use client::{Client, ClientError, ContributionRecord, DatanetRecord, ModelRecord};
+pub use rows::{RowsError, SettledBatch, SettledRow};
 
 /// The contracts, as the compiler described them.
 #[allow(missing_docs, clippy::too_many_arguments, clippy::all, reason = "generated from the ABI")]

@@ -1,13 +1,15 @@
-//! `fonte account deposit|limit|balance|earnings|claim|wrap|unwrap`, and `fonte ask`.
+//! `fonte account deposit|limit|balance|earnings|withdraw|unbond|claim|wrap|unwrap`, and `fonte ask`.
 
 use alloy_primitives::{Address, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
 use eyre::{Result, eyre};
+use fonte_bindings::contracts::Settlement;
 use serde_json::{Value, json};
 
 use crate::{
     args::{Account, Ask, Common},
     context::{Context, signer},
+    errors::time,
     gateway_api::GatewayApi,
     money::{fnt, parse_fnt, percent},
     say::say,
@@ -20,6 +22,8 @@ pub(crate) async fn run(common: &Common, command: Account) -> Result<()> {
         Account::Limit { amount, session_key } => limit(common, &amount, session_key).await,
         Account::Balance { address } => balance(common, address).await,
         Account::Earnings { address } => earnings(common, address).await,
+        Account::Withdraw { amount } => withdraw(common, amount).await,
+        Account::Unbond { amount } => unbond(common, &amount).await,
         Account::Claim { address } => claim(common, address).await,
         Account::Wrap { amount } => wrap(common, &amount).await,
         Account::Unwrap { amount } => unwrap(common, &amount).await,
@@ -99,18 +103,99 @@ async fn balance(common: &Common, address: Option<Address>) -> Result<()> {
     let deposit = settlement.depositOf(address).call().await?;
     let claimable: u128 = settlement.claimable(address).call().await?.saturating_to();
     let bond = settlement.bondOf(address).call().await?;
+    let leaving = settlement.withdrawalOf(address).call().await?;
     if common.json {
         println!(
             "{}",
             json!({"address": address, "balance_wei": coins.to_string(), "deposit_wei": deposit.to_string(),
+                   "withdrawal_wei": leaving._0.to_string(), "withdrawal_at": leaving._1,
                    "claimable_wei": claimable.to_string(), "bond_wei": bond.to_string()})
         );
     } else {
         println!("{address}");
         println!("  {} {} FNT", say!("coins    ", "moedas   "), fnt(coins));
         println!("  {} {} FNT", say!("deposit  ", "depósito "), fnt(deposit));
+        if leaving._0 > 0 {
+            let at = time(leaving._1.into());
+            let amount = fnt(leaving._0);
+            println!(
+                "  {}",
+                say!(
+                    "          of it {amount} FNT leave from {at} on",
+                    "          dele {amount} FNT saem a partir de {at}"
+                )
+            );
+        }
         println!("  {} {} FNT", say!("claimable", "a receber"), fnt(claimable));
         println!("  {} {} FNT", say!("bond     ", "caução   "), fnt(bond));
+    }
+    Ok(())
+}
+
+/// Announces a withdrawal from the deposit, or carries it out.
+async fn withdraw(common: &Common, amount: Option<String>) -> Result<()> {
+    let context = Context::signing(common).await?;
+    let own = context.client.sender().ok_or_else(|| eyre!("no key"))?;
+    let contract = context.client.settlement_contract();
+    let sent = match &amount {
+        Some(amount) => {
+            let call = contract.requestWithdrawal(parse_fnt(amount)?);
+            transact(common, &context.client, "announcing the withdrawal", call).await?
+        }
+        None => transact(common, &context.client, "the withdrawal", contract.withdraw()).await?,
+    };
+    let Some(receipt) = sent else { return Ok(()) };
+    let paid: u128 = receipt.decoded_log::<Settlement::Withdrawn>().map_or(0, |event| event.amount.saturating_to());
+    let deposit = contract.depositOf(own).call().await?;
+    let leaving = contract.withdrawalOf(own).call().await?;
+    if common.json {
+        println!(
+            "{}",
+            json!({"payer": own, "paid_wei": paid.to_string(), "withdrawal_wei": leaving._0.to_string(),
+                   "withdrawal_at": leaving._1, "deposit_wei": deposit.to_string(),
+                   "tx": receipt.transaction_hash})
+        );
+    } else if amount.is_some() {
+        println!(
+            "{}",
+            say!(
+                "{} FNT can be taken out from {} on, as far as no receipt has used them: fonte account withdraw",
+                "{} FNT podem ser retirados a partir de {}, o que nenhum recibo tiver usado: fonte account withdraw",
+                fnt(leaving._0),
+                time(leaving._1.into())
+            )
+        );
+    } else {
+        println!("{}", say!("{} FNT came back, {} stay", "{} FNT voltaram, ficam {}", fnt(paid), fnt(deposit)));
+    }
+    Ok(())
+}
+
+/// Takes back a free part of a gateway's bond.
+async fn unbond(common: &Common, amount: &str) -> Result<()> {
+    let context = Context::signing(common).await?;
+    let own = context.client.sender().ok_or_else(|| eyre!("no key"))?;
+    let contract = context.client.settlement_contract();
+    let call = contract.unbond(parse_fnt(amount)?);
+    let Some(receipt) = transact(common, &context.client, "unbonding", call).await? else { return Ok(()) };
+    let bond = contract.bondOf(own).call().await?;
+    let locked = contract.lockedOf(own).call().await?;
+    if common.json {
+        println!(
+            "{}",
+            json!({"gateway": own, "bond_wei": bond.to_string(), "locked_wei": locked.to_string(),
+                   "tx": receipt.transaction_hash})
+        );
+    } else {
+        println!(
+            "{}",
+            say!(
+                "bond of {own}: {} FNT, of which batches lock {}",
+                "caução de {own}: {} FNT, dos quais lotes prendem {}",
+                fnt(bond),
+                fnt(locked)
+            )
+        );
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ pub(crate) mod worker;
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// answer -> why -> who got paid -> check it yourself.
 #[derive(Debug, Parser)]
@@ -57,15 +57,15 @@ pub(crate) enum Command {
     /// Keys: encrypted keystores on this machine.
     #[command(subcommand)]
     Keys(Keys),
-    /// Datanets: create, publish, list, show, review, claim, withdraw.
+    /// Datanets: create, publish, list, show, review, claim, withdraw, payee.
     #[command(subcommand)]
     Datanet(Datanet),
     /// Ask a question.
     Ask(Ask),
-    /// Receipts: show, verify, explain, export, replay, challenge.
+    /// Receipts: show, verify, explain, export, replay, challenge, demand.
     #[command(subcommand)]
     Receipt(Receipt),
-    /// Money: deposit, limit, balance, earnings, claim, wrap.
+    /// Money: deposit, limit, balance, earnings, withdraw, claim, wrap.
     #[command(subcommand)]
     Account(Account),
     /// Models: list, propose, train, evaluate, retire, report.
@@ -118,9 +118,15 @@ pub(crate) struct Up {
     /// Seconds of the challenge window besides its three blocks, when the network is started for the first time.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     pub(crate) challenge_window: u64,
+    /// Seconds of notice before a deposit leaves or a limit falls, when the network is started for the first time.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub(crate) notice: u64,
     /// An idle chain makes a block this often, and contracts see time pass.
     #[arg(long, default_value_t = 5, value_name = "SECONDS")]
     pub(crate) heartbeat: u64,
+    /// Wei below which the keeper leaves a credit pending, until it is started with less or somebody else pushes it.
+    #[arg(long, default_value_t = 0, value_name = "WEI")]
+    pub(crate) minimum_payout: u128,
     /// Start with the shipped demo corpus published.
     #[arg(long)]
     pub(crate) with_demo_corpus: bool,
@@ -203,6 +209,17 @@ pub(crate) enum Datanet {
     Withdraw {
         /// Number of the contribution.
         contribution: u64,
+    },
+    /// Name another payee for what a contribution earns from now on; its contributor's key signs, and pays the gas.
+    Payee {
+        /// Number of the contribution.
+        contribution: u64,
+        /// Who is paid.
+        #[arg(required_unless_present = "split")]
+        payee: Option<alloy_primitives::Address>,
+        /// Split it instead: an account and its part in ppm; may be given up to 16 times, in all 1,000,000.
+        #[arg(long, value_name = "ADDRESS:PPM", conflicts_with = "payee")]
+        split: Vec<String>,
     },
 }
 
@@ -308,11 +325,45 @@ pub(crate) enum Receipt {
     },
     /// Compute an answer of class exact again with the model's files, and print a match or the first token that differs.
     Replay(Replay),
-    /// Recompute the attribution from the texts of the named versions, and challenge it on chain if it is wrong.
+    /// Recompute it from the texts of the named versions and from the chain, and challenge it on chain if it is wrong.
     Challenge {
         /// File or id.
         receipt: String,
+        /// Another receipt, file or id, that may be of the same request; may be given several times.
+        #[arg(long, value_name = "RECEIPT")]
+        twin: Vec<String>,
     },
+    /// Demand on chain what a settled receipt commits to and nobody shows; what is withheld is judged and its row reversed.
+    Demand(Demand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demand {
+    /// File or id; the id is enough to demand the receipt itself.
+    pub(crate) receipt: String,
+    /// What: the receipt otherwise.
+    #[arg(value_enum, default_value_t)]
+    pub(crate) wanted: Wanted,
+    /// The chunk of 1,024 bytes of an answer, a prompt or a source; of a source the first that is quoted otherwise.
+    #[arg(long, value_name = "N")]
+    pub(crate) chunk: Option<u32>,
+    /// The run whose source is demanded; the first of a contribution otherwise.
+    #[arg(long, value_name = "N")]
+    pub(crate) run: Option<u32>,
+    /// Judge the demands for this that nobody answered in time. Anyone may.
+    #[arg(long, conflicts_with_all = ["chunk", "run"])]
+    pub(crate) judge: bool,
+}
+
+/// In the order of the contract's values.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Wanted {
+    #[default]
+    Receipt,
+    Evidence,
+    Answer,
+    Prompt,
+    Source,
 }
 
 #[derive(Debug, Args)]
@@ -360,6 +411,16 @@ pub(crate) enum Account {
     Earnings {
         /// Whose; the key's otherwise.
         address: Option<alloy_primitives::Address>,
+    },
+    /// Take coins out of the deposit: with an amount, announce it; without, take out what was announced, after the notice.
+    Withdraw {
+        /// Amount in FNT.
+        amount: Option<String>,
+    },
+    /// Take back a part of a gateway's bond that no open batch locks; the gateway's key signs.
+    Unbond {
+        /// Amount in FNT.
+        amount: String,
     },
     /// Collect what waits: refused payouts, reviewers' and evaluators' fees, returned deposits.
     Claim {

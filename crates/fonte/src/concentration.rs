@@ -127,8 +127,8 @@ async fn delegates(client: &Client) -> Result<Vec<Address>> {
     Ok(changes.into_iter().map(|change| change.delegate).collect::<BTreeSet<_>>().into_iter().collect())
 }
 
-/// What has been paid to payees of contributions, and to workers. The chain's events name payees, not what for: who is
-/// both is counted in both.
+/// What has been paid to payees of contributions, and to workers, pushed or claimed. The chain's events name payees, not what
+/// for: who is both is counted in both.
 async fn payouts(client: &Client) -> Result<(Vec<U256>, Vec<U256>)> {
     let at = client.addresses();
     let paid: Vec<Settlement::Paid> = client.events("the payouts", at.settlement).await?;
@@ -138,10 +138,13 @@ async fn payouts(client: &Client) -> Result<(Vec<U256>, Vec<U256>)> {
     let mut contributors: BTreeSet<Address> = revealed.into_iter().map(|event| event.payee).collect();
     contributors.extend(moved.into_iter().map(|event| event.payee));
     let workers: BTreeSet<Address> = registered.into_iter().map(|event| event.worker).collect();
+    // What a payee refused, and has claimed since.
+    let claimed: Vec<Settlement::Claimed> = client.events("the claims", at.settlement).await?;
     let mut sums: BTreeMap<Address, U256> = BTreeMap::new();
-    for event in paid {
-        let sum = sums.entry(event.payee).or_default();
-        *sum = sum.saturating_add(event.amount);
+    let paid = paid.into_iter().map(|event| (event.payee, event.amount));
+    for (payee, amount) in paid.chain(claimed.into_iter().map(|event| (event.payee, event.amount))) {
+        let sum = sums.entry(payee).or_default();
+        *sum = sum.saturating_add(amount);
     }
     let of =
         |group: &BTreeSet<Address>| sums.iter().filter(|(who, _)| group.contains(*who)).map(|(_, sum)| *sum).collect();

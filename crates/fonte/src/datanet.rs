@@ -1,4 +1,4 @@
-//! `fonte datanet create|publish|list|show|review|claim|accept|withdraw`.
+//! `fonte datanet create|publish|list|show|review|accept|withdraw`; `claim` and `payee` have files of their own.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ use crate::{
     context::{Context, signer},
     gateway_api::Duplicates,
     money::parse_fnt,
-    origins,
+    origins, payee,
     publish::{BadFiles, Prepared, Publisher, now},
     say::say,
     transact::{show_relayed, step, transact, transact_all},
@@ -40,6 +40,7 @@ pub(crate) async fn run(common: &Common, command: Datanet) -> Result<()> {
         Datanet::Review { datanet, accept, reject } => review(common, &datanet, accept, reject).await,
         Datanet::Claim { url, author, ask } => origins::claim(common, &url, author, ask).await,
         Datanet::Withdraw { contribution } => withdraw(common, ContributionId(contribution)).await,
+        Datanet::Payee { contribution, payee, split } => payee::set(common, contribution, payee, &split).await,
     }
 }
 

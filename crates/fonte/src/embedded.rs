@@ -53,6 +53,8 @@ pub(crate) struct EmbeddedConfig {
     pub(crate) heartbeat: Duration,
     /// A batch is sent this long after its first row; none: only when asked to.
     pub(crate) settle_every: Option<Duration>,
+    /// Credits of fewer wei wait.
+    pub(crate) minimum_payout: u128,
     /// Where other workers may dial in.
     pub(crate) worker_listen: Option<SocketAddr>,
     /// An answer may take this long, where that is longer than usual.
@@ -91,6 +93,7 @@ impl EmbeddedConfig {
             allowed_origins: Vec::new(),
             heartbeat: Duration::from_secs(1),
             settle_every: None,
+            minimum_payout: 0,
             worker_listen: None,
             patience: Duration::ZERO,
             engine: None,
@@ -177,6 +180,7 @@ impl Embedded {
             None => Vec::new(),
         };
         gateway_config.settlement.interval = config.settle_every;
+        gateway_config.settlement.minimum_payout = config.minimum_payout;
         if config.settle_every.is_none() {
             gateway_config.settlement.keeper_interval = None;
         }

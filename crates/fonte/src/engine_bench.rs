@@ -13,7 +13,8 @@ use fonte_inference::{
     Engine, EngineConfig, EngineHandle, Event, Generation, NoAdapters, Payer, Request, Task, formats::read_base,
     model::ContentHash,
 };
-use fonte_worker::local::{AdapterFolder, FolderSource, Found};
+use fonte_types::generation;
+use fonte_worker::local::{AdapterFolder, FolderSource, Found, engine_profile};
 use rand_08::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
 
@@ -65,10 +66,11 @@ pub(crate) fn run(common: &Common, bench: &EngineBench) -> Result<()> {
     if common.json {
         println!(
             "{}",
-            json!({"requests": bench.requests, "concurrency": bench.concurrency, "prompt_tokens": bench.prompt,
-                   "answer_tokens": bench.answer, "adapters": load.adapters.len(), "seconds": seconds,
-                   "tokens_per_second": rate, "first_token_p50_ms": p50, "first_token_p99_ms": p99,
-                   "loads": stats.loads, "evictions": stats.evictions})
+            json!({"profile": generation::Profile::from(bench.base.profile), "requests": bench.requests,
+                   "concurrency": bench.concurrency, "prompt_tokens": bench.prompt, "answer_tokens": bench.answer,
+                   "adapters": load.adapters.len(), "seconds": seconds, "tokens_per_second": rate,
+                   "first_token_p50_ms": p50, "first_token_p99_ms": p99, "loads": stats.loads,
+                   "evictions": stats.evictions})
         );
         return Ok(());
     }
@@ -100,6 +102,7 @@ fn prepare(bench: &EngineBench) -> Result<Load> {
         ));
     }
     let settings = EngineConfig {
+        profile: engine_profile(config.profile),
         threads: config.threads,
         memory: config.memory,
         max_context: context,

@@ -6,7 +6,10 @@ use alloy_primitives::{Address, B256};
 use eyre::{Result, WrapErr, eyre};
 use fonte_gateway::{EngineServer, EngineServerConfig, Limits, Local, Named, PlainRequest};
 use fonte_inference::model::ContentHash;
-use fonte_types::wire::{EngineReport, Refusal, RefusalCode, Told};
+use fonte_types::{
+    generation,
+    wire::{EngineReport, Refusal, RefusalCode, Told},
+};
 use fonte_worker::{
     AnswerModel, ModelError, Question, answer_plainly,
     local::{AdapterEntry, LocalBase, LocalModel},
@@ -27,11 +30,13 @@ const LOOK: Duration = Duration::from_secs(2);
 pub(crate) async fn run(common: &Common, serve: EngineServe) -> Result<()> {
     let own = own::open(&serve.base).await?.ok_or_else(no_base)?;
     let (base, hash) = (own.base.name.clone(), own.base.artifact);
+    let profile = generation::Profile::from(serve.base.profile);
     let adapters: Vec<String> = own.adapters.iter().map(|adapter| format!("{base}:{}", adapter.name)).collect();
     let config = EngineServerConfig {
         listen: serve.listen,
         api_key: serve.api_key_env.as_deref().map(secret).transpose()?,
         operator_key: serve.operator_key_env.as_deref().map(secret).transpose()?,
+        trust_forwarded: serve.trust_forwarded,
         limits: Limits { answers: serve.max_answers as usize, ..Limits::default() },
     };
     let served = Arc::new(Served { engine: own.engine, base: own.base });
@@ -40,8 +45,8 @@ pub(crate) async fn run(common: &Common, serve: EngineServe) -> Result<()> {
     if common.json {
         println!(
             "{}",
-            json!({"url": url, "openai_base_url": format!("{url}/v1"), "model": base, "hash": hash, "adapters": adapters,
-                   "operator_key": server.operator_key()})
+            json!({"url": url, "openai_base_url": format!("{url}/v1"), "model": base, "hash": hash, "profile": profile,
+                   "adapters": adapters, "operator_key": server.operator_key()})
         );
     } else {
         println!("OpenAI     {url}/v1");

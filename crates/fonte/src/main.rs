@@ -5,11 +5,13 @@
 
 mod account;
 mod args;
+mod candidacy;
 mod chain;
 mod challenge;
 mod concentration;
 mod context;
 mod datanet;
+mod demand;
 mod demo;
 mod deploy;
 mod development;
@@ -31,6 +33,7 @@ mod money;
 mod network;
 mod origins;
 mod own;
+mod payee;
 mod proposals;
 mod publish;
 mod receipt;

@@ -124,7 +124,8 @@ pub(crate) fn tell_unregistered(weights: &Weights) {
 
 /// How the engine runs.
 pub(crate) fn config(arguments: &Base) -> LocalConfig {
-    let mut config = LocalConfig { template_program: template_program(), ..LocalConfig::default() };
+    let profile = arguments.profile.into();
+    let mut config = LocalConfig { profile, template_program: template_program(), ..LocalConfig::default() };
     if let Some(threads) = arguments.threads {
         config.threads = threads.into();
     }

@@ -1,23 +1,21 @@
-//! `fonte receipt show|verify|explain|export|replay|challenge`.
+//! `fonte receipt show|verify|explain|export`; the other commands about receipts have files of their own.
 
 use std::path::Path;
 
 use alloy_primitives::B256;
 use eyre::{Result, eyre};
-use fonte_bindings::Client;
+use fonte_bindings::{Client, RowsError};
 use fonte_types::{
     bundle::{Check, Outcome, ReceiptBundle, Verification, verify},
     evidence::Source,
-    merkle::root_from_path,
-    settlement::Row,
 };
 use serde_json::{Value, json};
 
 use crate::{
     args::{Common, Receipt},
-    challenge::{Auditor, describe, registered_terms},
+    challenge::{self, Auditor, describe, registered_terms, row_fault},
     context::Context,
-    export,
+    demand, export,
     gateway_api::{GatewayApi, SettlementState},
     money::{fnt, percent},
     replay,
@@ -67,12 +65,13 @@ pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
             let bundle = load(common, &arguments.receipt).await?;
             replay::run(common, arguments, bundle).await
         }
-        Receipt::Challenge { receipt } => challenge(common, &receipt, common.dry_run).await,
+        Receipt::Challenge { receipt, twin } => challenge::run(common, &receipt, &twin).await,
+        Receipt::Demand(arguments) => demand::run(common, arguments).await,
     }
 }
 
 /// Reads a bundle from a file, or asks the gateway for an id.
-async fn load(common: &Common, receipt: &str) -> Result<ReceiptBundle> {
+pub(crate) async fn load(common: &Common, receipt: &str) -> Result<ReceiptBundle> {
     let path = Path::new(receipt);
     if path.exists() {
         return export::read(path);
@@ -121,17 +120,17 @@ pub(crate) async fn chain_checks(
         };
         break;
     }
-    let settled = match standing.and_then(|s| s.batch.zip(s.opening.as_ref())) {
-        None => Outcome::NotCheckable { without: "a settlement: it waits for its batch".into() },
-        Some((batch, opening)) => {
-            let on_chain = client.settlement_contract().batch(batch).call().await?;
-            let leaf = Row::of(bundle.id, &bundle.receipt).leaf(bundle.receipt.payer);
-            match root_from_path(leaf, opening.index, on_chain.rows, &opening.path) {
-                Ok(root) if root == on_chain.rowsRoot => Outcome::Passed,
-                Ok(_) => failed("row", format!("batch {batch} settled another row at {}", opening.index)),
-                Err(error) => failed("row", error.to_string()),
-            }
+    // The chain's own words: the gateway says where to look first.
+    let settled = match client.settled_row(bundle.id, standing.and_then(|standing| standing.batch)).await {
+        Ok(None) => Outcome::NotCheckable { without: "a settlement: it waits for its batch".into() },
+        Ok(Some(settled)) => match row_fault(&bundle.receipt, &settled) {
+            None => Outcome::Passed,
+            Some(field) => failed("row", format!("batch {} settled another {field} for it", settled.batch)),
+        },
+        Err(error @ (RowsError::Hidden { .. } | RowsError::Forgotten(_))) => {
+            Outcome::NotCheckable { without: format!("another node: {error}") }
         }
+        Err(error) => return Err(error.into()),
     };
     Ok(vec![
         Check { name: "network", outcome: network },
@@ -267,56 +266,4 @@ fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState
         println!("  [{:>4}..{:<4}] {} «{}»", run.start, run.end, describe(run.source), text.trim());
     }
     Ok(())
-}
-
-async fn challenge(common: &Common, receipt: &str, dry_run: bool) -> Result<bool> {
-    let bundle = load(common, receipt).await?;
-    let context = if dry_run { Context::read_only(common).await? } else { Context::signing(common).await? };
-    let auditor = Auditor::prepare(&context.data_dir.join("audit"), &context.client, &context.gateway, &bundle).await?;
-    let findings = auditor.findings(&bundle)?;
-    let Some(finding) = findings.first().copied() else {
-        let nothing = say!(
-            "every byte is credited as the texts say: nothing to challenge",
-            "cada byte está creditado como dizem os textos: nada a contestar"
-        );
-        if common.json {
-            println!("{}", json!({"caught": false, "why": nothing}));
-        } else {
-            println!("{nothing}");
-        }
-        return Ok(false);
-    };
-    if dry_run {
-        println!(
-            "{}",
-            if common.json {
-                json!({"caught": null, "fault": format!("{finding:?}")}).to_string()
-            } else {
-                format!("{finding:?}")
-            }
-        );
-        return Ok(true);
-    }
-    let standing = context.gateway.settlement(bundle.id).await?;
-    let challenged = auditor.challenge(&context.client, &bundle, &standing, finding).await?;
-    if common.json {
-        println!("{}", serde_json::to_string_pretty(&challenged)?);
-    } else {
-        println!(
-            "{}",
-            say!(
-                "caught: bytes {}..{} were credited to {}, they are {}'s; {} got {} FNT from the bond, penalty {} FNT ({})",
-                "pego: os bytes {}..{} foram creditados a {}, são de {}; {} recebeu {} FNT da caução, multa {} FNT ({})",
-                challenged.answer_start,
-                challenged.answer_end,
-                challenged.credited,
-                challenged.rightful,
-                challenged.harmed,
-                fnt(challenged.harm_wei),
-                fnt(challenged.penalty_wei),
-                challenged.tx
-            )
-        );
-    }
-    Ok(true)
 }

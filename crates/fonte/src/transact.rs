@@ -44,8 +44,7 @@ pub(crate) async fn transact_all(
     steps: Vec<Step>,
 ) -> Result<Option<Vec<TransactionReceipt>>> {
     if common.dry_run {
-        let effects = effects(client, &steps).await?;
-        print_effects(common.json, &effects);
+        show(common, client, &steps, &Value::Null, "").await?;
         return Ok(None);
     }
     let mut receipts = Vec::with_capacity(steps.len());
@@ -56,6 +55,19 @@ pub(crate) async fn transact_all(
     Ok(Some(receipts))
 }
 
+/// Shows the effect of steps, with facts about them: fields of the JSON object, and a sentence of the text.
+pub(crate) async fn show(
+    common: &Common,
+    client: &Client,
+    steps: &[Step],
+    facts: &Value,
+    sentence: &str,
+) -> Result<()> {
+    let effects = effects(client, steps).await?;
+    print_effects(common.json, &effects, facts, sentence);
+    Ok(())
+}
+
 /// Shows what somebody else would be asked to send for us (a relayed call), in a dry run.
 pub(crate) async fn show_relayed<P: Provider, D: CallDecoder + Send + Sync>(
     common: &Common,
@@ -63,9 +75,7 @@ pub(crate) async fn show_relayed<P: Provider, D: CallDecoder + Send + Sync>(
     what: &'static str,
     call: CallBuilder<P, D>,
 ) -> Result<()> {
-    let effects = effects(client, &[step(what, call)]).await?;
-    print_effects(common.json, &effects);
-    Ok(())
+    show(common, client, &[step(what, call)], &Value::Null, "").await
 }
 
 /// A refusal in a sentence, where a contract gave its reason.
@@ -88,7 +98,7 @@ struct Effect {
     to: Option<Address>,
     from: Option<Address>,
     value_wei: String,
-    /// Not simulated: it rests on the step before, and this chain simulates one call at a time.
+    /// Not simulated: it fails without the step before, and this chain simulates one call at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     depends: Option<bool>,
     returns: Value,
@@ -100,7 +110,8 @@ struct Effect {
     lines: Vec<String>,
 }
 
-/// Simulates the steps, together where the chain can (`eth_simulateV1`), else the first by `eth_call`.
+/// Simulates the steps, one block after the other where the chain can (`eth_simulateV1`), else each on its own by
+/// `eth_call`: the first must hold, and one that does not may rest on those before it.
 async fn effects(client: &Client, steps: &[Step]) -> Result<Vec<Effect>> {
     if let Some(simulated) = simulate_together(client, steps).await? {
         return Ok(simulated);
@@ -108,13 +119,13 @@ async fn effects(client: &Client, steps: &[Step]) -> Result<Vec<Effect>> {
     let mut effects = Vec::with_capacity(steps.len());
     for (index, Step { what, request }) in steps.iter().enumerate() {
         let mut effect = describe(client, request);
-        if index == 0 {
-            let returned = client.simulate(what, request.clone()).await.map_err(refusal)?;
-            let gas = client.estimate(what, request.clone()).await.map_err(refusal)?;
-            effect.returned(client, request, &returned);
-            effect.gas = Some(gas);
-        } else {
-            effect.depends = Some(true);
+        match client.simulate(what, request.clone()).await {
+            Ok(returned) => {
+                effect.returned(client, request, &returned);
+                effect.gas = Some(client.estimate(what, request.clone()).await.map_err(refusal)?);
+            }
+            Err(ClientError::Refused { .. }) if index > 0 => effect.depends = Some(true),
+            Err(error) => return Err(refusal(error)),
         }
         effects.push(effect);
     }
@@ -152,7 +163,9 @@ async fn simulate_together(client: &Client, steps: &[Step]) -> Result<Option<Vec
         .iter()
         .map(|step| TransactionRequest { from: step.request.from.or(client.sender()), ..step.request.clone() })
         .collect();
-    let payload = json!({ "blockStateCalls": [{ "calls": calls }], "traceTransfers": false, "validation": false });
+    // Each is final before the next is sent, and contracts may ask in which block something was.
+    let blocks: Vec<_> = calls.iter().map(|call| json!({ "calls": [call] })).collect();
+    let payload = json!({ "blockStateCalls": blocks, "traceTransfers": false, "validation": false });
     let answer: Result<Vec<SimulatedBlock>, _> =
         client.provider().raw_request("eth_simulateV1".into(), (payload, "latest")).await;
     let Ok(blocks) = answer else { return Ok(None) };
@@ -234,10 +247,17 @@ fn values(results: &Decoded) -> String {
     results.arguments.iter().map(|(_, value)| abi::plain(value)).collect::<Vec<_>>().join(", ")
 }
 
-fn print_effects(as_json: bool, effects: &[Effect]) {
+fn print_effects(as_json: bool, effects: &[Effect], facts: &Value, sentence: &str) {
     if as_json {
-        println!("{}", json!({"dry_run": true, "effects": effects}));
+        let mut object = json!({"dry_run": true, "effects": effects});
+        for (name, value) in facts.as_object().into_iter().flatten() {
+            object[name] = value.clone();
+        }
+        println!("{object}");
         return;
+    }
+    if !sentence.is_empty() {
+        println!("{sentence}");
     }
     println!(
         "{}",

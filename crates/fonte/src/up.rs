@@ -30,6 +30,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
         allowed_origins: up.allow_origin.clone(),
         heartbeat: std::time::Duration::from_secs(up.heartbeat.max(1)),
         settle_every: Some(std::time::Duration::from_secs(5)),
+        minimum_payout: up.minimum_payout,
         worker_listen: up.worker_listen,
         patience: engine::patience(&up),
         engine: engine::of_up(&up).await?,
@@ -53,6 +54,7 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
 fn parameters(up: &Up) -> Parameters {
     let mut parameters = Parameters::development(DEVELOPMENT_CHAIN);
     parameters.window_seconds = up.challenge_window;
+    parameters.notice_seconds = up.notice;
     let governance = &mut parameters.governance;
     governance.voting_period = up.voting_period.max(1);
     governance.late_quorum_extension = governance.late_quorum_extension.min(governance.voting_period.into());

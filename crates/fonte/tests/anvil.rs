@@ -6,11 +6,11 @@ mod common;
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
-use common::{Up, fonte, json, wei};
+use common::{Up, fonte, foundry, json, wei};
 use serde_json::Value;
 
 /// First account of anvil's public mnemonic.
@@ -48,18 +48,10 @@ impl Drop for Anvil {
     }
 }
 
-fn program() -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/node_modules/@foundry-rs");
-    ["anvil-linux-amd64", "anvil-linux-arm64", "anvil-darwin-arm64", "anvil-darwin-amd64"]
-        .iter()
-        .map(|package| folder.join(package).join("bin/anvil"))
-        .find(|path| path.exists())
-}
-
 #[test]
 #[ignore = "needs anvil from npm: `cargo xtask test` installs it and runs this"]
 fn the_scenario_runs_on_an_unmodified_anvil() {
-    let anvil = Anvil::start(&program().expect("contracts/node_modules holds anvil after `npm ci` there"));
+    let anvil = Anvil::start(&foundry("anvil"));
     let home = tempfile::tempdir().unwrap();
     let home = home.path();
     let deploy = |options: &[&str]| {

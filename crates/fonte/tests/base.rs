@@ -136,7 +136,7 @@ fn adapters_have_records_and_receipts_of_their_own_here_and_on_another_worker() 
     assert_eq!((&receipt["adapter_hash"], &receipt["engine_class"]), (&record["adapter"], &json!("exact")));
     assert_eq!(up.ok(home, &["model", "show", "tiny"])["artifact"], record["artifact"]);
 
-    // Another worker with another base of its own, which registers what it serves.
+    // Another worker with another base of its own and another arithmetic, which registers what it serves.
     let second = tempfile::tempdir().unwrap();
     let large = second.path().join("large");
     std::fs::create_dir(&large).unwrap();
@@ -148,6 +148,7 @@ fn adapters_have_records_and_receipts_of_their_own_here_and_on_another_worker() 
         let mut command = up.command(home);
         command.args(["worker", "--dial", up.facts["workers_at"].as_str().unwrap(), "--base", path(&large)]);
         command.args(["--adapters", path(&second.path().join("adapters")), "--threads", "1"]);
+        command.args(["--profile", "int8-exact"]);
         command.args(["--key", "dev:author", "--json"]);
         if register {
             command.arg("--register");
@@ -169,6 +170,8 @@ fn adapters_have_records_and_receipts_of_their_own_here_and_on_another_worker() 
         let answer = ask(&up, home, &format!("{model}:open"));
         let receipt = up.ok(home, &["receipt", "show", answer["fonte"]["receipt"].as_str().unwrap()]);
         assert_eq!(receipt["generation"]["adapter"], receipt["receipt"]["adapter_hash"]);
+        let profile = if name == "large" { "int8-exact" } else { "f32-exact" };
+        assert_eq!(receipt["generation"]["profile"], profile);
         let (base, adapter) = (path(base), adapters.join("late"));
         let id = receipt["id"].as_str().unwrap();
         let same = up.ok(home, &["receipt", "replay", id, "--base", base, "--adapter", path(&adapter)]);
@@ -410,6 +413,49 @@ async fn an_engine_that_is_full_says_so_and_who_leaves_makes_room() {
     }
 }
 
+#[tokio::test]
+async fn a_full_queue_is_told_and_when_to_come_back() {
+    const RUNNING: u64 = 64;
+    const WAITING: u64 = 256;
+    let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = models.path().join("endless");
+    std::fs::create_dir(&folder).unwrap();
+    base::write_base(&folder, 1, false);
+    // More answers than the engine runs and keeps waiting of one caller.
+    let server = Server::start(home.path(), &["--base", path(&folder), "--max-answers", "400"]);
+    let long = json!({"model": "endless", "max_tokens": 4000, "seed": 1, "n": 8,
+                      "messages": [{"role": "user", "content": "What is it?"}]});
+    let url = format!("{}/v1/chat/completions", server.url);
+    let until = async |name: &str, wanted: u64| {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while server.metric(name).await != wanted {
+            assert!(Instant::now() < deadline, "{name} does not become {wanted}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let mut asking = tokio::task::JoinSet::new();
+    for (answers, name) in [(RUNNING, "fonte_engine_running"), (WAITING, "fonte_engine_waiting")] {
+        for _ in 0..answers / 8 {
+            asking.spawn(server.http.post(&url).json(&long).send());
+        }
+        until(name, answers).await;
+    }
+    let mut one = long.clone();
+    one["n"] = json!(1);
+    let response = server.http.post(&url).json(&one).send().await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "1");
+    let error: Value = response.json().await.unwrap();
+    assert_eq!(error["error"]["code"], "busy");
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("256 requests waiting") && message.contains("try again"), "{message}");
+    // Who waited leaves, and there is room again.
+    asking.shutdown().await;
+    until("fonte_engine_waiting", 0).await;
+    one["max_tokens"] = json!(4);
+    assert_eq!(server.post("/v1/chat/completions", None, &one).await.0, 200);
+}
+
 #[test]
 fn a_bench_prints_what_it_measured() {
     let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -425,8 +471,16 @@ fn a_bench_prints_what_it_measured() {
     let (rate, seconds) = (facts["tokens_per_second"].as_f64().unwrap(), facts["seconds"].as_f64().unwrap());
     assert!((rate * seconds - 42.0).abs() < 1e-6, "{facts}");
     assert!(facts["first_token_p50_ms"].as_f64().unwrap() <= facts["first_token_p99_ms"].as_f64().unwrap());
+    assert_eq!(facts["profile"], "f32-exact");
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("\"other\" is not served"), "{told}");
+    let int8 = common::fonte(home.path())
+        .args(["engine", "bench", "--json", "--base", path(&folder), "--profile", "int8-exact", "--threads", "1"])
+        .args(["--concurrency", "2", "--requests", "2", "--prompt", "5", "--answer", "6"])
+        .output()
+        .unwrap();
+    let facts = json(&int8);
+    assert_eq!((&facts["profile"], &facts["requests"]), (&json!("int8-exact"), &json!(2)));
 }
 
 /// The receipt is computed again; one that another base wrote, and one that nobody can compute, are told.

@@ -1,14 +1,21 @@
-//! The program as its users run it: `demo`, then `up` with keys, publishing, asking, checking, withdrawing, a kill and a
-//! restart. Every process is a real one, on free ports, in folders of its own.
+//! The program as its users run it: `demo`, then `up` with keys, publishing, asking, paying, checking, withdrawing, kills
+//! and a restart. Every process is a real one, on free ports, in folders of its own.
 
 mod common;
+#[path = "common/lossy.rs"]
+mod lossy;
+#[path = "../../../xtask/src/skips.rs"]
+mod skips;
 
 use std::{
-    process::Stdio,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use common::{Up, fonte, json, wei};
+use lossy::Lossy;
 use serde_json::Value;
 
 #[test]
@@ -17,6 +24,7 @@ fn the_demo_pays_verifies_and_catches_a_liar() {
     let output = fonte(home.path()).args(["demo", "--json"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let report = json(&output);
+    assert_documented(&report);
     let answers = report["answers"].as_array().unwrap();
     assert_eq!(answers.len(), 5);
     for answer in answers {
@@ -48,6 +56,38 @@ fn the_demo_pays_verifies_and_catches_a_liar() {
     }
 }
 
+/// The keys that programs read, at every place where they stand.
+fn assert_documented(report: &Value) {
+    let all = |value: &Value| value.as_array().filter(|list| !list.is_empty()).expect("a list of something").clone();
+    let has = |value: &Value, keys: &str| {
+        let missing = keys.split(' ').find(|key| value.get(key).is_none());
+        assert!(missing.is_none(), "no {missing:?} in {value}");
+    };
+    has(report, "answers settlement balances verify tampered challenge");
+    for answer in all(&report["answers"]) {
+        has(&answer, "question answer model receipt sources unattributed_ppm");
+        has(&answer["receipt"], "id fee_wei class");
+        assert!(answer["receipt"]["id"].as_str().is_some_and(|id| id.starts_with("0x") && id.len() == 66), "{answer}");
+        assert!(wei(&answer["receipt"]["fee_wei"]) > 0);
+        assert_eq!(answer["receipt"]["class"], "exact");
+        for source in all(&answer["sources"]) {
+            has(&source, "contribution contributor document payee share_ppm paid_wei channels spans");
+            assert!(source["payee"].as_str().is_some_and(|payee| payee.starts_with("0x") && payee.len() == 42));
+            has(&source["channels"], "span context influence");
+            assert_eq!(source["channels"]["span"], source["share_ppm"]);
+            all(&source["spans"]).iter().for_each(|span| has(span, "start end"));
+        }
+    }
+    for settled in all(&report["settlement"]) {
+        has(&settled, "tx block");
+        assert!(settled["block"].is_u64() && settled["tx"].as_str().is_some_and(|tx| tx.len() == 66), "{settled}");
+    }
+    all(&report["balances"]).iter().for_each(|balance| has(balance, "payee contributor before_wei after_wei"));
+    has(&report["verify"], "ok");
+    has(&report["tampered"], "ok differs");
+    has(&report["challenge"], "caught penalty_wei");
+}
+
 #[test]
 fn the_demo_runs_on_the_readers_own_documents() {
     let (home, docs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -74,6 +114,14 @@ const FACT: &str = "The brass bell of Vila Serena weighs four hundred and twelve
 
 fn cites(answer: &Value) -> bool {
     answer["fonte"]["shares"].as_array().is_some_and(|shares| !shares.is_empty())
+}
+
+/// The one publication of this home.
+fn journaled(home: &Path) -> Value {
+    let mut files = fs::read_dir(home.join("publish/journal")).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.extension().is_some_and(|extension| extension == "json")).unwrap();
+    assert!(files.all(|other| other.extension() != file.extension()), "more than one publication");
+    serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
 #[test]
@@ -107,18 +155,20 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
     );
     assert!(up.ok(home, &["datanet", "show", "open"])["contributions"].as_array().unwrap().is_empty());
 
-    // A publication that is killed twice on its way goes on, and is registered once.
-    for patience in [30, 150] {
-        let mut half = up
-            .command(home)
+    // Killed at each of its steps, when the gateway has done it and the answer is lost: it goes on, and is registered once.
+    for (path, state) in [("/contributions/commit", "prepared"), ("/bundle", "committed"), ("/reveal", "uploaded")] {
+        let way = Lossy::start(up.facts["gateway"].as_str().unwrap(), path);
+        let mut half = fonte(home)
+            .args(["--gateway", &way.url(), "--rpc-url", up.facts["rpc_url"].as_str().unwrap()])
             .args(["datanet", "publish", folder, "--datanet", "open", "--key", "ana"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(patience)); // not awaited for: this is where the kill falls
-        let _ = half.kill();
+        way.wait();
+        half.kill().unwrap();
         half.wait().unwrap();
+        assert_eq!(journaled(home)["state"], state, "killed at {path}");
     }
     let published = up.ok(home, &["datanet", "publish", folder, "--datanet", "open", "--key", "ana"]);
     assert_eq!(published["documents"], 1);
@@ -174,4 +224,135 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
     up.ok(home, &["datanet", "withdraw", &id, "--key", "ana"]);
     let gone = up.ask_until(home, QUESTION, |answer| !cites(answer));
     assert!(!gone["choices"][0]["message"]["content"].as_str().unwrap().contains("four hundred"));
+}
+
+#[test]
+fn what_up_prints_works_by_copy_and_paste() {
+    let (server, home, docs) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(docs.path().join("bell.txt"), format!("{FACT}\n")).unwrap();
+    let (up, told) = Up::announced(server.path());
+    let shell = |line: &str| {
+        let program = Path::new(env!("CARGO_BIN_EXE_fonte")).parent().unwrap();
+        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        // Only the ports are not the usual ones.
+        let output = Command::new("sh")
+            .args(["-c", line])
+            .env("PATH", path)
+            .env("FONTE_DATA_DIR", home.path())
+            .env("FONTE_RPC_URL", up.facts["rpc_url"].as_str().unwrap())
+            .env("FONTE_GATEWAY", up.facts["gateway"].as_str().unwrap())
+            .env("FONTE_API_KEY", up.facts["api_key"].as_str().unwrap())
+            .env("LANG", "C")
+            .env_remove("LC_ALL")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let line = |start: &str| told.lines().find(|line| line.trim_start().starts_with(start)).unwrap();
+    let published = shell(&line("fonte datanet publish DIR").replace("DIR", docs.path().to_str().unwrap()));
+    assert!(published.contains("1 documents"), "{published}");
+    up.ask_until(home.path(), QUESTION, cites);
+    let answer = shell(&line("fonte ask '...'").replace("...", QUESTION));
+    assert!(answer.contains(FACT), "{answer}");
+
+    if !Command::new("curl").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        skips::skipped(
+            "the curl command that `fonte up` prints, because curl is not on the PATH; install the package curl",
+        );
+        return;
+    }
+    let at = told.find("  curl ").unwrap();
+    let curl = told[at..].lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join("\n");
+    // As printed, then with a question in the place of the dots.
+    for (command, expected) in [(curl.clone(), ""), (curl.replace("...", QUESTION), FACT)] {
+        let answer = shell(&command);
+        let answer: Value = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{command}: {answer}"));
+        let text = answer["choices"][0]["message"]["content"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        assert!(!text.is_empty() && text.contains(expected), "{answer}");
+        assert!(answer["fonte"]["receipt"].is_string(), "{answer}");
+    }
+}
+
+#[test]
+fn a_payer_imports_a_key_deposits_sets_a_limit_and_revokes_it() {
+    let (server, home, docs) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (up, home) = (Up::start(server.path()), home.path());
+    let key = up.facts["keys"].as_array().unwrap().iter().find(|key| key["name"] == "author").unwrap();
+    let (secret, payer) = (key["private_key"].as_str().unwrap(), key["address"].as_str().unwrap());
+
+    // A key from elsewhere, which has coins.
+    let import = |name: &str, secret: &str| {
+        let output = fonte(home).args(["keys", "import", name, "--json"]).env("FONTE_SECRET", secret).output().unwrap();
+        if output.status.success() {
+            return Ok(json(&output));
+        }
+        Err(String::from_utf8(output.stderr).unwrap())
+    };
+    assert!(import("buyer", &secret[..65]).unwrap_err().contains("64 hexadecimal digits"));
+    assert!(import("../buyer", secret).unwrap_err().contains("is no name for a key"));
+    let imported = import("buyer", secret).unwrap();
+    assert_eq!((&imported["name"], &imported["address"]), (&Value::from("buyer"), &key["address"]));
+    assert!(import("buyer", secret).unwrap_err().contains("there is a key named buyer already"));
+    assert_eq!(up.ok(home, &["keys", "show", "buyer"])["address"], payer);
+    assert!(
+        !fs::read_to_string(home.join("keys/buyer.json")).unwrap().contains(&secret[2..]),
+        "it is stored encrypted"
+    );
+    let wrong = up
+        .command(home)
+        .args(["account", "deposit", "1", "--key", "buyer"])
+        .env("FONTE_PASSWORD", "wrong horse")
+        .output()
+        .unwrap();
+    assert!(!wrong.status.success());
+
+    // Deposits: one's own, and another's.
+    let fnt: u128 = 1_000_000_000_000_000_000;
+    let deposit_of = |address: &str| wei(&up.ok(home, &["account", "balance", address])["deposit_wei"]);
+    let balance_of = |address: &str| wei(&up.ok(home, &["account", "balance", address])["balance_wei"]);
+    let coins = balance_of(payer);
+    let dry = up.run(home, &["account", "deposit", "2.5", "--key", "buyer", "--dry-run"]);
+    assert!(dry.status.success());
+    assert_eq!(deposit_of(payer), 0, "a dry run sends nothing");
+    let deposited = up.ok(home, &["account", "deposit", "2.5", "--key", "buyer"]);
+    assert_eq!((&deposited["payer"], wei(&deposited["deposit_wei"])), (&key["address"], fnt * 5 / 2));
+    assert!(deposited["tx"].as_str().unwrap().starts_with("0x"));
+    assert!(coins - balance_of(payer) >= fnt * 5 / 2);
+    let other = up.ok(home, &["keys", "new", "other"])["address"].as_str().unwrap().to_owned();
+    let told = up.run(home, &["account", "deposit", "1", "--payer", &other, "--key", "buyer"]);
+    let told = String::from_utf8(told.stdout).unwrap().to_lowercase();
+    assert!(told.contains(&format!("deposit of {}: 1 fnt", other.to_lowercase())), "{told}");
+    assert_eq!((deposit_of(&other), deposit_of(payer)), (fnt, fnt * 5 / 2));
+    for amount in ["much", "1,5", "-1", ""] {
+        assert!(!up.run(home, &["account", "deposit", amount, "--key", "buyer"]).status.success(), "{amount:?}");
+    }
+
+    // An API key that may spend so much, answers, and is paid from this deposit; without a limit it answers nothing.
+    fs::write(docs.path().join("bell.txt"), FACT).unwrap();
+    up.ok(home, &["datanet", "publish", docs.path().to_str().unwrap(), "--datanet", "open", "--key", "other"]);
+    up.ask_until(home, QUESTION, cites);
+    let limit = up.ok(home, &["account", "limit", "0.75", "--key", "buyer"]);
+    assert_eq!((&limit["payer"], wei(&limit["limit_wei"])), (&key["address"], fnt * 3 / 4));
+    let (api_key, session) = (limit["api_key"].as_str().unwrap(), limit["session_key"].as_str().unwrap());
+    let ask = || up.run(home, &["ask", QUESTION, "--model", "fonte-quote:open", "--json", "--api-key", api_key]);
+    let answer = json(&ask());
+    assert!(cites(&answer), "{answer}");
+    let receipt = up.ok(home, &["receipt", "show", answer["fonte"]["receipt"].as_str().unwrap()]);
+    assert_eq!(receipt["receipt"]["payer"].as_str().unwrap().to_lowercase(), payer.to_lowercase());
+    let revoked = up.ok(home, &["account", "limit", "0", "--session-key", session, "--key", "buyer"]);
+    assert_eq!((&revoked["api_key"], wei(&revoked["limit_wei"])), (&Value::Null, 0));
+    assert_eq!(revoked["session_key"].as_str(), Some(session));
+    let refused = ask();
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success() && told.contains("402"), "{told}");
+
+    // What was answered before is settled all the same: on chain a lower limit takes a notice to hold.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while deposit_of(payer) == fnt * 5 / 2 {
+        assert!(Instant::now() < deadline, "the fee was never taken");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }

@@ -1,6 +1,8 @@
 //! The example of governance, on a network with short votes: what `examples/` promises is run here.
 
 mod common;
+#[path = "../../../xtask/src/skips.rs"]
+mod skips;
 
 use std::{path::Path, process::Command};
 
@@ -9,7 +11,7 @@ use common::Up;
 #[test]
 fn a_model_is_voted_in_another_is_refused_and_royalties_reach_two_generations() {
     if !Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {
-        println!("skipped: examples/governance.sh reads JSON with python3, which is not here");
+        skips::skipped("examples/governance.sh, because it reads JSON with python3, which is not on the PATH");
         return;
     }
     let (server, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -70,6 +70,107 @@ fn an_index_over_files_says_where_a_text_is_from() {
 }
 
 #[test]
+fn a_proof_convinces_without_the_index_and_no_changed_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    fs::create_dir_all(home.join("texts/a")).unwrap();
+    fs::write(home.join("texts/a/tide.txt"), format!("Copied: {TIDE}{TIDE}")).unwrap();
+    fs::write(home.join("texts/b.txt"), TIDE).unwrap();
+    fs::write(home.join("asked"), "duas vezes por ano").unwrap();
+    ask(home, &["build", "texts", "--out", "x"]);
+    let told = |output: &Output| String::from_utf8([output.stdout.clone(), output.stderr.clone()].concat()).unwrap();
+    let place = format!("texts/b.txt:{}", TIDE.find("duas").unwrap());
+
+    // Each question: what is proved of which text, the claim's name, and the value.
+    let duas = ["--pattern", "duas"];
+    let cases = [
+        (&["--count"][..], duas, "count", 6, "it stands exactly 6 times in these 1 segments"),
+        (&["--absent"], ["--pattern", "nowhere"], "absent", 0, "it stands nowhere in these 1 segments"),
+        (&["--here", &place], duas, "here", 1, "it stands there"),
+        (&["--earlier", "texts/b.txt"], duas, "earlier", 1, "it stands there"),
+        (&["--longest"], ["--text", "asked"], "longest", 15, "that stands in these 1 segments has 15 bytes"),
+        (&[], ["--text", "asked"], "longest", 15, "that stands in these 1 segments has 15 bytes"),
+        (&["--count"], ["--pattern", "maré"], "count", 3, "it stands exactly 3 times in these 1 segments"),
+    ];
+    let mut root = String::new();
+    for (question, text, kind, value, sentence) in cases {
+        let proved = ask(home, &[&["prove", "x", "--out", "proof"][..], &text, question].concat());
+        assert_eq!((&proved["file"], &proved["value"]), (&json!("proof"), &json!(value)), "{question:?}");
+        assert_eq!(proved["roots"].as_array().unwrap().len(), 1);
+        assert!(proved["proof_bytes"].as_u64().unwrap() > 0);
+        root = proved["roots"][0].as_str().unwrap().to_owned();
+        let verified = ask(home, &["verify", "proof", "--root", &root]);
+        assert_eq!(
+            (&verified["ok"], &verified["value"], &verified["segments"], &verified["claim"]["kind"]),
+            (&json!(true), &json!(value), &json!(1), &json!(kind)),
+            "{question:?}"
+        );
+        let shown = run(home, &["verify", "proof", "--root", &root]);
+        assert!(shown.status.success() && told(&shown).contains(sentence), "{}", told(&shown));
+        // Without --out the proof itself is what is printed.
+        let printed = run(home, &[&["prove", "x"][..], &text, question].concat());
+        assert_eq!(fs::read(home.join("proof")).unwrap(), printed.stdout, "{question:?}");
+    }
+
+    // The last proof with anything in it changed, and against another index's root: refused, exit code 1.
+    let good: Value = serde_json::from_slice(&fs::read(home.join("proof")).unwrap()).unwrap();
+    let refused = |file: &Value, root: &str| {
+        fs::write(home.join("changed"), file.to_string()).unwrap();
+        let output = run(home, &["verify", "changed", "--root", root, "--json"]);
+        assert_eq!(output.status.code(), Some(1), "{file}");
+        let verdict = json(&output);
+        assert_eq!(verdict["ok"], false, "{file}");
+        assert!(!verdict["differs"].as_str().unwrap().is_empty());
+        let shown = run(home, &["verify", "changed", "--root", root]);
+        assert!(shown.status.code() == Some(1) && told(&shown).contains("refused: "), "{}", told(&shown));
+    };
+    let proof = good["segments"][0]["proof"].as_str().unwrap();
+    for at in [2, proof.len() / 2, proof.len() - 1] {
+        let digit = if proof.as_bytes()[at] == b'0' { "1" } else { "0" };
+        let mut changed = good.clone();
+        changed["segments"][0]["proof"] = json!(format!("{}{digit}{}", &proof[..at], &proof[at + 1..]));
+        refused(&changed, &root);
+    }
+    for (pointer, other) in [
+        ("/format", json!("fonte-proof-2")),
+        ("/claim/kind", json!("absent")),
+        ("/claim/pattern", json!("0x6475")),
+        ("/segments/0/value", json!(4)),
+        ("/segments/0/root", json!(format!("0x{}", "11".repeat(32)))),
+        ("/segments", json!([])),
+        ("", json!("no proof at all")),
+    ] {
+        let mut changed = good.clone();
+        *changed.pointer_mut(pointer).unwrap() = other;
+        refused(&changed, &root);
+    }
+    refused(&good, &format!("0x{}", "22".repeat(32)));
+
+    // What is not so cannot be proved, and what is not understood is named.
+    for (arguments, expected) in [
+        (&["--pattern", "duas", "--absent"][..], "the pattern is not absent"),
+        (&["--pattern", "duas", "--here", "texts/b.txt:0"], "holds no such place"),
+        (&["--pattern", "duas", "--earlier", "texts/a/tide.txt"], "holds no such place"),
+        (&["--pattern", "duas", "--here", "texts/b.txt"], "write PATH:OFFSET"),
+        (&["--pattern", "duas", "--here", "texts/b.txt:x"], "write PATH:OFFSET"),
+        (&["--pattern", "duas", "--here", "texts/c.txt:0"], "is not in the index"),
+        (&["--pattern", "duas", "--earlier", "b.txt"], "is not in the index"),
+        (&["--pattern", "duas", "--count", "--absent"], "cannot be used with"),
+        (&["--pattern", "duas", "--text", "asked"], "cannot be used with"),
+        (&["--count"], "--pattern"),
+        (&["--text", "nowhere"], "nowhere"),
+    ] {
+        let output = run(home, &[&["prove", "x", "--out", "none"], arguments].concat());
+        assert!(!output.status.success() && told(&output).contains(expected), "{arguments:?}: {}", told(&output));
+        assert!(!home.join("none").exists());
+    }
+    for (arguments, expected) in [(&["proof"][..], "--root"), (&["proof", "--root", "0x12"], "--root")] {
+        let output = run(home, &[&["verify"], arguments].concat());
+        assert!(!output.status.success() && told(&output).contains(expected), "{arguments:?}: {}", told(&output));
+    }
+}
+
+#[test]
 fn refusals_say_the_next_step_in_both_languages() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();

@@ -61,6 +61,9 @@ pub struct SettlementConfig {
     pub max_rows: usize,
     /// Payees per `push` transaction.
     pub max_push: usize,
+    /// Wei below which a credit is not worth its gas: it stays pending in its batch, where anybody may push it, and the
+    /// keeper does once this is lowered. 0: everything is paid out.
+    pub minimum_payout: u128,
     /// Most that the gateway adds to its bond by itself, in all, in wei; 0: never.
     pub bond_top_up: u128,
     /// How often the keeper looks for batches whose window has closed, and for what else is due; none: only when asked to.
@@ -75,6 +78,7 @@ impl Default for SettlementConfig {
             interval: Some(Duration::from_secs(30)),
             max_rows: 64,
             max_push: 64,
+            minimum_payout: 0,
             bond_top_up: 100_000_000_000_000_000_000,
             keeper_interval: Some(Duration::from_secs(2)),
             inclusion_timeout: Duration::from_secs(30),

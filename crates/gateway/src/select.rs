@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fonte_bindings::{
     DatanetRecord, ModelRecord,
-    client::{Clause, ReviewRule, Use, code},
+    client::{Clause, Place, ReviewRule, Use, code},
     genesis::COMMONS_NAME,
 };
 use fonte_types::{DatanetId, DatanetVersion, Version, Visibility};
@@ -73,7 +73,7 @@ impl Selection {
         let refusing = self.required.iter().find(|version| !self.resides(version.datanet, jurisdiction))?;
         let name = directory.datanets.iter().find(|d| d.id == refusing.datanet).map_or("", |d| &d.name);
         let declared = self.residence.get(&refusing.datanet)?.clone();
-        let clause = Clause::Jurisdictions { declared, here: jurisdiction };
+        let clause = Clause::Jurisdictions { declared, here: Some(jurisdiction) };
         Some(format!("the terms of datanet {name:?} forbid this request: {clause}"))
     }
 
@@ -95,11 +95,13 @@ pub(crate) fn select(directory: &Directory, model: &ModelRecord, chat: &Chat) ->
     let of_model = |datanet: &DatanetRecord| model.datanets.is_empty() || model.datanets.contains(&datanet.id);
     let is_commons = |datanet: &DatanetRecord| commons.is_some_and(|commons| commons.id == datanet.id);
     if let Some(refusal) = &model.refusal {
+        let datanet = directory.datanets.iter().find(|datanet| Some(datanet.id) == refusal.datanet);
+        let why = refusal.in_words(datanet.map(|datanet| datanet.name.as_str()));
         return Err(ApiError {
             param: Some("model".into()),
             ..ApiError::forbidden(
                 "model_stopped",
-                format!("model {} takes no new requests: {refusal}; receipts from before settle", model.name),
+                format!("model {} takes no new requests: {why}; receipts from before settle", model.name),
             )
         });
     }
@@ -206,7 +208,7 @@ fn latest(datanet: &DatanetRecord) -> DatanetVersion {
 
 /// The clause of a datanet's policy that forbids a request. Where it is processed is not decided yet.
 fn forbids(datanet: &DatanetRecord, model: &ModelRecord, visibility: Visibility) -> Option<Clause> {
-    datanet.policy.forbids(&Use { visibility, price_output: model.terms.prices.output, jurisdiction: None })
+    datanet.policy.forbids(&Use { visibility, price_output: model.terms.prices.output, place: Place::Undecided })
 }
 
 #[cfg(test)]
@@ -350,27 +352,30 @@ mod tests {
         };
         let error = select(&directory(), &stopped, &chat(&["coffee"], Visibility::Open)).expect_err("stopped");
         assert_eq!((error.status.as_u16(), error.param.as_deref()), (403, Some("model")));
-        assert!(error.message.contains("withdrawn") && error.message.contains("datanet 4"), "{error}");
+        assert!(error.message.contains("withdrawn"), "{error}");
+        assert!(error.message.contains("clause \"withdrawal\" of datanet \"silent\""), "{error}");
     }
 
     #[test]
     fn refusals_name_datanet_and_clause() {
         let cases = [
-            ("silent", Visibility::Open, 403, "quote"),
-            ("public", Visibility::Private, 403, "private"),
-            ("dear", Visibility::Open, 403, "price floor"),
-            ("hidden", Visibility::Open, 403, "index"),
+            ("silent", Visibility::Open, 403, "(clause \"quote\")"),
+            ("public", Visibility::Private, 403, "(clause \"private\")"),
+            ("dear", Visibility::Open, 403, "(clause \"price floor\")"),
+            ("hidden", Visibility::Open, 403, "(clause \"index\")"),
             ("empty", Visibility::Open, 400, "holds nothing"),
             ("commons", Visibility::Open, 400, "never quoted"),
-            ("nowhere", Visibility::Open, 404, "nowhere"),
+            ("nowhere", Visibility::Open, 404, "there is no datanet"),
         ];
-        for (name, visibility, status, word) in cases {
+        for (name, visibility, status, words) in cases {
             let error = select(&directory(), &model(), &chat(&["coffee", name], visibility))
                 .err()
                 .or_else(|| select(&directory(), &model(), &chat(&[name], visibility)).err())
                 .expect(name);
             assert_eq!(error.status, status, "{name}: {error}");
-            assert!(error.message.contains(word), "{name}: {error}");
+            assert!(error.message.contains(words), "{name}: {error}");
+            let told = error.message.contains(&format!("datanet {name:?}"));
+            assert!(told || name == COMMONS_NAME, "{name} is not named: {error}");
         }
         let named =
             select(&directory(), &model(), &chat(&["open", "coffee", "open"], Visibility::Open)).expect("allowed");

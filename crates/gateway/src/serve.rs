@@ -129,6 +129,9 @@ pub struct EngineServerConfig {
     pub api_key: Option<String>,
     /// The key for orders to load and unload; none: one is drawn.
     pub operator_key: Option<String>,
+    /// Whether callers are told apart by the last address of `X-Forwarded-For` where a proxy on this machine calls. Without
+    /// it all of a proxy's clients are one payer, and share its part of the queue and its prefixes.
+    pub trust_forwarded: bool,
     /// Bounds on what callers can ask for.
     pub limits: Limits,
 }
@@ -174,8 +177,9 @@ impl EngineServer {
             started: unix_now(),
         });
         let server = axum_server::Handle::new();
-        let (limits, handle) = (config.limits, server.clone());
-        let task = tokio::spawn(async move { http::serve(routes(shared), &limits, metrics, listener, handle).await });
+        let (limits, trust, handle) = (config.limits, config.trust_forwarded, server.clone());
+        let task =
+            tokio::spawn(async move { http::serve(routes(shared), &limits, trust, metrics, listener, handle).await });
         Ok(Self { address, operator_key, server, task })
     }
 

@@ -115,6 +115,36 @@ pub(crate) struct Upload {
     pub(crate) at: u64,
 }
 
+/// A credit that was below the least payout when its batch was paid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dust {
+    pub(crate) wei: u128,
+    /// The gateway's number of the batch.
+    pub(crate) batch: u64,
+    pub(crate) payee: Address,
+}
+
+impl Dust {
+    /// By amount first, so that what a lower minimum makes due is the end of the table.
+    fn key(&self) -> [u8; 44] {
+        let mut key = [0; 44];
+        key[..16].copy_from_slice(&self.wei.to_be_bytes());
+        key[16..24].copy_from_slice(&self.batch.to_be_bytes());
+        key[24..].copy_from_slice(self.payee.as_slice());
+        key
+    }
+
+    fn of(key: &[u8]) -> Option<Self> {
+        let (wei, rest) = key.split_first_chunk()?;
+        let (batch, payee) = rest.split_first_chunk()?;
+        Some(Self {
+            wei: u128::from_be_bytes(*wei),
+            batch: u64::from_be_bytes(*batch),
+            payee: Address::try_from(payee).ok()?,
+        })
+    }
+}
+
 /// The tables.
 pub(crate) struct Store {
     database: Database,
@@ -123,6 +153,7 @@ pub(crate) struct Store {
     rows: Keyspace,
     batches: Keyspace,
     open_batches: Keyspace,
+    dust: Keyspace,
     places: Keyspace,
     earnings: Keyspace,
     keys: Keyspace,
@@ -138,7 +169,7 @@ impl Store {
         let database = Database::builder(folder).open()?;
         let table = |name| database.keyspace(name, KeyspaceCreateOptions::default);
         let (receipts, order, rows) = (table("receipts")?, table("order")?, table("rows")?);
-        let (batches, open_batches) = (table("batches")?, table("open_batches")?);
+        let (batches, open_batches, dust) = (table("batches")?, table("open_batches")?, table("dust")?);
         let (places, earnings, keys) = (table("places")?, table("earnings")?, table("keys")?);
         let (commits, uploads, meta) = (table("commits")?, table("uploads")?, table("meta")?);
         let last = match order.last_key_value() {
@@ -152,6 +183,7 @@ impl Store {
             rows,
             batches,
             open_batches,
+            dust,
             places,
             earnings,
             keys,
@@ -268,6 +300,28 @@ impl Store {
         let mut batch = self.durable();
         self.write_batch(&mut batch, record);
         Ok(batch.commit()?)
+    }
+
+    /// Replaces a batch's record, and notes which of its credits are dust now and which no longer are.
+    pub(crate) fn put_paid_batch(&self, record: &BatchRecord, left: &[Dust], gone: &[Dust]) -> Result<(), StoreError> {
+        let mut batch = self.durable();
+        for dust in left {
+            batch.insert(&self.dust, dust.key(), []);
+        }
+        for dust in gone {
+            batch.remove(&self.dust, dust.key());
+        }
+        self.write_batch(&mut batch, record);
+        Ok(batch.commit()?)
+    }
+
+    /// Dust of at least so many wei, the smallest first; at most `limit`.
+    pub(crate) fn dust(&self, least: u128, limit: usize) -> Result<Vec<Dust>, StoreError> {
+        let mut found = Vec::new();
+        for entry in self.dust.range(least.to_be_bytes()..).take(limit) {
+            found.extend(Dust::of(&entry.key()?));
+        }
+        Ok(found)
     }
 
     fn write_batch(&self, batch: &mut WriteBatch, record: &BatchRecord) {

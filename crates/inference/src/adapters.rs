@@ -5,8 +5,9 @@
 //! arena. A parsed copy between the two would take as much memory as the arena and save only the packing.
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ pub trait AdapterSource: Send + 'static {
     /// Reads and checks the adapter of a registered hash.
     ///
     /// # Errors
-    /// Whatever went wrong; the requests that wait for the adapter fail with its words, and the next one tries again.
+    /// Whatever went wrong; the requests that wait for the adapter fail with its words, and the next one tries again. A panic
+    /// counts as an error.
     fn load(&self, hash: &ContentHash) -> Result<Adapter, Box<dyn std::error::Error + Send + Sync>>;
 }
 
@@ -89,9 +91,16 @@ impl Adapters {
         let (outbox, loaded) = sync_channel(MAX_LOADING);
         let thread = std::thread::Builder::new().name("adapter-loader".into()).spawn(move || {
             for hash in inbox {
-                let result = (source.load(&hash).map_err(|error| error.to_string()))
-                    .and_then(|adapter| check_hash(adapter, hash))
-                    .and_then(|adapter| PackedAdapter::pack(&adapter, &config));
+                let load = || {
+                    (source.load(&hash).map_err(|error| error.to_string()))
+                        .and_then(|adapter| check_hash(adapter, hash))
+                        .and_then(|adapter| PackedAdapter::pack(&adapter, &config))
+                };
+                // A thread that died would leave all that wait for an adapter waiting. What a panic may have broken is the
+                // source's own, which is only asked again, and what it gives then is checked as ever.
+                let result = catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| {
+                    Err("the source of adapters panicked, which is a fault of this program".into())
+                });
                 if outbox.send((hash, result)).is_err() {
                     break;
                 }
@@ -217,6 +226,13 @@ impl Adapters {
         self.idle_bytes
     }
 
+    /// Bytes of the pinned adapters and this one; one that is not in memory counts as the largest seen.
+    pub(crate) fn pinned_bytes(&self, with: &ContentHash) -> usize {
+        let more = (!self.pinned.contains(with)).then_some(with);
+        let bytes = |hash: &ContentHash| self.get(hash).map_or(self.expected, |packed| packed.bytes());
+        self.pinned.iter().chain(more).map(bytes).sum()
+    }
+
     pub(crate) fn pinned(&self) -> impl Iterator<Item = &ContentHash> {
         self.pinned.iter()
     }
@@ -250,7 +266,7 @@ impl Adapters {
     /// Asks the thread for an absent adapter.
     pub(crate) fn load(&mut self, hash: ContentHash) {
         let Some(entry) = self.entries.get_mut(&hash) else { return };
-        // The channel has room for `MAX_LOADING`; a thread that died leaves the adapter absent.
+        // The channel has room for `MAX_LOADING`, and the thread lives as long as this.
         if self.orders.as_ref().is_some_and(|orders| orders.try_send(hash).is_ok()) {
             entry.state = State::Loading;
             self.loading += 1;
@@ -259,19 +275,8 @@ impl Adapters {
 
     /// The next finished load, waiting up to `wait` for one.
     pub(crate) fn next_loaded(&mut self, wait: Duration, now: u64) -> Option<Loaded> {
-        let (hash, result) = match self.loaded.recv_timeout(wait) {
-            Ok(loaded) => loaded,
-            Err(RecvTimeoutError::Timeout) => return None,
-            Err(RecvTimeoutError::Disconnected) => {
-                // The source panicked. What was being loaded will not come.
-                self.loading = 0;
-                let lost = self.entries.iter_mut().find(|(_, entry)| matches!(entry.state, State::Loading));
-                return lost.map(|(hash, entry)| {
-                    entry.state = State::Absent;
-                    Loaded { hash: *hash, result: Err("the loading thread has stopped".into()) }
-                });
-            }
-        };
+        // The thread is there: it catches the source's panics, and ends only when this is dropped.
+        let (hash, result) = self.loaded.recv_timeout(wait).ok()?;
         self.loading -= 1;
         let mut bytes = 0;
         let result = self.change(&hash, |entry| match (&entry.state, result) {
@@ -308,7 +313,7 @@ impl Drop for Adapters {
         self.orders = None;
         while self.loaded.recv().is_ok() {}
         if let Some(thread) = self.thread.take() {
-            // A panic of the source was told to the requests that waited for it.
+            // It catches panics.
             let _ = thread.join();
         }
     }

@@ -15,7 +15,7 @@ use crate::model::{ContentHash, ModelConfig, Weights};
 use crate::pack::Profile;
 use crate::pages::{PAGE_TOKENS, PageId};
 use crate::queue::{Queue, Waiting};
-use crate::request::{Event, Finish, Generation, Request, RequestId, RunError, SubmitError, Task};
+use crate::request::{Event, Finish, Generation, PinError, Request, RequestId, RunError, SubmitError, Task};
 use crate::sample;
 use crate::sequence::{Outcome, Sequence};
 
@@ -31,6 +31,10 @@ const PREFETCH: usize = 64;
 
 /// A slice of a prompt that a payer reads before the next payer's turn, in tokens.
 const SLICE: usize = 16;
+
+/// Pinned adapters may take one of so many bytes of the memory: what is left must do for requests, those of the base alone
+/// among them.
+const PINNED: usize = 2;
 
 /// How long a step waits for an adapter when there is nothing else to do.
 const LOAD_WAIT: Duration = Duration::from_millis(20);
@@ -203,9 +207,22 @@ impl Engine {
         !wanted && self.adapters.unregister(hash)
     }
 
-    /// Loads an adapter ahead and keeps it in memory, or no longer. Says whether it is registered.
-    pub fn pin(&mut self, hash: &ContentHash, pinned: bool) -> bool {
-        self.adapters.pin(hash, pinned)
+    /// Loads an adapter ahead and keeps it in memory, or no longer. Pinned ones may take half of the memory. A size is known
+    /// only once an adapter is here: one that is larger than all before it, and then takes them over that half, is let go
+    /// again, and pinning it once more says so.
+    ///
+    /// # Errors
+    /// [`PinError`]: it is not registered, or there is no room. What was pinned stays so.
+    pub fn pin(&mut self, hash: &ContentHash, pinned: bool) -> Result<(), PinError> {
+        if !self.adapters.is_registered(hash) {
+            return Err(PinError::UnknownAdapter(*hash));
+        }
+        let (needed, limit) = (self.adapters.pinned_bytes(hash), self.config.memory / PINNED);
+        if pinned && needed > limit {
+            return Err(PinError::NoRoom { hash: *hash, needed, limit });
+        }
+        self.adapters.pin(hash, pinned);
+        Ok(())
     }
 
     /// Takes an adapter out of memory, pinned or not; it stays registered, and the next request loads it again. Says whether
@@ -339,6 +356,8 @@ impl Engine {
                 }
                 // Not tried again until somebody asks for it.
                 self.adapters.pin(&hash, false);
+            } else if self.adapters.pinned_bytes(&loaded.hash) > self.config.memory / PINNED {
+                self.adapters.pin(&loaded.hash, false);
             }
             self.make_room(0, |_| false);
         }
@@ -379,12 +398,13 @@ impl Engine {
 
     /// Loads what waiting requests and pins want, as far as there is room beside what is in use and what others wait for.
     fn prefetch(&mut self) {
-        let pinned = self.adapters.pinned().copied();
+        let pinned = self.adapters.pinned().map(|hash| (*hash, false));
         let queued = self.queue.iter().take(PREFETCH).filter_map(|waiting| waiting.request.adapter);
-        let order: Vec<ContentHash> = pinned.chain(queued).collect();
-        let wanted: HashSet<ContentHash> = order.iter().copied().collect();
+        let order: Vec<(ContentHash, bool)> = pinned.chain(queued.map(|hash| (hash, true))).collect();
+        let wanted: HashSet<ContentHash> = order.iter().map(|(hash, _)| *hash).collect();
+        let nothing_to_do = self.running.is_empty() && self.queue.len() == 0;
         let mut first = true;
-        for hash in order {
+        for (hash, waited_for) in order {
             if !self.adapters.can_load() {
                 break;
             }
@@ -392,10 +412,18 @@ impl Engine {
                 continue;
             }
             let expected = self.adapters.expected_bytes();
+            let urgent = waited_for || nothing_to_do;
+            // Nothing is pushed out for a pin that would not fit even so, and it keeps nobody from loading.
+            if !urgent && self.committed() + expected > self.config.memory {
+                continue;
+            }
             let mut fits = self.make_room(expected, |hash| wanted.contains(hash));
-            if !fits && first {
+            if !fits && first && urgent {
                 // The longest waiting may push out what later ones wait for, and alone it may try its luck.
                 fits = self.make_room(expected, |_| false) || self.running.is_empty();
+            }
+            if !fits && !waited_for {
+                continue;
             }
             if !fits {
                 break;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::{Engine, Stats};
 use crate::model::ContentHash;
-use crate::request::{Event, Request, RequestId, SubmitError};
+use crate::request::{Event, PinError, Request, RequestId, SubmitError};
 
 /// Commands that wait between two steps. A caller that finds no room waits for the step to end.
 pub(crate) const COMMANDS: usize = 256;
@@ -17,7 +17,7 @@ pub(crate) enum Command {
     Cancel(RequestId),
     Register(ContentHash),
     Unregister(ContentHash, SyncSender<bool>),
-    Pin(ContentHash, bool, SyncSender<bool>),
+    Pin(ContentHash, bool, SyncSender<Result<(), PinError>>),
     Unload(ContentHash, SyncSender<bool>),
     Stats(SyncSender<Stats>),
     Residency(SyncSender<Vec<(ContentHash, usize)>>),
@@ -70,8 +70,11 @@ impl EngineHandle {
     }
 
     /// As [`Engine::pin`].
-    pub fn pin(&self, hash: ContentHash, pinned: bool) -> bool {
-        self.ask(|reply| Command::Pin(hash, pinned, reply)).unwrap_or(false)
+    ///
+    /// # Errors
+    /// As there.
+    pub fn pin(&self, hash: ContentHash, pinned: bool) -> Result<(), PinError> {
+        self.ask(|reply| Command::Pin(hash, pinned, reply)).unwrap_or(Err(PinError::Stopped))
     }
 
     /// As [`Engine::unload`].

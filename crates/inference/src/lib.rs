@@ -85,5 +85,6 @@ pub use handle::{EngineHandle, Stream};
 pub use kernels::Isa;
 pub use pack::Profile;
 pub use request::{
-    Event, Finish, Generation, Logprobs, Payer, Request, RequestId, RunError, Sampling, SubmitError, Task, Usage,
+    Event, Finish, Generation, Logprobs, Payer, PinError, Request, RequestId, RunError, Sampling, SubmitError, Task,
+    Usage,
 };

@@ -271,6 +271,31 @@ pub enum SubmitError {
     Stopped,
 }
 
+/// Why an adapter is not pinned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PinError {
+    /// The adapter was not registered.
+    #[error("adapter {} is not registered: register it first", Hex(.0))]
+    UnknownAdapter(ContentHash),
+    /// Requests would be left too little memory.
+    #[error(
+        "adapter {} is not kept: with it kept adapters would take {needed} bytes of the {limit} that they may, half of the \
+         engine's memory: unload others, or give the engine more memory",
+        Hex(.hash)
+    )]
+    NoRoom {
+        /// Which.
+        hash: ContentHash,
+        /// Bytes of the pinned adapters with this one; where a size is not known yet, that of the largest seen.
+        needed: usize,
+        /// Bytes that pinned adapters may take.
+        limit: usize,
+    },
+    /// The engine's thread is gone.
+    #[error("the engine has stopped: start it again")]
+    Stopped,
+}
+
 /// Why a request failed after it was taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {

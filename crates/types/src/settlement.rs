@@ -6,6 +6,10 @@ use alloy_primitives::{Address, B256, U256, keccak256};
 
 use crate::{merkle::Tree, receipt::AnswerReceipt};
 
+mod calldata;
+
+pub use calldata::{UnpackError, read_settle};
+
 alloy_sol_types::sol! {
     /// One settled receipt.
     #[derive(Debug, PartialEq, Eq)]

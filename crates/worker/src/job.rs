@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, Bytes};
-use fonte_bindings::client::Use;
+use fonte_bindings::client::{Place, Use};
 use fonte_types::{
     AnswerReceipt, ContributionId, DatanetId, DatanetVersion,
     bundle::{self, BUNDLE_VERSION, Outcome, ReceiptBundle, SaltedText, run_leaves},
@@ -51,9 +51,11 @@ pub(crate) fn answer(
         ));
     };
     if let Some(refusal) = &record.refusal {
+        let datanet = refusal.datanet.and_then(|id| snapshot.view.datanets.get(&id));
+        let why = refusal.in_words(datanet.map(|datanet| datanet.name.as_str()));
         return Err(Refusal {
             code: RefusalCode::Terms,
-            message: format!("model {} takes no new requests: {refusal}", record.name),
+            message: format!("model {} takes no new requests: {why}", record.name),
             datanet: refusal.datanet,
         });
     }
@@ -215,10 +217,10 @@ fn versions_for(shared: &Shared, job: &Job, snapshot: &Snapshot) -> Result<Vec<D
             let intended = Use {
                 visibility: job.visibility,
                 price_output: job.terms.prices.output,
-                jurisdiction: shared.config.jurisdiction,
+                place: shared.config.jurisdiction.map_or(Place::Undeclared, Place::In),
             };
             if let Some(clause) = datanet.policy.forbids(&intended) {
-                let message = format!("the terms of datanet {} forbid this request: {clause}", datanet.name);
+                let message = format!("the terms of datanet {:?} forbid this request: {clause}", datanet.name);
                 return Err(of(RefusalCode::Terms, message));
             }
         }

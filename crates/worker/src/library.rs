@@ -20,7 +20,7 @@ use fonte_bindings::{ContributionRecord, DatanetRecord};
 use fonte_corpus::{
     Bundle, SearchIndex, Store,
     bundle::BundleError,
-    search::{Language, Query, SearchError, query_terms},
+    search::{Query, SearchError},
     store::StoreError,
 };
 use fonte_types::{
@@ -350,19 +350,6 @@ impl Passages for Shelf<'_> {
         let traced = self.library.trace(text, "", &members)?;
         let held: u32 = traced.evidence.runs().iter().filter(|r| r.source != Source::Nobody).map(Run::bytes).sum();
         Ok(u64::from(held) * 2 >= text.len() as u64)
-    }
-
-    fn documents(&self) -> u64 {
-        Language::ALL.iter().map(|language| self.library.search.total_passages(*language).unwrap_or(0)).sum()
-    }
-
-    fn holding(&self, word: &str) -> u64 {
-        let held = |language: Language| {
-            let terms = query_terms(word, language);
-            let frequency = |stem: &str| self.library.search.document_frequency(language, stem).unwrap_or(0);
-            terms.iter().map(|term| frequency(&term.stem)).max().unwrap_or(0)
-        };
-        Language::ALL.iter().map(|language| held(*language)).sum()
     }
 }
 

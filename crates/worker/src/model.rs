@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     library::LibraryError,
-    quote::{self, Passage, Rarity, TooShort},
+    quote::{self, Passage, TooShort},
 };
 
 /// One question as a model gets it.
@@ -87,12 +87,6 @@ pub trait Passages {
     /// # Errors
     /// [`LibraryError`] if the trace index failed.
     fn boilerplate(&self, text: &str) -> Result<bool, LibraryError>;
-
-    /// Passages in the collection.
-    fn documents(&self) -> u64;
-
-    /// How many of them hold a word, in any of its forms.
-    fn holding(&self, word: &str) -> u64;
 }
 
 /// Anything that can answer. Called on a thread where it may block.
@@ -152,18 +146,6 @@ pub enum ModelError {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct QuoteModel;
 
-struct FromPassages<'a>(&'a dyn Passages);
-
-impl Rarity for FromPassages<'_> {
-    fn documents(&self) -> u64 {
-        self.0.documents()
-    }
-
-    fn holding(&self, word: &str) -> u64 {
-        self.0.holding(word)
-    }
-}
-
 impl AnswerModel for QuoteModel {
     fn engine_class(&self) -> fonte_types::EngineClass {
         fonte_types::EngineClass::Exact
@@ -196,7 +178,7 @@ impl AnswerModel for QuoteModel {
                 true
             })
         };
-        let answer = quote::answer(question.text, &borrowed, &FromPassages(passages), &mut boilerplate, limit)?;
+        let answer = quote::answer(question.text, &borrowed, &mut boilerplate, limit)?;
         if let Some(error) = failed {
             return Err(error.into());
         }

@@ -55,12 +55,4 @@ impl Passages for Nothing {
     fn boilerplate(&self, _: &str) -> Result<bool, LibraryError> {
         Ok(false)
     }
-
-    fn documents(&self) -> u64 {
-        0
-    }
-
-    fn holding(&self, _: &str) -> u64 {
-        0
-    }
 }

@@ -11,6 +11,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     time::Duration,
 };
@@ -24,8 +25,8 @@ use fonte_types::{
     wire::{Asked, Job, RefusalCode, ToGateway, ToWorker},
 };
 use fonte_worker::{
-    Question, Worker, answer_plainly,
-    local::{LocalBase, LocalConfig},
+    AnswerModel, ModelError, Question, Worker, answer_plainly,
+    local::{LocalBase, LocalConfig, LocalModel},
     replay::{ReplayConfig, Replayer, passage_in},
 };
 use tokio_util::sync::CancellationToken;
@@ -56,7 +57,11 @@ impl Files {
     }
 
     fn open(&self) -> LocalBase {
-        let config = LocalConfig { threads: 1, memory: 64 << 20, ..LocalConfig::default() };
+        self.open_with(64 << 20)
+    }
+
+    fn open_with(&self, memory: usize) -> LocalBase {
+        let config = LocalConfig { threads: 1, memory, ..LocalConfig::default() };
         LocalBase::open(&self.at("base"), Some(&self.at("adapters")), config).unwrap()
     }
 
@@ -242,6 +247,104 @@ async fn ten_thousand_adapters_are_offered_and_none_is_in_memory() {
     assert_eq!(answered.answer.receipt.adapter_hash, B256::from(found.added[ADAPTERS - 1].hash.0));
     let stats = engine.stats().unwrap();
     assert_eq!((stats.loads, stats.resident), (1, 1));
+}
+
+#[test]
+fn orders_to_load_leave_memory_for_answers() {
+    const MEMORY: usize = 1 << 20;
+    let files = Files::new(true);
+    for number in 0..40 {
+        base::write_adapter(&files.at(&format!("adapters/{number}")), &files.at("base"), number, 16);
+    }
+    let engine = files.open_with(MEMORY);
+    let found = engine.look(Duration::ZERO).unwrap();
+    let cancelled = CancellationToken::new();
+    let keep = |place: usize, keep| engine.adapter(found.added[place].hash).keep(keep, &cancelled);
+    let refused: Vec<String> = (0..found.added.len())
+        .filter_map(|place| match keep(place, true) {
+            Ok(()) => None,
+            Err(ModelError::Refused { code: RefusalCode::Busy, message }) => Some(message),
+            Err(error) => panic!("{error:?}"),
+        })
+        .collect();
+    let kept = found.added.len() - refused.len();
+    assert!(kept > 2 && refused.len() > 10, "{kept}, {refused:?}");
+    let limit = format!("{} that they may", MEMORY / 2);
+    assert!(refused.iter().all(|why| why.contains("unload others") && why.contains(&limit)), "{refused:?}");
+    // Everybody is answered: by the base, by what is kept, and by what is not.
+    let served = |model: LocalModel, tokens| answer(&model, "Once", tokens, &mut |_| true).unwrap();
+    served(engine.base(), 300);
+    for place in [0, kept, 39] {
+        served(engine.adapter(found.added[place].hash), 300);
+    }
+    let resident = engine.report().unwrap().resident;
+    let in_memory = |place: usize| resident.iter().any(|one| one.adapter == B256::from(found.added[place].hash.0));
+    assert!((0..kept).all(in_memory), "what was kept is still there");
+    // One that is let go makes room for another.
+    assert!(keep(39, true).is_err());
+    keep(0, false).unwrap();
+    keep(39, true).unwrap();
+
+    // The first of all, of whose size nothing is known before it is here.
+    let small = files.open_with(60_000);
+    small.look(Duration::ZERO).unwrap();
+    let model = small.adapter(found.added[0].hash);
+    assert!(matches!(model.keep(true, &cancelled), Err(ModelError::Refused { code: RefusalCode::Busy, .. })));
+    served(small.base(), 10);
+    served(model, 10);
+}
+
+#[test]
+fn an_order_that_fails_keeps_nothing() {
+    let files = Files::new(false);
+    files.write("adapters/first", 1);
+    // As much as the longest answer takes.
+    let engine = files.open_with(256 * 6144);
+    let hash = engine.look(Duration::ZERO).unwrap().added[0].hash;
+    // Other files come into its place, unnoticed until it is loaded.
+    let weights = files.at("adapters/first/adapter_model.safetensors");
+    let good = fs::read(&weights).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    fs::write(&weights, bad).unwrap();
+    let (model, waits, gone) = (engine.adapter(hash), CancellationToken::new(), CancellationToken::new());
+    assert!(matches!(model.keep(true, &waits), Err(ModelError::Refused { code: RefusalCode::Engine, .. })));
+    fs::write(&weights, good).unwrap();
+
+    // An answer that takes all of the memory is under way, and who gave the order leaves before there is room.
+    gone.cancel();
+    let (begins, begun) = mpsc::channel();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| {
+            answer(&engine.base(), "Once", 5000, &mut |_| {
+                let _ = begins.send(());
+                !over.load(Ordering::SeqCst)
+            })
+        });
+        begun.recv().unwrap();
+        let error = model.keep(true, &gone).unwrap_err();
+        assert!(error.to_string().contains("nobody waits"), "{error}");
+        over.store(true, Ordering::SeqCst);
+        running.join().unwrap().unwrap();
+    });
+    // There is room for another such answer: the adapter goes.
+    answer(&engine.base(), &"Once ".repeat(810), 46, &mut |_| true).unwrap();
+    model.keep(true, &waits).unwrap();
+    assert_eq!(engine.report().unwrap().resident.len(), 1);
+}
+
+/// What a model continues a text with.
+fn answer(
+    model: &LocalModel,
+    prompt: &str,
+    max_output_tokens: u32,
+    emit: &mut dyn FnMut(&str) -> bool,
+) -> Result<String, ModelError> {
+    let (asked, cancelled) = (Asked::default(), CancellationToken::new());
+    let (text, payer, seed) = (prompt, Address::ZERO, 5);
+    let question = Question { prompt, text, payer, max_output_tokens, seed, asked: &asked, cancelled: &cancelled };
+    answer_plainly(model, question, emit).map(|answer| answer.text)
 }
 
 #[test]

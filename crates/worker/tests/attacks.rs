@@ -12,12 +12,12 @@ use gaming::{
     texts::edited,
 };
 
-/// Thousandths of the honest income that an attack's own texts may earn.
+/// Thousandths of the honest income that an attack may add to it, all accounts and texts together.
 const GOAL: u128 = 50;
 
-/// Thousandths of their income that the others may lose by any attack: a new text shifts how rare words are, and with it
-/// a question at the edge.
-const OTHERS: u128 = 40;
+/// Thousandths of their income that the others may lose by any attack: search orders passages by counts over all of them,
+/// and so chooses which ones the model reads.
+const OTHERS: u128 = 10;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn copies_splits_bait_and_echo_do_not_pay() {
@@ -29,9 +29,7 @@ async fn copies_splits_bait_and_echo_do_not_pay() {
         for attacker in ATTACKERS {
             let row = measure(attack, attacker, &before, &questions).await;
             println!("{row}");
-            // Parts stand in the place of the whole, so there what counts is their sum.
-            let gain = if attack.name.contains("split") { row.gain().saturating_sub(1000) } else { row.taken() };
-            if gain > GOAL || row.loss() > OTHERS {
+            if row.gain() > 1000 + GOAL || row.loss() > OTHERS {
                 missed.push(row.to_string());
             }
         }
@@ -98,11 +96,14 @@ fn copies_push_nothing_into_the_commons() {
 }
 
 #[test]
-fn asking_about_ones_own_texts_always_loses() {
+fn asking_about_ones_own_texts_never_gains() {
     for roles in ROLES {
         for (input, output) in [(1, 1), (20, 60), (1000, 4000), (1_000_000, 1_000_000)] {
             let (paid, back) = money::dealt(roles, input, output, &money::all_of_it());
-            assert!(back < paid, "{}: {back} of {paid}", roles.name);
+            // With a model and a worker of one's own, and somebody else's gateway paying the gas, an answer costs nothing.
+            assert_eq!(back == paid, roles.breaks_even(), "{}: {back} of {paid}", roles.name);
+            assert!(back <= paid && back < paid + roles.once(), "{}: {back} of {paid}", roles.name);
         }
     }
+    assert_eq!(ROLES.iter().filter(|roles| roles.breaks_even()).count(), 1, "the documentation names one");
 }

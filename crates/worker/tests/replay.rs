@@ -4,11 +4,15 @@
 #[path = "common/base.rs"]
 mod base;
 mod common;
+#[allow(dead_code, reason = "of the bench's writers one is used")]
+#[path = "../../inference/examples/bench/export.rs"]
+mod export;
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use alloy_primitives::B256;
@@ -222,6 +226,84 @@ async fn an_answer_is_computed_again_whatever_the_machine() {
             }
             assert_eq!(*same.get_or_insert_with(|| replayed.clone()), replayed);
         }
+    }
+}
+
+#[tokio::test]
+async fn an_int8_base_answers_under_its_own_name() {
+    let files = Files::new();
+    let int8 = LocalConfig { profile: Profile::Int8Exact, threads: 1, memory: 64 << 20, ..LocalConfig::default() };
+    let model = LocalBase::open(&files.base(1), None, int8).unwrap().base();
+    let mut scene = Scene::serving(files.hash(1), B256::ZERO, model).await;
+    let bundles = [
+        scene.ask(11, |_| {}).await,
+        scene.ask(12, |job| job.asked.sampling.temperature = Some(0)).await,
+        scene.ask(13, |job| job.asked.log_probs = Some(3)).await,
+    ];
+    let profile = |bundle: &ReceiptBundle| bundle.generation.as_ref().unwrap().profile;
+    assert!(bundles.iter().all(|bundle| profile(bundle) == Profile::Int8Exact));
+    for isa in Isa::available() {
+        let config = ReplayConfig { profile: Profile::Int8Exact, ..config(2, isa) };
+        let replayer = Replayer::open(&files.base(1), &[], config).unwrap();
+        for bundle in &bundles {
+            let replayed = replay(&replayer, &scene, bundle);
+            assert!(replayed.holds() && replayed.answer == AnswerReplay::Same, "{}: {replayed:?}", isa.name());
+        }
+    }
+    match files.replayer(1).replay(&bundles[0], &|_| unreachable!("it is refused before")) {
+        Err(ReplayError::Profile { named: Profile::Int8Exact, opened: Profile::F32Exact }) => {}
+        answer => panic!("{answer:?}"),
+    }
+    // It is another function of the same files: who signs for it and computes f32 is found.
+    let lie = of_record(|record| record.profile = Profile::Int8Exact);
+    let mut scene = Scene::serving(files.hash(1), B256::ZERO, Liar(files.model(1), lie)).await;
+    let lied = scene.ask(11, |_| {}).await;
+    let config = ReplayConfig { profile: Profile::Int8Exact, ..config(1, Isa::best()) };
+    found(&replay(&Replayer::open(&files.base(1), &[], config).unwrap(), &scene, &lied));
+}
+
+#[tokio::test]
+async fn a_gguf_base_answers_as_the_folder_that_it_was_made_of() {
+    let files = Files::new();
+    let folder = files.0.path().join("gguf");
+    std::fs::create_dir(&folder).unwrap();
+    let read = read_base(&files.base(1), None, &Limits::default()).unwrap();
+    export::gguf_base(&folder.join("any name.gguf"), &read.config, &read.weights).unwrap();
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(files.base(1).join(name), folder.join(name)).unwrap();
+    }
+    // The writer has an end token of its own.
+    let ends = json!({"eos_token_id": read.config.eos}).to_string();
+    std::fs::write(folder.join("generation_config.json"), ends).unwrap();
+    let adapters = files.0.path().join("adapters");
+    write_adapter(&adapters.join("one"), 1);
+    let open = |base: &Path| {
+        let config = LocalConfig { threads: 1, memory: 64 << 20, ..LocalConfig::default() };
+        let engine = LocalBase::open(base, Some(&adapters), config).unwrap();
+        let adapter = engine.look(Duration::ZERO).unwrap().added[0].hash;
+        (engine, adapter)
+    };
+    let ((gguf, adapter), (folder_base, other)) = (open(&folder), open(&files.base(1)));
+    let hash = B256::from(hash_base(&folder).unwrap().0);
+    assert_eq!(gguf.hash(), hash);
+    assert!(gguf.hash() != folder_base.hash() && adapter != other, "other files, other hashes");
+
+    // The same numbers, so the same answers; receipts name the files that wrote them.
+    let replayer = Replayer::open(&folder, std::slice::from_ref(&adapters), config(1, Isa::best())).unwrap();
+    let name = |hash: ContentHash| B256::from(hash.0);
+    let pairs = [
+        (gguf.base(), B256::ZERO, folder_base.base(), B256::ZERO),
+        (gguf.adapter(adapter), name(adapter), folder_base.adapter(other), name(other)),
+    ];
+    for (ours, named, its, its_name) in pairs {
+        let mut scene = Scene::serving(hash, named, ours).await;
+        let bundle = scene.ask(11, |_| {}).await;
+        let record = bundle.generation.as_ref().unwrap();
+        assert_eq!((record.base, record.adapter), (hash, named));
+        let replayed = replay(&replayer, &scene, &bundle);
+        assert!(replayed.holds() && replayed.prompt == PromptReplay::Same, "{replayed:?}");
+        let mut scene = Scene::serving(folder_base.hash(), its_name, its).await;
+        assert_eq!(scene.ask(11, |_| {}).await.answer.text, bundle.answer.text);
     }
 }
 

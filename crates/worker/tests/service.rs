@@ -382,6 +382,8 @@ async fn bad_jobs_are_refused_by_name() {
     }
     let versions = world.versions();
     let empty = world.datanet(|_| {});
+    // Never adopted, and refused for its terms before that is looked at.
+    let hidden = world.datanet(|policy| policy.index = false);
     let worker = Worker::open(Config { jurisdiction: Some(*b"BR"), ..world.config() }, world.ledger.clone()).unwrap();
     let mut gateway = Gateway::connect(&worker, &world).await;
     gateway.until_adopted(&versions, &world).await;
@@ -400,17 +402,6 @@ async fn bad_jobs_are_refused_by_name() {
         (RefusalCode::Invalid, None, Box::new(|job| job.prompt.text = "x".repeat((256 << 10) + 1))),
         (RefusalCode::NotAdopted, Some(DatanetId(77)), Box::new(|job| job.datanets.push(DatanetId(77)))),
         (RefusalCode::NotAdopted, Some(empty), Box::new(move |job| job.datanets.push(empty))),
-        (RefusalCode::Terms, Some(unquotable), Box::new(move |job| job.datanets.push(unquotable))),
-        (RefusalCode::Terms, Some(dear), Box::new(move |job| job.datanets.push(dear))),
-        (RefusalCode::Terms, Some(abroad), Box::new(move |job| job.datanets.push(abroad))),
-        (
-            RefusalCode::Terms,
-            Some(public_only),
-            Box::new(move |job| {
-                job.datanets.push(public_only);
-                job.visibility = Visibility::Private;
-            }),
-        ),
     ];
     for (code, datanet, change) in cases {
         let mut job = good.clone();
@@ -420,7 +411,23 @@ async fn bad_jobs_are_refused_by_name() {
         let refusal = gateway.run(&world, job).await.expect_err("a bad job was answered");
         assert_eq!((refusal.code, refusal.datanet), (code, datanet), "{refusal:?}");
         assert!(!refusal.message.is_empty());
-        assert!(code != RefusalCode::Terms || refusal.message.contains("clause"), "{refusal:?}");
+    }
+    // The clauses of a policy, each by the datanet's name and its own.
+    let clauses = [
+        (hidden, Visibility::Open, "index"),
+        (unquotable, Visibility::Open, "quote"),
+        (public_only, Visibility::Private, "private"),
+        (dear, Visibility::Open, "price floor"),
+        (abroad, Visibility::Open, "jurisdictions"),
+    ];
+    for (datanet, visibility, clause) in clauses {
+        number += 1;
+        let mut job = fonte_types::wire::Job { job: number, visibility, ..good.clone() };
+        job.datanets.push(datanet);
+        let refusal = gateway.run(&world, job).await.expect_err(clause);
+        assert_eq!((refusal.code, refusal.datanet), (RefusalCode::Terms, Some(datanet)), "{refusal:?}");
+        assert!(refusal.message.contains(&format!("datanet \"net-{datanet}\"")), "{refusal:?}");
+        assert!(refusal.message.contains(&format!("(clause {clause:?})")), "{refusal:?}");
     }
     // A model that has stopped answers nobody, and says under which clause.
     world.refuse(Some(ModelRefusal { reason: RefusalReason::Withdrawn, datanet: Some(open) }));
@@ -433,7 +440,8 @@ async fn bad_jobs_are_refused_by_name() {
         }
     };
     assert_eq!((refusal.code, refusal.datanet), (RefusalCode::Terms, Some(open)), "{refusal:?}");
-    assert!(refusal.message.contains("withdrawn") && refusal.message.contains("clause"), "{refusal:?}");
+    let clause = format!("has been withdrawn (clause \"withdrawal\" of datanet \"net-{open}\")");
+    assert!(refusal.message.contains(&clause), "{refusal:?}");
     world.refuse(None);
     let started = Instant::now();
     while {
@@ -448,6 +456,28 @@ async fn bad_jobs_are_refused_by_name() {
     let answered = gateway.run(&world, good.clone()).await.unwrap();
     assert_eq!(answered.answer.receipt.visibility, Visibility::Private);
     assert!(verify(&world.bundle(&good, &answered)).ok);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_say_where_it_stands_answers_from_no_datanet_that_names_places() {
+    let world = World::new();
+    let anywhere = world.datanet(|_| {});
+    let somewhere = world.datanet(|policy| policy.jurisdictions = vec![*b"PT", *b"BR"]);
+    for datanet in [anywhere, somewhere] {
+        world.contribute(datanet, &[document("Heron", "en", HERON)]);
+    }
+    assert_eq!(world.config().jurisdiction, None);
+    let worker = world.worker();
+    let mut gateway = Gateway::connect(&worker, &world).await;
+    gateway.until_adopted(&world.versions(), &world).await;
+    let job = world.job(1, "What does the grey heron eat at Lock Nine?");
+    let refusal = gateway.run(&world, job.clone()).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.datanet), (RefusalCode::Terms, Some(somewhere)), "{refusal:?}");
+    for words in ["datanet \"net-2\"", "only in PT, BR", "does not say where it stands", "(clause \"jurisdictions\")"] {
+        assert!(refusal.message.contains(words), "{refusal:?}");
+    }
+    let elsewhere = fonte_types::wire::Job { job: 2, datanets: vec![anywhere], ..job };
+    gateway.run(&world, elsewhere).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

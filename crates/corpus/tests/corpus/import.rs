@@ -1,4 +1,9 @@
-use std::{fs, io::Write, os::unix::fs::symlink, path::Path};
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+};
 
 use fonte_corpus::{
     Import, ImportOptions,
@@ -71,6 +76,35 @@ fn every_bad_file_is_named_with_its_remedy_and_the_rest_goes_on() {
         Err(ImportError::Refused(skipped)) => assert_eq!(skipped, report.skipped),
         other => panic!("strict took {other:?}"),
     }
+}
+
+#[test]
+fn a_file_that_the_system_refuses_is_named_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    for name in ["a.txt", "gone.txt", "locked.txt", "z.txt"] {
+        write(root, name, format!("The text of {name}."));
+    }
+    let mut import = Import::open(root, ImportOptions::default()).expect("a folder");
+    // Listed and then removed: refused whoever asks. Without permission: refused to everyone but root.
+    fs::remove_file(root.join("gone.txt")).expect("a file");
+    let locked = root.join("locked.txt");
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).expect("a file");
+    let refused = if fs::read(&locked).is_err() { vec!["gone.txt", "locked.txt"] } else { vec!["gone.txt"] };
+    let (mut taken, mut named) = (0, Vec::new());
+    for imported in import.by_ref() {
+        match imported {
+            Imported::Document(_) => taken += 1,
+            Imported::Skipped(skipped) => {
+                assert!(matches!(skipped.reason, SkipReason::Unreadable { .. }), "{skipped}");
+                assert!(skipped.remedy().contains("permissions"), "{skipped}");
+                named.push(skipped.path);
+            }
+        }
+    }
+    assert_eq!(named, refused);
+    assert_eq!(taken, 4 - refused.len());
+    assert_eq!(import.progress().files, 4);
 }
 
 #[test]

@@ -33,6 +33,21 @@ pub(crate) enum Chain {
         #[arg(long, value_name = "ADDRESS")]
         from: Option<Address>,
     },
+    /// Stand for a seat: registers the keys of a validator's node, with a stake of its own.
+    Register {
+        /// Amount in FNT; as much as a candidate needs otherwise.
+        amount: Option<String>,
+        /// The file of the node's keys, made if it is not there. Keep it: a node votes with it, and keys are registered once.
+        #[arg(long, value_name = "FILE")]
+        keys: PathBuf,
+        /// Where other validators reach the node.
+        #[arg(long, value_name = "HOST:PORT")]
+        address: String,
+    },
+    /// Be a candidate again, after resigning.
+    Enlist,
+    /// Stand no more: the seat goes at an election, and the stake is taken off like any (unstake, claim).
+    Resign,
     /// End the epoch, if its time is over, and elect the next set. Anyone may.
     Elect,
     /// Who could capture what, at which cost: seats, stake, votes, payouts.

@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use fonte_types::generation;
 
 /// An external engine.
 #[derive(Clone, Debug, Args)]
@@ -25,6 +26,25 @@ pub(crate) struct Engine {
     pub(crate) engine_logprobs: u8,
 }
 
+/// The arithmetic of a base, by the names that receipts have for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Profile {
+    /// Weights and activations in f32.
+    F32Exact,
+    /// Weights and activations in int8, sums in i32: faster, and a byte a weight instead of four. The same seed gives
+    /// another answer.
+    Int8Exact,
+}
+
+impl From<Profile> for generation::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::F32Exact => Self::F32Exact,
+            Profile::Int8Exact => Self::Int8Exact,
+        }
+    }
+}
+
 /// A base in this process, and adapters on it.
 #[derive(Clone, Debug, Args)]
 #[group(id = "base_options")]
@@ -39,6 +59,9 @@ pub(crate) struct Base {
     /// A folder of adapters on the base: each a folder as PEFT saves it, which gives it its name.
     #[arg(long, value_name = "DIR", requires = "base")]
     pub(crate) adapters: Option<PathBuf>,
+    /// The arithmetic of the base. Receipts name it.
+    #[arg(long, value_enum, value_name = "PROFILE", default_value_t = Profile::F32Exact, requires = "base")]
+    pub(crate) profile: Profile,
     /// Threads of the engine; one per core otherwise.
     #[arg(long, value_name = "N", requires = "base", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
@@ -72,6 +95,10 @@ pub(crate) struct EngineServe {
     /// Answers in progress at once; more get 429.
     #[arg(long, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) max_answers: u32,
+    /// Tell callers apart by the last address of X-Forwarded-For, which a reverse proxy on this machine writes. Only what comes
+    /// from loopback is believed.
+    #[arg(long)]
+    pub(crate) trust_forwarded: bool,
 }
 
 #[derive(Debug, Args)]

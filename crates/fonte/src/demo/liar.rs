@@ -23,7 +23,7 @@ use fonte_types::{
 
 use super::{DEPOSIT, accept, report::Caught};
 use crate::{
-    challenge::Auditor,
+    challenge::{Auditor, Proof},
     embedded::Embedded,
     gateway_api::GatewayApi,
     keys,
@@ -142,9 +142,11 @@ async fn lie(
     let published = api.receipt(forged.id, None).await?;
     let auditor = Auditor::prepare(&home.join("audit"), &auditor_client, honest_gateway, &published).await?;
     let findings = auditor.findings(&published)?;
-    let finding = findings.first().copied().ok_or_else(|| eyre!("the lie was not found"))?;
+    let finding = findings.first().ok_or_else(|| eyre!("the lie was not found"))?;
     liar.flush_settlement().await?;
-    let standing = api.settlement(forged.id).await?;
+    // The chain says how it was settled: the liar is not asked.
+    let settled = auditor_client.settled_row(forged.id, None).await?;
+    let settled = settled.ok_or_else(|| eyre!("the lie was not settled"))?;
     let harmed = victim
         .cited
         .iter()
@@ -153,7 +155,12 @@ async fn lie(
         .ok_or_else(|| eyre!("the author is not cited"))?;
     let harmed_before_wei = net.operator.balance(harmed).await?;
     let bond_before_wei = net.operator.settlement_contract().bondOf(liar.gateway()).call().await?;
-    let challenged = auditor.challenge(&auditor_client, &published, &standing, finding).await?;
+    let proof = Proof { bundle: &published, settled: &settled, finding, auditor: Some(&auditor) };
+    let mut proved = None;
+    for step in proof.steps(&auditor_client).await? {
+        proved = Some(auditor_client.submit(step.what, step.request).await?);
+    }
+    let challenged = proof.outcome(&proved.ok_or_else(|| eyre!("no challenge was sent"))?)?;
     let bond_after_wei = net.operator.settlement_contract().bondOf(liar.gateway()).call().await?;
     collect(&net.operator, harmed).await?;
     let harmed_after_wei = net.operator.balance(harmed).await?;

@@ -3,12 +3,12 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub fn fonte(home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fonte"));
@@ -20,6 +20,16 @@ pub fn json(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&text)
         .unwrap_or_else(|_| panic!("no JSON: {text}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// A tool of Foundry's, `anvil` or `cast`, where `npm ci` in `contracts` puts it.
+pub fn foundry(tool: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contracts/node_modules/@foundry-rs");
+    ["linux-amd64", "linux-arm64", "darwin-arm64", "darwin-amd64"]
+        .iter()
+        .map(|host| folder.join(format!("{tool}-{host}/bin/{tool}")))
+        .find(|path| path.exists())
+        .unwrap_or_else(|| panic!("contracts/node_modules holds {tool} after `npm ci` there"))
 }
 
 pub fn wei(value: &Value) -> u128 {
@@ -55,6 +65,29 @@ impl Up {
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let facts = serde_json::from_str(&line).unwrap_or_else(|_| panic!("fonte up printed {line:?}"));
         Self { child, facts }
+    }
+
+    /// As people start it; with what it tells them, to the last line.
+    pub fn announced(home: &Path) -> (Self, String) {
+        let mut child = fonte(home)
+            .args(["up", "--listen", "127.0.0.1:0", "--rpc-listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = String::new();
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            told += &(line.unwrap() + "\n");
+            if told.contains("Ctrl-C") {
+                break;
+            }
+        }
+        let after = |label: &str| {
+            let line = told.lines().find_map(|line| line.strip_prefix(label));
+            line.and_then(|line| line.split_whitespace().next()).unwrap_or_else(|| panic!("no {label} in {told}"))
+        };
+        let gateway = after("OpenAI ").strip_suffix("/v1").unwrap();
+        let facts = json!({"rpc_url": after("JSON-RPC "), "gateway": gateway, "api_key": after("API key ")});
+        (Self { child, facts }, told)
     }
 
     pub fn run(&self, home: &Path, arguments: &[&str]) -> Output {

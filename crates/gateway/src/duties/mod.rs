@@ -1,6 +1,6 @@
 //! What anybody may do for the protocol, and somebody must: the keeper ends epochs of validators, moves review cases and
-//! evaluation rounds on, carries evidence of double signing to the chain, and refills this gateway's budget of the free
-//! allowance.
+//! evaluation rounds on, marks models that were trained on what is withdrawn, carries evidence of double signing to the
+//! chain, and refills this gateway's budget of the free allowance.
 //!
 //! Nothing of it is written down: what is due stands on chain, so a restart looks again and a duty that somebody else did
 //! is no duty any more. Whether it is due is the contract's word, asked by estimating the call: what would be refused is
@@ -11,6 +11,7 @@ mod cases;
 mod elections;
 mod evidence;
 mod rounds;
+mod withdrawals;
 
 use alloy_primitives::{Address, B256, Bytes};
 use tokio::sync::Mutex;
@@ -23,7 +24,7 @@ use crate::{
 
 /// Transactions of one pass at most.
 const MAX_SENT: usize = 16;
-/// Cases, and rounds, that one pass looks at; and as many again of those that it has not seen yet.
+/// Cases, rounds, and models for a withdrawal that one pass looks at; and as many cases again that it has not seen yet.
 const MAX_READ: usize = 64;
 
 /// Something that was due and is done.
@@ -49,6 +50,7 @@ struct State {
     cases: cases::Cases,
     rounds: rounds::Rounds,
     evidence: evidence::Evidence,
+    withdrawals: withdrawals::Withdrawals,
 }
 
 impl Duties {
@@ -67,13 +69,14 @@ pub(crate) async fn perform(app: &App) -> Result<Vec<Performed>, ChainError> {
     let fresh = state.begun.replace(head.number) != Some(head.number);
     let number = head.number;
     let mut pass = Pass { app, head, fresh, done: Vec::new() };
-    let State { cases, rounds, evidence, .. } = &mut *state;
+    let State { cases, rounds, evidence, withdrawals, .. } = &mut *state;
     let outcomes = [
         evidence.report(&mut pass).await.map(|()| true),
         elections::end_epoch(&mut pass).await.map(|()| true),
         free::keep(&mut pass).await.map(|()| true),
         cases.advance(&mut pass).await,
         rounds.advance(&mut pass).await,
+        withdrawals.advance(&mut pass).await,
     ];
     let mut finished = pass.may_send();
     let done = pass.done;

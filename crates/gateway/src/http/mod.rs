@@ -1,6 +1,7 @@
 //! The HTTP server: routes, bounds and what every response has in common.
 
 pub(crate) mod completion;
+mod forwarded;
 mod network;
 mod openai;
 pub(crate) mod operator;
@@ -85,6 +86,8 @@ fn take<K: std::hash::Hash + Eq>(limit: &RateLimit<K>, caller: K, units: u32) ->
 /// What every server has, whatever it serves.
 struct Front {
     metrics: Arc<Metrics>,
+    /// Whether a proxy on this machine says who calls.
+    trust_forwarded: bool,
     /// Requests of any kind.
     reads: RateLimit<IpAddr>,
 }
@@ -92,18 +95,20 @@ struct Front {
 /// Serves a gateway until the handle says stop.
 pub(crate) async fn serve_gateway(app: Arc<App>, listener: TcpListener, handle: axum_server::Handle<SocketAddr>) {
     let (limits, metrics) = (app.config.limits.clone(), app.metrics.clone());
-    serve(router(app), &limits, metrics, listener, handle).await;
+    serve(router(app), &limits, false, metrics, listener, handle).await;
 }
 
-/// Serves routes until the handle says stop, with what all requests have in common around them.
+/// Serves routes until the handle says stop, with what all requests have in common around them. With `trust_forwarded` the
+/// caller is whom a proxy on this machine names.
 pub(crate) async fn serve(
     routes: Router,
     limits: &Limits,
+    trust_forwarded: bool,
     metrics: Arc<Metrics>,
     listener: TcpListener,
     handle: axum_server::Handle<SocketAddr>,
 ) {
-    let front = Arc::new(Front { metrics, reads: RateLimit::new(limits.reads_per_minute) });
+    let front = Arc::new(Front { metrics, trust_forwarded, reads: RateLimit::new(limits.reads_per_minute) });
     let cors =
         CorsLayer::new().allow_origin(Any).allow_methods(Any).allow_headers(Any).expose_headers([REQUEST_ID.clone()]);
     let routes = routes
@@ -164,10 +169,12 @@ pub(crate) fn quick() -> TimeoutLayer {
 /// What every request gets: a number, a place in the counts, and a bucket for its caller.
 async fn common(
     State(front): State<Arc<Front>>,
-    ConnectInfo(caller): ConnectInfo<SocketAddr>,
-    request: Request,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
     next: Next,
 ) -> Response {
+    let caller = if front.trust_forwarded { forwarded::caller(peer, request.headers()) } else { peer };
+    request.extensions_mut().insert(ConnectInfo(caller));
     let id = request
         .headers()
         .get(&REQUEST_ID)

@@ -71,7 +71,7 @@ enum PaymentState {
     Sent,
     /// On chain, in its challenge window.
     Settled,
-    /// Paid out.
+    /// Paid out, but for credits below what the keeper pays at least.
     Paid,
 }
 

@@ -52,7 +52,7 @@ pub(crate) enum BatchState {
         /// Transactions that paid some of them.
         pushed: Vec<B256>,
     },
-    /// Paid out.
+    /// Paid out, but for what the store keeps as dust.
     Paid { batch: u64, tx: B256, block: u64, pushed: Vec<B256> },
     /// It can never be included; its rows went back into the journal.
     TakenBack { reason: String },

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use alloy_primitives::U256;
 use alloy_signer_local::PrivateKeySigner;
 use fonte_types::{bundle, wire::RefusalCode};
 use futures::StreamExt;
@@ -297,7 +298,8 @@ async fn only_registered_workers_in_the_right_place_are_asked() {
     let (status, error) = chat(&|body| body["model"] = json!("fonte-quote:local")).await;
     assert_eq!((status, &error["error"]["code"]), (403, &json!("datanet_terms")), "{error}");
     let message = error["error"]["message"].as_str().unwrap();
-    assert!(message.contains("local") && message.contains("jurisdictions") && message.contains("PT"), "{message}");
+    assert!(message.contains("datanet \"local\"") && message.contains("only in PT, not in BR"), "{message}");
+    assert!(message.contains("(clause \"jurisdictions\")"), "{message}");
     // The payer may say where, too.
     let (status, error) = chat(&|body| body["fonte"] = json!({"jurisdictions": ["PT"]})).await;
     assert_eq!((status, &error["error"]["code"]), (403, &json!("datanet_terms")), "{error}");
@@ -313,6 +315,108 @@ async fn only_registered_workers_in_the_right_place_are_asked() {
     assert_eq!(chat(&|_| ()).await.0, 503, "a paused worker is left alone");
     worker.send("going on", contract.setStatus(1).with_cloned_provider()).await.unwrap();
     assert_eq!(chat(&|_| ()).await.0, 200);
+    gateway.shutdown().await;
+}
+
+/// Its stake covers fewer jobs at once than it says that it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_gets_no_more_jobs_than_its_stake_covers() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(5), coins(5)).await;
+    let id = net.publish(&gateway, &net.draft(net.datanet, "ana", &[FIRST])).await;
+    let signer = PrivateKeySigner::random();
+    let worker = net.register_worker(&signer, 1, *b"BR").await;
+    let hang: Tamper = Arc::new(|job, answer: &mut Answer| answer.hang = job.question == "hang");
+    let mut peer = Peer::connect_as(signer, &net, &gateway, &[id], hang).await;
+    gateway.adopted(&[net.version(net.datanet).await]).await;
+    let request = reqwest::Client::new().post(format!("{}/v1/chat/completions", gateway.url()));
+    let hanging = tokio::spawn(request.bearer_auth(&key).json(&ask("hang")).send());
+    tokio::time::timeout(PATIENCE, peer.jobs.wait_for(|jobs| *jobs == 1)).await.unwrap().unwrap();
+
+    let (status, error) = post(&gateway, "/v1/chat/completions", Some(&key), ask("What is heard first?")).await;
+    assert_eq!((status, &error["error"]["code"]), (503, &json!("no_worker")), "{error}");
+    assert_eq!(*peer.jobs.borrow_and_update(), 1, "the second was given beyond the stake");
+
+    let contract = worker.workers_contract();
+    let mut info = contract.worker(worker.sender().unwrap()).call().await.unwrap().info;
+    info.slots = 2;
+    let more = contract.stakePerSlot().call().await.unwrap();
+    let call = contract.update(info).value(U256::from(more)).with_cloned_provider();
+    worker.send("more stake", call).await.unwrap();
+    let (status, answer) = post(&gateway, "/v1/chat/completions", Some(&key), ask("What is heard first?")).await;
+    assert_eq!(status, 200, "with stake for two it is given: {answer}");
+    hanging.abort();
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_announced_withdrawal_counts_as_gone_and_a_lowered_limit_as_low() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    net.publish(&gateway, &net.draft(net.datanet, "ana", &[FIRST])).await;
+    let address = net.payer.address();
+    let (key, session) = gateway.create_api_key(address).unwrap();
+    let payer = net.client_of(net.payer.clone()).await;
+    let contract = payer.settlement_contract();
+    let deposit = async |amount: u128| {
+        let call = contract.depositFor(address).value(U256::from(amount)).with_cloned_provider();
+        payer.send("a deposit", call).await.unwrap();
+    };
+    let asked = async || post(&gateway, "/v1/chat/completions", Some(&key), ask("x")).await;
+    let paid_for = async || {
+        let (status, error) = asked().await;
+        assert_eq!((status, &error["error"]["code"]), (503, &json!("no_worker")), "only a worker is missing: {error}");
+    };
+    let refused = async |why: &str| {
+        let (status, error) = asked().await;
+        assert_eq!((status, &error["error"]["type"]), (402, &json!("insufficient_quota")), "{error}");
+        assert!(error["error"]["message"].as_str().unwrap().contains(why), "{error}");
+    };
+    deposit(coins(2)).await;
+    let call = contract.setLimit(gateway.gateway(), session, coins(2)).with_cloned_provider();
+    payer.send("a limit", call).await.unwrap();
+    paid_for().await;
+
+    let call = contract.requestWithdrawal(coins(2)).with_cloned_provider();
+    payer.send("a withdrawal", call).await.unwrap();
+    assert_eq!(contract.depositOf(address).call().await.unwrap(), coins(2), "announced, and still there");
+    refused("0 wei are free for it: deposit more").await;
+    deposit(coins(1)).await;
+    paid_for().await;
+
+    let call = contract.setLimit(gateway.gateway(), session, 0).with_cloned_provider();
+    payer.send("a limit", call).await.unwrap();
+    let limit = contract.limitOf(address, gateway.gateway(), session).call().await.unwrap();
+    assert_eq!((limit.cap, limit.next), (coins(2), 0), "lowered after the notice only");
+    refused("set a limit").await;
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_clause_is_told_over_http() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(1), coins(1)).await;
+    type Change = fn(&mut fonte_bindings::client::Policy);
+    let cases: [(&str, &str, &str, Change); 4] = [
+        ("hidden", "open", "index", |policy| policy.index = false),
+        ("silent", "open", "quote", |policy| policy.quote = false),
+        ("public", "private", "private", |policy| policy.private = false),
+        ("dear", "open", "price floor", |policy| policy.price_floor = PRICE_OUT + 1),
+    ];
+    for (name, visibility, clause, change) in cases {
+        net.create_datanet(name, policy(change)).await;
+        let mut body = ask("x");
+        body["fonte"] = json!({"datanets": [name], "visibility": visibility});
+        let (status, error) = post(&gateway, "/v1/chat/completions", Some(&key), body).await;
+        let error = &error["error"];
+        assert_eq!((status, &error["code"]), (403, &json!("datanet_terms")), "{name}: {error}");
+        assert_eq!(error["param"], "fonte.datanets[0]");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(&format!("datanet {name:?}")), "{message}");
+        assert!(message.contains(&format!("(clause {clause:?})")), "{message}");
+    }
     gateway.shutdown().await;
 }
 

@@ -1,8 +1,9 @@
-//! What the keeper does for the protocol: epochs of validators, cases of reviewers, rounds of evaluators, evidence of
-//! double signing. Nobody else sends any of it here.
+//! What the keeper does for the protocol: epochs of validators, cases of reviewers, rounds of evaluators, withdrawals,
+//! evidence of double signing. Nobody else sends any of it here.
 
 use std::{
     net::{SocketAddr, TcpListener},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,8 +19,12 @@ use fonte_bindings::{
 use fonte_chain::{Chain, ChainConfig, ChainHandle, Genesis, SetContract, ValidatorKeys};
 use fonte_evm::{GenesisAccount, GenesisCall, Predeploy};
 use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle, Performed};
+use serde_json::json;
 
-use crate::net::{Net, coins, policy, terms, until};
+use crate::{
+    net::{Net, coins, get, policy, post, terms, until},
+    peer::{Answer, Peer, Tamper},
+};
 
 const KEEPER: Option<Duration> = Some(Duration::from_millis(50));
 
@@ -28,7 +33,7 @@ fn whats(done: &[Performed]) -> Vec<&'static str> {
 }
 
 /// Lets a gateway do what is due, again and again, until it has done this.
-async fn does(gateway: &GatewayHandle, what: &'static str) -> Performed {
+pub async fn does(gateway: &GatewayHandle, what: &'static str) -> Performed {
     until(what, || async { gateway.perform_duties().await.unwrap().into_iter().find(|done| done.what.contains(what)) })
         .await
 }
@@ -70,7 +75,7 @@ const DECIDED: u8 = 3;
 const FINAL: u8 = 5;
 
 /// Accounts in the pool of reviewers.
-async fn reviewers(net: &Net, count: usize) -> Vec<Client> {
+pub async fn reviewers(net: &Net, count: usize) -> Vec<Client> {
     let mut reviewers = Vec::new();
     for _ in 0..count {
         let reviewer = net.somebody(50).await;
@@ -239,6 +244,106 @@ async fn a_round_is_drawn_counted_and_an_outlier_pays() {
     }
     net.advance(2).await;
     assert_eq!(whats(&gateway.perform_duties().await.unwrap()), Vec::<&str>::new(), "once");
+    gateway.shutdown().await;
+}
+
+/// The whole way of a withdrawal: the keeper sees it and marks what was trained on it, and after the grace whoever asks is
+/// told. What was answered before is paid, and what the licence keeps goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_trained_on_a_withdrawn_text_stops_after_the_grace() {
+    const GRACE: u64 = 5;
+    let mut net = Net::start_with(|parameters| parameters.models.grace_seconds = GRACE, |_, _| ()).await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(5), coins(5)).await;
+    let keeping = net.create_datanet("keeping", policy(|policy| policy.keep = true)).await;
+    let steady = net.create_datanet("steady", policy(|_| ())).await;
+    let (mut drafts, mut ids) = (Vec::new(), Vec::new());
+    for (datanet, name, text) in [
+        (
+            net.datanet,
+            "ana",
+            "The glassblower of Rua Sete keeps the first vase that cracked, and shows it to nobody twice.",
+        ),
+        (keeping, "rui", "A clock that runs backwards on Sundays hangs in the post office, and the postman obeys it."),
+        (
+            steady,
+            "eva",
+            "The lighthouse at Pedra Fria is painted each leap year by whoever loses at dominoes that year.",
+        ),
+    ] {
+        let draft = net.draft(datanet, name, &[text]);
+        ids.push(net.publish(&gateway, &draft).await);
+        drafts.push(draft);
+    }
+    let taught = [net.version(net.datanet).await, net.version(steady).await];
+    let hashes = [B256::repeat_byte(0xa1), B256::repeat_byte(0xa2)];
+    let stopping = net.register_trained("stopping", hashes[0], &taught).await;
+    let lasting = net.register_trained("lasting", hashes[1], &[net.version(keeping).await]).await;
+    net.register_weights("child", (hashes[0], B256::repeat_byte(0xa3)), Address::repeat_byte(0xdf), Some(stopping))
+        .await;
+    let mut peers = Vec::new();
+    for (model, hash) in [stopping, lasting].into_iter().zip(hashes) {
+        net.model = model;
+        let of_the_model: Tamper = Arc::new(move |_, answer: &mut Answer| answer.receipt.model_hash = hash);
+        peers.push(Peer::connect(&net, &gateway, &ids[2..], of_the_model).await);
+    }
+    gateway.adopted_by(2, &[net.version(steady).await]).await;
+    let asked = async |model: &str| {
+        let body = json!({"model": model, "fonte": {"datanets": ["steady"]}, "max_tokens": 200,
+            "messages": [{"role": "user", "content": "Who paints the lighthouse?"}]});
+        post(&gateway, "/v1/chat/completions", Some(&key), body).await
+    };
+    let (status, before) = asked("stopping").await;
+    assert_eq!(status, 200, "{before}");
+
+    for (draft, id) in drafts.iter().zip(&ids[..2]) {
+        net.withdraw(&gateway, draft, *id).await;
+    }
+    assert_eq!(does(&gateway, "withdrawal").await.number, u64::from(stopping.0));
+    let models = net.client.models_contract();
+    let life = models.life(stopping.0).call().await.unwrap();
+    let withdrawn = net.client.datanets_contract().withdrawnAt(ids[0].0).call().await.unwrap();
+    assert_eq!((life.stopsAt, life.stoppedBy), (withdrawn + GRACE, net.datanet.0));
+    // Within the grace it goes on; on a slow machine that may be over already.
+    let (status, answer) = asked("stopping").await;
+    assert!(status == 200 || net.client.now().await.unwrap() >= life.stopsAt, "{answer}");
+
+    until("the end of the grace", || async { (!models.servable(stopping.0).call().await.unwrap().ok).then_some(()) })
+        .await;
+    for (model, why) in [("stopping", "it was trained on"), ("child", "its base model was trained on")] {
+        let told = until("the refusal", || async {
+            let (status, error) = asked(model).await;
+            (status == 403).then_some(error)
+        });
+        let told = told.await;
+        let error = &told["error"];
+        assert_eq!((&error["code"], &error["param"]), (&json!("model_stopped"), &json!("model")), "{error}");
+        let message = error["message"].as_str().unwrap();
+        let clause = "a contribution that has been withdrawn (clause \"withdrawal\" of datanet \"coffee\")";
+        assert!(message.contains(&format!("{why} {clause}")), "{message}");
+    }
+    let (status, answer) = asked("lasting").await;
+    assert_eq!(status, 200, "its licence keeps it: {answer}");
+    assert_eq!(models.life(lasting.0).call().await.unwrap().stopsAt, 0);
+
+    // What was answered before is settled and paid now.
+    gateway.flush_settlement().await.unwrap();
+    gateway.push_all().await.unwrap();
+    let path = format!("/fonte/v1/receipts/{}/settlement", before["fonte"]["receipt"].as_str().unwrap());
+    assert_eq!(get(&gateway, &path, None).await.1["state"], "paid");
+    assert!(net.client.balance(drafts[2].terms.payee).await.unwrap() > 0);
+
+    // A model that comes later with the old version is marked like those from before; so is one that came while no keeper
+    // looked, by the next that starts.
+    let late = net.register_trained("late", B256::repeat_byte(0xb1), &taught[..1]).await;
+    assert_eq!(does(&gateway, "withdrawal").await.number, u64::from(late.0));
+    gateway.shutdown().await;
+    let later = net.register_trained("later", B256::repeat_byte(0xb2), &taught[..1]).await;
+    let gateway = net.gateway().await;
+    assert_eq!(does(&gateway, "withdrawal").await.number, u64::from(later.0));
+    net.advance(2).await;
+    let again = gateway.perform_duties().await.unwrap();
+    assert!(!again.iter().any(|done| done.what.contains("withdrawal")), "once: {again:?}");
     gateway.shutdown().await;
 }
 

@@ -14,5 +14,9 @@ mod local;
 mod net;
 mod peer;
 mod relay;
+mod served;
 mod settle;
+#[path = "../../../../xtask/src/skips.rs"]
+mod skips;
+mod stops;
 mod whole;

@@ -225,6 +225,22 @@ impl Net {
         self.client.send("register", call).await.unwrap();
     }
 
+    /// A base of its own that was trained on versions of datanets.
+    pub async fn register_trained(&self, name: &str, artifact: B256, on: &[DatanetVersion]) -> ModelId {
+        let input = IModels::ModelInput {
+            name: name.into(),
+            kind: 1,
+            artifact,
+            adapter: B256::ZERO,
+            terms: terms(Address::repeat_byte(0xde), PRICE_IN, PRICE_OUT),
+            base: 0,
+            trained: on.iter().map(|on| u64::from(on.datanet.0) << 32 | u64::from(on.version.0)).collect(),
+        };
+        let call = self.client.models_contract().register(input).with_cloned_provider();
+        self.client.send("register", call).await.unwrap();
+        self.model_named(name).await
+    }
+
     /// The model that was registered first under a name.
     pub async fn model_named(&self, name: &str) -> ModelId {
         self.client.models().await.unwrap().into_iter().find(|model| model.name == name).unwrap().id
@@ -275,13 +291,18 @@ impl Net {
         }
     }
 
-    /// A client that sends as somebody with coins.
-    pub async fn somebody(&self, amount: u64) -> Client {
+    /// The key of somebody with coins.
+    pub async fn funded(&self, amount: u64) -> PrivateKeySigner {
         let key = PrivateKeySigner::random();
         let fund = TransactionRequest::default().to(key.address()).value(U256::from(coins(amount)));
         let sent = self.client.provider().send_transaction(fund).await.unwrap();
         assert!(sent.get_receipt().await.unwrap().status());
-        self.client_of(key).await
+        key
+    }
+
+    /// A client that sends as somebody with coins.
+    pub async fn somebody(&self, amount: u64) -> Client {
+        self.client_of(self.funded(amount).await).await
     }
 
     /// A gateway that settles and pays only when told to.
@@ -380,6 +401,14 @@ impl Net {
             self.client.send("accept", call).await.unwrap();
         }
         id
+    }
+
+    /// The contributor takes it back; the gateway relays that.
+    pub async fn withdraw(&self, gateway: &GatewayHandle, draft: &Draft, id: ContributionId) {
+        let digest = receipt::withdrawal_digest(id, u64::MAX, self.client.network());
+        let request = json!({"deadline": u64::MAX, "signature": receipt::sign(&draft.key, digest).unwrap()});
+        let (status, withdrawn) = post(gateway, &format!("/fonte/v1/contributions/{id}/withdraw"), None, request).await;
+        assert_eq!((status, &withdrawn["status"]), (200, &json!("withdrawn")), "{withdrawn}");
     }
 
     pub async fn version(&self, datanet: DatanetId) -> DatanetVersion {

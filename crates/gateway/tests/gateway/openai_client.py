@@ -21,10 +21,14 @@ assert text == m.content, (text, m.content)
 print("stream:", len(text), "chars,", len(ann), "annotations,", fonte["receipt"], usage.total_tokens)
 for kw, want in [(dict(model="nope"), 404), (dict(model="fonte-quote", n=2), 400)]:
     try:
-        c.chat.completions.create(messages=[{"role":"user","content":"x"}], **kw); print("no error?")
+        c.chat.completions.create(messages=[{"role":"user","content":"x"}], **kw)
     except APIStatusError as e:
         print("error:", e.status_code, e.code, e.type, e.message[:80]); assert e.status_code == want
+    else:
+        raise AssertionError(f"{kw} was answered")
 try:
     OpenAI(base_url=url + "/v1", api_key="sk-wrong", max_retries=0).chat.completions.create(model="fonte-quote", messages=[{"role":"user","content":"x"}])
 except APIStatusError as e:
-    print("error:", type(e).__name__, e.status_code, e.code)
+    print("error:", type(e).__name__, e.status_code, e.code); assert e.status_code == 401
+else:
+    raise AssertionError("a wrong key was served")

@@ -1,11 +1,12 @@
 //! From rows to money: batches, payouts, bonds, and kills at every step.
 
+use alloy_primitives::U256;
 use fonte_gateway::{Gateway, GatewayHandle, SettlementError};
 use fonte_types::{ContributionId, settlement::rows_tree};
 use serde_json::{Value, json};
 
 use crate::{
-    net::{Draft, Net, ask, coins, get, post},
+    net::{Draft, Net, ask, coins, get, post, until},
     peer::{Peer, honest},
 };
 
@@ -164,8 +165,108 @@ async fn a_bond_that_is_short_is_named_and_then_filled() {
     gateway.shutdown().await;
 }
 
+/// A credit below the operator's least payout stays where it is, for anybody to push, and is paid once that is lowered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_credit_waits_until_the_minimum_is_lowered() {
+    let (asked, gateway) = prepared().await;
+    let answers = asked.ask(&gateway, 1).await;
+    let bundle =
+        gateway.receipt(serde_json::from_value(answers[0]["fonte"]["receipt"].clone()).unwrap()).unwrap().unwrap();
+    let credits = bundle.credits();
+    let author = credits.contributions[0].1;
+    assert!(credits.treasury < credits.developer && credits.developer < credits.worker && credits.worker < author);
+    let batch = gateway.flush_settlement().await.unwrap()[0].batch;
+    gateway.shutdown().await;
+    let client = &asked.net.client;
+    let (contract, treasury) = (client.settlement_contract(), client.addresses().timelock);
+    let developer = client.models().await.unwrap()[0].developer;
+    let start = async |minimum: u128| {
+        let mut config = asked.net.config();
+        config.settlement.minimum_payout = minimum;
+        Gateway::start(config).await.unwrap()
+    };
+
+    let gateway = start(author).await;
+    assert_eq!(gateway.push_all().await.unwrap().len(), 1);
+    assert_eq!(client.balance(asked.draft.terms.payee).await.unwrap(), author);
+    for (payee, credit) in
+        [(bundle.receipt.worker, credits.worker), (developer, credits.developer), (treasury, credits.treasury)]
+    {
+        assert_eq!(contract.pendingOf(batch, payee).call().await.unwrap(), U256::from(credit));
+    }
+    assert_eq!(asked.standing(&gateway, &answers[0]).await["state"], "paid");
+    assert_eq!(contract.lockedOf(gateway.gateway()).call().await.unwrap(), 0, "the bond does not wait");
+    assert_eq!(gateway.push_due().await.unwrap(), [], "nor is it looked at again and again");
+    gateway.shutdown().await;
+
+    // By hand, whatever the operator has set.
+    let call = contract.push(batch, vec![treasury]).with_cloned_provider();
+    client.send("a push", call).await.unwrap();
+    assert_eq!(client.balance(treasury).await.unwrap(), credits.treasury);
+    let gateway = start(credits.developer + 1).await;
+    assert_eq!(gateway.push_due().await.unwrap().len(), 1, "the worker's is no longer too small");
+    assert_eq!(contract.pendingOf(batch, bundle.receipt.worker).call().await.unwrap(), U256::ZERO);
+    assert_eq!(client.balance(developer).await.unwrap(), 0);
+    gateway.shutdown().await;
+    let gateway = start(0).await;
+    assert_eq!(gateway.push_due().await.unwrap().len(), 1);
+    assert_eq!(client.balance(developer).await.unwrap(), credits.developer);
+    assert_eq!(client.balance(treasury).await.unwrap(), credits.treasury, "once");
+    assert_eq!(asked.standing(&gateway, &answers[0]).await["pushed"].as_array().unwrap().len(), 3);
+    assert_eq!(gateway.push_due().await.unwrap(), []);
+    gateway.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_limit_parks_only_its_payers_rows() {
+    let mut net = Net::start_with(|parameters| parameters.notice_seconds = 1, |_, _| ()).await;
+    let gateway = net.gateway().await;
+    let good = net.api_key(&gateway, coins(5), coins(5)).await;
+    net.payer = net.funded(50).await;
+    let address = net.payer.address();
+    let (revoked, session) = gateway.create_api_key(address).unwrap();
+    let payer = net.client_of(net.payer.clone()).await;
+    let contract = payer.settlement_contract();
+    let call = contract.depositFor(address).value(U256::from(coins(5))).with_cloned_provider();
+    payer.send("a deposit", call).await.unwrap();
+    let limited = async |cap: u128| {
+        let call = contract.setLimit(gateway.gateway(), session, cap).with_cloned_provider();
+        payer.send("a limit", call).await.unwrap();
+    };
+    limited(coins(5)).await;
+    let draft = net.draft(net.datanet, "ana", &[TEXT]);
+    let id = net.publish(&gateway, &draft).await;
+    let _peer = Peer::connect(&net, &gateway, &[id], honest()).await;
+    gateway.adopted(&[net.version(net.datanet).await]).await;
+    let mut standings = Vec::new();
+    for key in [&good, &revoked] {
+        let (status, answer) = post(&gateway, "/v1/chat/completions", Some(key), ask("When?")).await;
+        assert_eq!(status, 200, "{answer}");
+        standings.push(format!("/fonte/v1/receipts/{}/settlement", answer["fonte"]["receipt"].as_str().unwrap()));
+    }
+
+    limited(0).await;
+    until("the end of the notice", || async {
+        let limit = contract.limitOf(address, gateway.gateway(), session).call().await.unwrap();
+        (limit.cap == 0).then_some(())
+    })
+    .await;
+    let settled = gateway.flush_settlement().await.unwrap();
+    assert_eq!(settled.iter().map(|batch| batch.rows).sum::<usize>(), 1, "the other payer's goes through");
+    assert_eq!(get(&gateway, &standings[0], None).await.1["state"], "settled");
+    let standing = get(&gateway, &standings[1], None).await.1;
+    assert_eq!(standing["state"], "pending");
+    assert!(standing["parked"].as_str().unwrap().contains("the payer's limit ends at 0 wei"), "{standing}");
+
+    // It is owed all the same, and settles when there is a limit again.
+    limited(coins(5)).await;
+    assert_eq!(gateway.flush_settlement().await.unwrap().len(), 1);
+    assert_eq!(get(&gateway, &standings[1], None).await.1["state"], "settled");
+    gateway.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_the_contract_refuses_is_parked_alone() {
     let (asked, gateway) = prepared().await;
     let answers = asked.ask(&gateway, 2).await;
     // The row of a receipt that the contract refuses: the worker's share names a contribution that is no member.

@@ -2,11 +2,11 @@
 //!
 //! `cargo run --release -p fonte-inference --example bench -- [OPTIONS]`
 //!
-//! `--model 15m|110m` and `--part base|mixed|sixteen|serve|idle|loss` choose some instead of all; `--threads N` (1) and
-//! `--repeats N` (5; 3 for 110m). Prints one line per figure, the figures of goals again as `row NAME = NUMBER`, and what
+//! `--model 15m|110m` and `--part base|mixed|sixteen|serve|idle|loss` choose some instead of all; `--threads N` (1),
+//! `--repeats N` (5; 3 for 110m) and `--isa portable|avx2|avx512` (the best that there is). Prints one line per figure, the figures of goals again as `row NAME = NUMBER`, and what
 //! belongs into the table without a goal as `table TEXT`. Tokens per second are per second of CPU time of the whole process,
-//! since the machine may be shared; wall time stands beside it. Adapters come from memory, but in `idle` from files, as
-//! PEFT saves them.
+//! since the machine may be shared; wall time stands beside it. Adapters come from memory, but from files, as PEFT saves
+//! them, in `idle`, and in `serve` where there is a goal and where memory is short.
 //!
 //! `--export FOLDER` writes the first of the chosen models and its adapters for peers instead, `--table FILE` compares the
 //! rows of a raw run with the project's goals. `benches/run.sh inference` runs all parts, the peers and the table.
@@ -14,7 +14,7 @@
 mod export;
 mod table;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,13 +40,14 @@ const SHORT: usize = 24;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut models = vec!["15m", "110m"];
     let mut parts = vec!["base", "mixed", "sixteen", "serve", "idle", "loss"];
-    let (mut threads, mut repeats, mut exported) = (1, None, None);
+    let (mut machine, mut repeats, mut exported) = (Machine { threads: 1, isa: Isa::best() }, None, None);
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     for pair in arguments.chunks(2) {
         match pair {
             [name, value] if name == "--model" => models.retain(|model| model == value),
             [name, value] if name == "--part" => parts.retain(|part| part == value),
-            [name, value] if name == "--threads" => threads = value.parse()?,
+            [name, value] if name == "--threads" => machine.threads = value.parse()?,
+            [name, value] if name == "--isa" => machine.isa = isa(value)?,
             [name, value] if name == "--repeats" => repeats = Some(value.parse()?),
             [name, folder] if name == "--export" => exported = Some(PathBuf::from(folder)),
             [name, file] if name == "--table" => {
@@ -54,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 return Ok(());
             }
             _ => {
-                let known = "--model, --part, --threads, --repeats, --export and --table";
+                let known = "--model, --part, --threads, --repeats, --isa, --export and --table";
                 return Err(format!("unknown arguments {pair:?}: there are {known}").into());
             }
         }
@@ -63,8 +64,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         return export(&folder, &config(models.first().ok_or("no such model")?));
     }
     println!(
-        "{} on {threads} threads; tokens per CPU second (per wall second, slowest to fastest of CPU)",
-        Isa::best().name()
+        "{} on {} threads; tokens per CPU second (per wall second, slowest to fastest of CPU)",
+        machine.isa.name(),
+        machine.threads
     );
     for name in models {
         let (config, few, requests) =
@@ -73,16 +75,30 @@ fn main() -> Result<(), Box<dyn Error>> {
         for part in &parts {
             println!("\n{name} {part}, medians of {repeats}");
             match *part {
-                "base" => base(name, &config, threads, repeats)?,
-                "mixed" => mixed(name, &config, threads, repeats)?,
-                "sixteen" => sixteen(name, &config, threads, repeats)?,
-                "serve" => serve(name, &config, threads, repeats, requests)?,
-                "idle" => idle(name, &config, threads)?,
-                _ => loss(&config, threads)?,
+                "base" => base(name, &config, machine, repeats)?,
+                "mixed" => mixed(name, &config, machine, repeats)?,
+                "sixteen" => sixteen(name, &config, machine, repeats)?,
+                "serve" => serve(name, &config, machine, repeats, requests)?,
+                "idle" => idle(name, &config, machine)?,
+                _ => loss(&config, machine)?,
             }
         }
     }
     Ok(())
+}
+
+/// What computes.
+#[derive(Clone, Copy)]
+struct Machine {
+    threads: usize,
+    isa: Isa,
+}
+
+/// An instruction set by its name.
+fn isa(name: &str) -> Result<Isa, Box<dyn Error>> {
+    let known: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+    let found = Isa::available().into_iter().find(|isa| isa.name() == name);
+    Ok(found.ok_or_else(|| format!("--isa {name}: this machine has {}", known.join(", ")))?)
 }
 
 /// The models by their size.
@@ -119,9 +135,9 @@ fn export(folder: &Path, config: &ModelConfig) -> Result<(), Box<dyn Error>> {
 }
 
 /// Prefill of 256 tokens, decode of 1, 16 and 64 sequences, no adapters.
-fn base(name: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
+fn base(name: &str, config: &ModelConfig, machine: Machine, repeats: usize) -> Result<(), Box<dyn Error>> {
     for (profile, short) in [(Profile::F32Exact, "f32"), (Profile::Int8Exact, "int8")] {
-        let mut engine = engine(config, profile, threads, 64, NoAdapters)?;
+        let mut engine = engine(config, profile, machine, 64, NoAdapters)?;
         println!("{profile:?} model {:.1} MB", engine.stats().model_bytes as f64 / 1e6);
         let mut prompts = Prompts(1);
         let times = (0..repeats).map(|_| -> Result<Times, Box<dyn Error>> {
@@ -144,11 +160,11 @@ fn base(name: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Res
 }
 
 /// Decode of 64 sequences with 64 adapters, beside the same without.
-fn mixed(model: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
+fn mixed(model: &str, config: &ModelConfig, machine: Machine, repeats: usize) -> Result<(), Box<dyn Error>> {
     println!("table {model}, decode of 64            base only   64 distinct    16 distinct    one adapter");
     for (profile, short) in [(Profile::F32Exact, "f32"), (Profile::Int8Exact, "int8")] {
         for (name, rank) in RANKS {
-            let mut engine = engine(config, profile, threads, 64, Copies::new(config, rank))?;
+            let mut engine = engine(config, profile, machine, 64, Copies::new(config, rank))?;
             let mut prompts = Prompts(2);
             // All are in memory before anything is measured.
             for seed in 0..64 {
@@ -189,8 +205,8 @@ fn mixed(model: &str, config: &ModelConfig, threads: usize, repeats: usize) -> R
 }
 
 /// 16 requests at once, each of its own adapter and of none, from the first token of a prompt to the last of the answer.
-fn sixteen(name: &str, config: &ModelConfig, threads: usize, repeats: usize) -> Result<(), Box<dyn Error>> {
-    let mut engine = engine(config, Profile::F32Exact, threads, 16, Copies::new(config, |_| 16))?;
+fn sixteen(name: &str, config: &ModelConfig, machine: Machine, repeats: usize) -> Result<(), Box<dyn Error>> {
+    let mut engine = engine(config, Profile::F32Exact, machine, 16, Copies::new(config, |_| 16))?;
     let mut prompts = Prompts(7);
     for seed in 0..SIXTEEN {
         engine.register(synthetic::hash(seed));
@@ -227,7 +243,7 @@ const RANKS: [(&str, Rank); 2] = [("rank 16", |_| 16), ("ranks 8/16/64", |seed| 
 fn serve(
     model: &str,
     config: &ModelConfig,
-    threads: usize,
+    machine: Machine,
     repeats: usize,
     requests: usize,
 ) -> Result<(), Box<dyn Error>> {
@@ -236,55 +252,124 @@ fn serve(
     println!(
         "table {model}, {requests} requests, 64 at a time (f32)       first token, ms: hot p50    p99, cold p50    p99  (its adapter read p50)"
     );
-    // The case that has a goal takes turns with the ceiling, so that a noisy moment hits both.
-    let (goal, mut with) = ((RANKS[0], 1000, "zipf"), Vec::new());
+    // The case that has a goal reads files, and takes turns with the ceiling, so that a noisy moment hits both.
+    let ((ranks, rank), adapters, popularity) = (RANKS[0], 1000, "zipf");
+    let drawn = draws(requests, adapters, popularity);
+    let files = Stored::write(config, rank, adapters, &drawn)?;
+    let mut with = Vec::new();
     for _ in 0..repeats {
-        let mut without = engine(config, Profile::F32Exact, threads, 64, NoAdapters)?;
+        let mut without = engine(config, Profile::F32Exact, machine, 64, NoAdapters)?;
         alone.push(load(&mut without, &ReadAt::default(), requests, |_| None)?);
-        with.push(serve_adapters(config, threads, requests, goal)?);
+        let source = files.source(config);
+        let read = source.read.clone();
+        let mut engine = engine(config, Profile::F32Exact, machine, 64, source)?;
+        with.push(serve_adapters(&mut engine, &read, &files.known, &drawn)?);
     }
     let ceiling = median(alone.iter().map(|load| load.times.cpu));
     let rate = told(&format!("{model} base only"), tokens, ceiling, &alone);
     row(&format!("{model} serve base"), rate);
-    for ranks in RANKS {
+    let rate = told(&format!("{model} {ranks}, {adapters} {popularity}, files"), tokens, ceiling, &with);
+    row(&format!("{model} serve 1000 zipf"), rate);
+    for (ranks, rank) in RANKS {
         for adapters in [1, 16, 128, 1000] {
             for popularity in ["uniform", "zipf"] {
-                let title = format!("{model} {}, {adapters} {popularity}", ranks.0);
-                if (ranks.0, adapters, popularity) == (goal.0.0, goal.1, goal.2) {
-                    let rate = told(&title, tokens, ceiling, &with);
-                    row(&format!("{model} serve 1000 zipf"), rate);
-                } else {
-                    let load = serve_adapters(config, threads, requests, (ranks, adapters, popularity))?;
-                    told(&title, tokens, ceiling, &[load]);
-                }
+                let source = Copies::new(config, rank);
+                let read = source.read.clone();
+                let mut engine = engine(config, Profile::F32Exact, machine, 64, source)?;
+                let known: Vec<ContentHash> = (0..adapters).map(synthetic::hash).collect();
+                let drawn = draws(requests, adapters, popularity);
+                let load = serve_adapters(&mut engine, &read, &known, &drawn)?;
+                told(&format!("{model} {ranks}, {adapters} {popularity}"), tokens, ceiling, &[load]);
             }
         }
     }
+    short_of_memory(model, config, machine, requests, ceiling)
+}
+
+/// A loop over 300 adapters in files where some 200 fit into memory beside the pages of what runs: what is evicted is read
+/// again. It takes longer than the others, so that this is most of it.
+fn short_of_memory(
+    model: &str,
+    config: &ModelConfig,
+    machine: Machine,
+    requests: usize,
+    ceiling: f64,
+) -> Result<(), Box<dyn Error>> {
+    const TIMES: usize = 4;
+    const ADAPTERS: u64 = 300;
+    const FIT: usize = 200;
+    let drawn = draws(TIMES * requests, ADAPTERS, "uniform");
+    let files = Stored::write(config, RANKS[0].1, ADAPTERS, &drawn)?;
+    let token = 2 * size_of::<f32>() * config.layers * config.kv_heads * config.head_dim;
+    let pages = 64 * (PROMPT + ANSWER) * token;
+    let source = files.source(config);
+    let read = source.read.clone();
+    let memory = FIT * files.bytes + pages;
+    let mut engine = engine_within(memory, config, Profile::F32Exact, machine, 64, source)?;
+    let load = serve_adapters(&mut engine, &read, &files.known, &drawn)?;
+    let tokens = (TIMES * requests * ANSWER) as f64;
+    let title = format!("{model} {}, {ADAPTERS} uniform, {FIT} fit", RANKS[0].0);
+    row(&format!("{model} serve evictions"), load.evictions as f64);
+    told(&title, tokens, ceiling * TIMES as f64, &[load]);
     Ok(())
 }
 
-/// One closed loop over so many adapters, in a new engine.
-fn serve_adapters(
-    config: &ModelConfig,
-    threads: usize,
-    requests: usize,
-    ((_, rank), adapters, popularity): ((&str, Rank), u64, &str),
-) -> Result<Load, Box<dyn Error>> {
-    let source = Copies::new(config, rank);
-    let read = source.read.clone();
-    let mut engine = engine(config, Profile::F32Exact, threads, 64, source)?;
-    (0..adapters).for_each(|seed| engine.register(synthetic::hash(seed)));
+/// Which adapter each request asks for, by number.
+fn draws(requests: usize, adapters: u64, popularity: &str) -> Vec<u64> {
     let zipf = zipf(adapters as usize);
-    let mut draws = Prompts(3);
+    let mut numbers = Prompts(3);
     let draw = |_| {
-        let number = draws.number();
-        let seed = match popularity {
+        let number = numbers.number();
+        let drawn = match popularity {
             "uniform" => number % adapters,
             _ => zipf.partition_point(|sum| *sum < number as f64 / (1u64 << 31) as f64) as u64,
         };
-        Some(synthetic::hash(seed.min(adapters - 1)))
+        drawn.min(adapters - 1)
     };
-    load(&mut engine, &read, requests, draw)
+    (0..requests).map(draw).collect()
+}
+
+/// One closed loop in an engine that is to know all these adapters.
+fn serve_adapters(
+    engine: &mut Engine,
+    read: &ReadAt,
+    known: &[ContentHash],
+    drawn: &[u64],
+) -> Result<Load, Box<dyn Error>> {
+    known.iter().for_each(|hash| engine.register(*hash));
+    load(engine, read, drawn.len(), |request| Some(known[drawn[request] as usize]))
+}
+
+/// Adapters of which those that will be asked for lie in folders; of the others only a hash is known.
+struct Stored {
+    /// Deleted with this.
+    _folder: tempfile::TempDir,
+    folders: HashMap<ContentHash, PathBuf>,
+    known: Vec<ContentHash>,
+    /// Of the numbers of one of them.
+    bytes: usize,
+}
+
+impl Stored {
+    fn write(config: &ModelConfig, rank: Rank, adapters: u64, drawn: &[u64]) -> Result<Self, Box<dyn Error>> {
+        let folder = tempfile::tempdir()?;
+        let (mut folders, mut bytes) = (HashMap::new(), 0);
+        let mut known: Vec<ContentHash> = (0..adapters).map(synthetic::hash).collect();
+        for seed in drawn.iter().copied().collect::<BTreeSet<u64>>() {
+            let at = folder.path().join(seed.to_string());
+            export::adapter(&at, config, &synthetic::adapter(config, seed, |_, _| rank(seed)))?;
+            let files = AdapterFiles::open(&at, config, BASE, &Limits::default())?;
+            bytes = files.bytes() as usize;
+            let hash = files.read(None)?.hash;
+            known[seed as usize] = hash;
+            folders.insert(hash, at);
+        }
+        Ok(Self { _folder: folder, folders, known, bytes })
+    }
+
+    fn source(&self, config: &ModelConfig) -> Folders {
+        Folders { config: config.clone(), folders: self.folders.clone(), read: ReadAt::default() }
+    }
 }
 
 /// Prints what loops of one kind took, for people and for the table; gives the rate.
@@ -295,11 +380,12 @@ fn told(title: &str, tokens: f64, ceiling: f64, loads: &[Load]) -> f64 {
     let times = loads.iter().map(|load| load.times).collect();
     let rate = report(&format!("{title}, {share:.0} % of base only, tokens written"), tokens, times);
     println!(
-        "    first token under load, hot {}, cold {}, of which until its adapter was read {}; {} loads",
+        "    first token under load, hot {}, cold {}, of which until its adapter was read {}; {} loads, {} evictions",
         spread(&hot),
         spread(&cold),
         spread(&loading),
         loads[0].loads,
+        loads[0].evictions,
     );
     let of = |seconds: &[f64], share| percentile(seconds, share).map_or("-".into(), |at| format!("{:.0}", at * 1e3));
     println!(
@@ -314,9 +400,8 @@ fn told(title: &str, tokens: f64, ceiling: f64, loads: &[Load]) -> f64 {
 }
 
 /// An engine that has nothing else to do, with adapters in files: registering, first tokens, memory.
-fn idle(model: &str, config: &ModelConfig, threads: usize) -> Result<(), Box<dyn Error>> {
+fn idle(model: &str, config: &ModelConfig, machine: Machine) -> Result<(), Box<dyn Error>> {
     const ADAPTERS: u64 = 60;
-    let base = ContentHash([1; 32]);
     for (name, rank) in RANKS {
         let folder = tempfile::tempdir()?;
         let at = |seed: u64| folder.path().join(seed.to_string());
@@ -327,15 +412,15 @@ fn idle(model: &str, config: &ModelConfig, threads: usize) -> Result<(), Box<dyn
         let (mut registering, mut folders, mut numbers) = (Vec::new(), HashMap::new(), 0);
         for seed in 0..ADAPTERS {
             let clock = Instant::now();
-            let files = AdapterFiles::open(&at(seed), config, base, &Limits::default())?;
+            let files = AdapterFiles::open(&at(seed), config, BASE, &Limits::default())?;
             numbers += files.bytes();
             let hash = files.read(None)?.hash;
             registering.push(clock.elapsed().as_secs_f64());
             folders.insert(hash, at(seed));
         }
         let hashes: Vec<ContentHash> = folders.keys().copied().collect();
-        let mut engine =
-            engine(config, Profile::F32Exact, threads, 64, Folders { config: config.clone(), base, folders })?;
+        let source = Folders { config: config.clone(), folders, read: ReadAt::default() };
+        let mut engine = engine(config, Profile::F32Exact, machine, 64, source)?;
         let clock = Instant::now();
         hashes.iter().for_each(|hash| engine.register(*hash));
         (ADAPTERS..10_000).for_each(|seed| engine.register(synthetic::hash(seed)));
@@ -380,25 +465,30 @@ fn idle(model: &str, config: &ModelConfig, threads: usize) -> Result<(), Box<dyn
     Ok(())
 }
 
+/// The base of adapters in files: no hash of any.
+const BASE: ContentHash = ContentHash([1; 32]);
+
 /// Adapters in folders, as PEFT saves them.
 struct Folders {
     config: ModelConfig,
-    base: ContentHash,
     folders: HashMap<ContentHash, PathBuf>,
+    read: ReadAt,
 }
 
 impl AdapterSource for Folders {
     fn load(&self, hash: &ContentHash) -> Result<Adapter, Box<dyn Error + Send + Sync>> {
         let folder = self.folders.get(hash).ok_or("no such adapter")?;
-        let files = AdapterFiles::open(folder, &self.config, self.base, &Limits::default())?;
-        Ok(files.read(Some(*hash))?)
+        let files = AdapterFiles::open(folder, &self.config, BASE, &Limits::default())?;
+        let adapter = files.read(Some(*hash))?;
+        self.read.lock().map_err(|_| "the bench panicked")?.insert(*hash, Instant::now());
+        Ok(adapter)
     }
 }
 
 /// How much likelier f32 finds what it wrote itself than int8 does.
-fn loss(config: &ModelConfig, threads: usize) -> Result<(), Box<dyn Error>> {
-    let mut f32_engine = engine(config, Profile::F32Exact, threads, 16, NoAdapters)?;
-    let mut int8_engine = engine(config, Profile::Int8Exact, threads, 16, NoAdapters)?;
+fn loss(config: &ModelConfig, machine: Machine) -> Result<(), Box<dyn Error>> {
+    let mut f32_engine = engine(config, Profile::F32Exact, machine, 16, NoAdapters)?;
+    let mut int8_engine = engine(config, Profile::Int8Exact, machine, 16, NoAdapters)?;
     let mut prompts = Prompts(5);
     let (mut exact, mut quantised, mut count) = (0.0, 0.0, 0.0);
     for text in 0..16 {
@@ -440,12 +530,23 @@ fn tokens(engine: &mut Engine) -> Vec<(u32, f64)> {
 fn engine(
     config: &ModelConfig,
     profile: Profile,
-    threads: usize,
+    machine: Machine,
     max_running: usize,
     source: impl AdapterSource,
 ) -> Result<Engine, Box<dyn Error>> {
-    let settings =
-        EngineConfig { profile, threads, max_running, memory: 4 << 30, max_context: 512, ..Default::default() };
+    engine_within(4 << 30, config, profile, machine, max_running, source)
+}
+
+/// An engine with so much memory for adapters and pages.
+fn engine_within(
+    memory: usize,
+    config: &ModelConfig,
+    profile: Profile,
+    Machine { threads, isa }: Machine,
+    max_running: usize,
+    source: impl AdapterSource,
+) -> Result<Engine, Box<dyn Error>> {
+    let settings = EngineConfig { isa, profile, threads, max_running, memory, max_context: 512, ..Default::default() };
     Ok(Engine::new(config.clone(), synthetic::weights(config, 1), settings, source)?)
 }
 
@@ -495,6 +596,7 @@ struct Load {
     cold: Vec<f64>,
     loading: Vec<f64>,
     loads: u64,
+    evictions: u64,
 }
 
 /// A request that has no token yet.
@@ -548,7 +650,8 @@ fn load(
             }
         }
     }
-    Ok(Load { times: clock.stop(), hot, cold, loading, loads: engine.stats().loads })
+    let (times, stats) = (clock.stop(), engine.stats());
+    Ok(Load { times, hot, cold, loading, loads: stats.loads, evictions: stats.evictions })
 }
 
 /// Random tokens: a linear congruential generator.

@@ -73,7 +73,7 @@ fn main() {
     let mut failed = false;
     for target in chosen {
         let cases = if only == u64::MAX { settings["--from"]..settings["--cases"] } else { only..only + 1 };
-        failed |= !run(target, cases, settings["--seconds"], seed);
+        failed |= run(target, cases, settings["--seconds"], seed).is_none();
     }
     // Absent where no target wrote files.
     _ = std::fs::remove_dir_all(&*targets::FOLDER);
@@ -84,7 +84,8 @@ fn names() -> Vec<&'static str> {
     TARGETS.iter().map(|target| target.name).collect()
 }
 
-fn run(target: &Target, cases: std::ops::Range<u64>, seconds: u64, seed: u64) -> bool {
+/// What became of the cases, by its name; nothing where one failed.
+fn run(target: &Target, cases: std::ops::Range<u64>, seconds: u64, seed: u64) -> Option<BTreeMap<String, u64>> {
     let (started, cpu, asked) = (Instant::now(), cpu_nanoseconds(), cases.end.saturating_sub(cases.start));
     let (mut done, mut highest, mut slowest) = (0u64, 0, (0, 0));
     let mut outcomes = BTreeMap::<String, u64>::new();
@@ -112,7 +113,7 @@ fn run(target: &Target, cases: std::ops::Range<u64>, seconds: u64, seed: u64) ->
         };
         if let Some(fault) = fault {
             println!("{}: case {case} of seed {seed}: {fault}", target.name);
-            return false;
+            return None;
         }
         done += 1;
     }
@@ -123,10 +124,10 @@ fn run(target: &Target, cases: std::ops::Range<u64>, seconds: u64, seed: u64) ->
         "{}: {done} cases{stopped}, {spent:.1} s CPU, at most {highest} bytes at once, the slowest {slow} us (case {case})",
         target.name
     );
-    for (outcome, count) in outcomes {
+    for (outcome, count) in &outcomes {
         println!("    {count:>10}  {outcome}");
     }
-    true
+    Some(outcomes)
 }
 
 /// Nanoseconds that this thread ran, or of the clock where the system does not tell.
@@ -134,4 +135,27 @@ fn cpu_nanoseconds() -> u64 {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     let told = told.and_then(|text| text.split_whitespace().next()?.parse().ok());
     told.unwrap_or_else(|| std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_nanos() as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every target takes good files and refuses bad ones: neither shows in a run that refuses, or takes, whatever comes. One
+    /// test for all: memory is counted for the whole process.
+    #[test]
+    fn some_cases_of_every_target_pass() {
+        // As in `main`; a backtrace would take more memory than a decoder may.
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| ()));
+        let ran: Vec<_> = TARGETS.iter().map(|target| (target.name, run(target, 0..200, u64::MAX, 1))).collect();
+        std::panic::set_hook(hook);
+        _ = std::fs::remove_dir_all(&*targets::FOLDER);
+        assert_eq!(ran.len(), 11);
+        for (name, outcomes) in ran {
+            let outcomes = outcomes.unwrap_or_else(|| panic!("{name}: a case failed"));
+            let accepted = outcomes.get("accepted").copied().unwrap_or_default();
+            assert!((1..200).contains(&accepted), "{name}: {outcomes:?}");
+        }
+    }
 }

@@ -214,6 +214,55 @@ fn generation_defaults() {
     };
     assert_eq!(parse(&text).unwrap(), expected);
     assert_eq!(parse(&json!({})).unwrap(), GenerationConfig::default());
+    // As older versions of transformers write it: everything, at the values that do nothing.
+    let mut neutral = text.clone();
+    for (field, value) in [
+        ("bad_words_ids", Value::Null),
+        ("begin_suppress_tokens", json!([])),
+        ("diversity_penalty", json!(0.0)),
+        ("encoder_repetition_penalty", json!(1.0)),
+        ("epsilon_cutoff", json!(0.0)),
+        ("guidance_scale", json!(1)),
+        ("min_length", json!(0)),
+        ("min_p", json!(0.0)),
+        ("no_repeat_ngram_size", json!(0)),
+        ("num_beams", json!(1)),
+        ("sequence_bias", json!({})),
+        ("stop_strings", json!("")),
+        ("typical_p", json!(1.0)),
+        ("watermarking_config", json!(false)),
+        // What says nothing of which tokens come.
+        ("max_new_tokens", json!(2048)),
+        ("pad_token_id", json!(7)),
+        ("use_cache", json!(true)),
+        ("chat_format", json!("chatml")),
+        ("length_penalty", json!(2.0)),
+    ] {
+        neutral[field] = value;
+    }
+    assert_eq!(parse(&neutral).unwrap(), expected);
+    for (field, value) in [
+        ("min_p", json!(0.1)),
+        ("typical_p", json!(0.9)),
+        ("typical_p", json!(0)),
+        ("no_repeat_ngram_size", json!(3)),
+        ("num_beams", json!(4)),
+        ("bad_words_ids", json!([[1, 2]])),
+        ("forced_eos_token_id", json!(0)),
+        ("suppress_tokens", json!([5])),
+        ("stop_strings", json!(["x".repeat(1000)])),
+        ("watermarking_config", json!({"bias": 2.0})),
+        ("guidance_scale", json!("1")),
+        ("top_h", json!(true)),
+    ] {
+        let found = parse(&with(text.clone(), field, value));
+        match &found {
+            Err(FormatError::Unsupported { feature, .. }) if feature.starts_with(&format!("{field} ")) => {
+                assert!(feature.len() < 120, "{feature}");
+            }
+            _ => panic!("{field}: {found:?}"),
+        }
+    }
     for (field, value) in [
         ("temperature", json!(-1)),
         ("top_p", json!(0.0)),

@@ -19,8 +19,8 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes};
 use fonte_inference::{
-    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, Logprobs, NoAdapters, Payer, Request,
-    Stats, Stream, SubmitError, Task,
+    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, Logprobs, NoAdapters, Payer, PinError,
+    Request, RunError, Stats, Stream, SubmitError, Task,
     formats::{ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, read_base},
     model::ContentHash,
 };
@@ -44,12 +44,11 @@ use crate::{
 /// How long a silent engine is waited for before it is looked whether anybody still waits for the answer.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The arithmetic of every answer; receipts name it.
-const PROFILE: Profile = Profile::F32Exact;
-
 /// What a base may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalConfig {
+    /// The arithmetic of every answer, which receipts name: each is another function of the same files.
+    pub profile: Profile,
     /// Most bytes of passages that it reads for a question.
     pub passage_bytes: usize,
     /// Threads of a pass.
@@ -66,10 +65,18 @@ pub struct LocalConfig {
 }
 
 impl Default for LocalConfig {
-    /// 6,000 bytes of passages as for external engines; the rest as the engine has it.
+    /// f32, and 6,000 bytes of passages as for external engines; the rest as the engine has it.
     fn default() -> Self {
         let EngineConfig { threads, memory, max_context, .. } = EngineConfig::default();
-        Self { passage_bytes: 6_000, threads, memory, max_context, limits: Limits::default(), template_program: None }
+        Self {
+            profile: Profile::F32Exact,
+            passage_bytes: 6_000,
+            threads,
+            memory,
+            max_context,
+            limits: Limits::default(),
+            template_program: None,
+        }
     }
 }
 
@@ -110,6 +117,7 @@ pub struct LocalBase {
 
 struct Shared {
     hash: B256,
+    profile: Profile,
     engine: EngineHandle,
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
@@ -139,7 +147,7 @@ impl LocalBase {
         let max_context = config.max_context.min(base.config.max_positions).min(MAX_CONTEXT as usize);
         let ends = base.config.eos.clone();
         let settings = EngineConfig {
-            profile: engine_profile(PROFILE),
+            profile: engine_profile(config.profile),
             threads: config.threads,
             memory: config.memory,
             max_context,
@@ -154,6 +162,7 @@ impl LocalBase {
         };
         let shared = Shared {
             hash: B256::from(base.hash.0),
+            profile: config.profile,
             engine: EngineHandle::spawn(engine).map_err(LocalError::Thread)?,
             tokenizer,
             template: isolated(base.template, config.template_program),
@@ -286,7 +295,7 @@ impl LocalModel {
         let weights = Weights {
             base: shared.hash,
             adapter: self.adapter.map_or(B256::ZERO, |hash| B256::from(hash.0)),
-            profile: PROFILE,
+            profile: shared.profile,
             context: u32::try_from(shared.max_context).unwrap_or(MAX_CONTEXT),
         };
         let record = request::record(weights, &shared.defaults, question, &passages, prompt.clone());
@@ -337,8 +346,20 @@ impl LocalModel {
         loop {
             match next(&stream, cancelled)? {
                 Event::Embedding { vector, .. } => return Ok((vector, tokens)),
-                Event::Failed { error, .. } => return Err(refused(RefusalCode::Engine, error.to_string())),
+                Event::Failed { error, .. } => return Err(failed(&error)),
                 Event::Token { .. } | Event::Finished { .. } => {}
+            }
+        }
+    }
+
+    /// A pass of one token, which ends when the adapter is in memory, or tells why it is not.
+    fn touch(&self, cancelled: &CancellationToken) -> Result<(), ModelError> {
+        let stream = self.run(Address::ZERO, vec![0], Task::Embed)?;
+        loop {
+            match next(&stream, cancelled)? {
+                Event::Finished { .. } => return Ok(()),
+                Event::Failed { error, .. } => return Err(failed(&error)),
+                Event::Token { .. } | Event::Embedding { .. } => {}
             }
         }
     }
@@ -380,18 +401,25 @@ impl AnswerModel for LocalModel {
                 false => Err(refused(RefusalCode::Busy, "the adapter is in use: try again in a moment".into())),
             };
         }
-        if !engine.pin(hash, true) {
-            return Err(refused(RefusalCode::Invalid, SubmitError::UnknownAdapter(hash).to_string()));
+        let pin = || {
+            engine.pin(hash, true).map_err(|error| {
+                let code = match error {
+                    PinError::NoRoom { .. } => RefusalCode::Busy,
+                    PinError::UnknownAdapter(_) => RefusalCode::Invalid,
+                    PinError::Stopped => RefusalCode::Engine,
+                };
+                refused(code, error.to_string())
+            })
+        };
+        pin()?;
+        // Its size is known once it is here, and only then whether it may be kept.
+        let kept = self.touch(cancelled).and_then(|()| pin());
+        if kept.is_err() {
+            // An order that failed leaves nothing behind that takes memory from answers. An engine that has stopped keeps
+            // nothing either.
+            let _ = engine.pin(hash, false);
         }
-        // A pass of one token tells when it is there, or why it is not.
-        let stream = self.run(Address::ZERO, vec![0], Task::Embed)?;
-        loop {
-            match next(&stream, cancelled)? {
-                Event::Finished { .. } => return Ok(()),
-                Event::Failed { error, .. } => return Err(refused(RefusalCode::Engine, error.to_string())),
-                Event::Token { .. } | Event::Embedding { .. } => {}
-            }
-        }
+        kept
     }
 
     fn answer(
@@ -426,7 +454,7 @@ impl AnswerModel for LocalModel {
                 }
                 Event::Finished { finish: Ended::Length, .. } => break Finish::Length,
                 Event::Finished { .. } => break Finish::Stop,
-                Event::Failed { error, .. } => return Err(refused(RefusalCode::Engine, error.to_string())),
+                Event::Failed { error, .. } => return Err(failed(&error)),
                 Event::Embedding { .. } => {}
             }
         };
@@ -439,7 +467,7 @@ impl AnswerModel for LocalModel {
 }
 
 /// A record's profile as the engine names it.
-pub(crate) fn engine_profile(profile: Profile) -> fonte_inference::Profile {
+pub fn engine_profile(profile: Profile) -> fonte_inference::Profile {
     match profile {
         Profile::F32Exact => fonte_inference::Profile::F32Exact,
         Profile::Int8Exact => fonte_inference::Profile::Int8Exact,
@@ -474,6 +502,16 @@ pub(crate) fn alternatives(
 
 fn unaskable(error: &FormatError) -> ModelError {
     refused(RefusalCode::Invalid, format!("the model cannot be asked this: {}", unreadable(error)))
+}
+
+/// What an asker is told of a request that failed in the engine.
+fn failed(error: &RunError) -> ModelError {
+    let code = match error {
+        // It may fit elsewhere, or later.
+        RunError::NoMemory => RefusalCode::Busy,
+        _ => RefusalCode::Engine,
+    };
+    refused(code, error.to_string())
 }
 
 fn refused(code: RefusalCode, message: String) -> ModelError {

@@ -57,6 +57,9 @@ pub(super) struct Asked {
     pub(super) kind: Option<Kind>,
     /// Indices of words that are no content, being part of the question phrase.
     pub(super) phrase: Vec<usize>,
+    /// Index of the word that may name what is counted: "how much *caffeine*", "quantos *barcos*". Units are none, for an
+    /// answer may be in others.
+    pub(super) counted: Option<usize>,
 }
 
 /// Reads the question phrase out of a question's words (lower case, folded).
@@ -88,9 +91,21 @@ pub(super) fn asked(words: &[String]) -> Asked {
             },
             _ => continue,
         };
-        return Asked { kind: Some(kind), phrase: (at..at + length).collect() };
+        let counts = next == "many" || next == "much" || word.starts_with("quant");
+        let unit =
+            |word: &String| kind_of_noun(word).is_some() || UNITS.iter().any(|(_, units)| is_one_of(units, word));
+        let counted = words.get(at + length).filter(|word| counts && !unit(word)).map(|_| at + length);
+        return Asked { kind: Some(kind), phrase: (at..at + length).collect(), counted };
     }
-    Asked { kind: None, phrase: Vec::new() }
+    Asked { kind: None, phrase: Vec::new(), counted: None }
+}
+
+/// Whether a verb says no more of a thing than that it goes on for a time (lower case, folded).
+pub(super) fn only_lasts(folded: &str) -> bool {
+    const LASTING: &str = "last lasts lasted stay stays stayed take takes took taken keep keeps kept remain remains remained \
+        dura duram durou durar leva levam levou levar fica ficam ficou ficar demora demoram demorou demorar permanece \
+        permanecem permaneceu permanecer";
+    LASTING.split_ascii_whitespace().any(|verb| verb == folded)
 }
 
 /// The kind that one of the next words names: "what is the *temperature*", "qual é o *preço*".

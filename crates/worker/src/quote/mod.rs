@@ -12,11 +12,11 @@
 //! **Tokens.** One per four bytes of UTF-8, rounded up, of the prompt for input and of the answer for output
 //! ([`tokens`]). Quotes that do not fit the token limit are left out whole.
 //!
-//! **What counts as an answer.** The question is cut into content terms, weighted by their rarity in the collection
-//! (`question`). Every sentence gets the share of that weight that it covers: fully by its own words, less by its
-//! neighbours, title and paragraph, little by the rest of the document (`score`). An answer needs enough of the whole
-//! ([`ENOUGH`]), enough of it in the quoted sentence itself ([`ENOUGH_OWN`]), little that the document never mentions
-//! ([`TOO_MUCH_MISSING`]), and every name and number of the question somewhere in the document.
+//! **What counts as an answer.** The question is cut into content terms, all of one weight: how rare a word is depends on
+//! what others publish (`question`). Every sentence gets the share of that weight that it covers: fully by its own words,
+//! less by its neighbours, title and paragraph, little by the rest of the document (`score`). An answer needs enough of
+//! the whole ([`ENOUGH`]), enough of it in the quoted sentence itself ([`ENOUGH_OWN`]), little that the document never
+//! mentions ([`TOO_MUCH_MISSING`]), and every name, every number and whatever is counted somewhere in the document.
 
 mod cues;
 mod prose;
@@ -35,7 +35,7 @@ pub use terms::Language;
 use terms::{Word, fold, is_function_word, words};
 
 /// Percent of the question's weight that the best sentence and its surroundings must cover.
-pub const ENOUGH: u32 = 60;
+pub const ENOUGH: u32 = 65;
 
 /// Percent of the question's weight that the quoted sentence must cover by itself.
 pub const ENOUGH_OWN: u32 = 25;
@@ -105,14 +105,6 @@ pub struct Passage<'a> {
     pub offset: usize,
 }
 
-/// How rare words are in the collection.
-pub trait Rarity {
-    /// Documents (or passages) in the collection.
-    fn documents(&self) -> u64;
-    /// How many of them hold a word, in any of its forms.
-    fn holding(&self, word: &str) -> u64;
-}
-
 /// One quote of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quote {
@@ -157,13 +149,12 @@ pub struct TooShort {
 pub fn answer(
     question: &str,
     passages: &[Passage<'_>],
-    rarity: &dyn Rarity,
     boilerplate: &mut dyn FnMut(&str) -> bool,
     max_tokens: u64,
 ) -> Result<QuoteAnswer, TooShort> {
     let language = Language::of_question(question);
     let mut found: Vec<Found> = Vec::new();
-    let clauses = question::read(question, language, rarity);
+    let clauses = question::read(question, language);
     let asks = prose::asks(question, &clauses);
     // What says nothing but the question is no answer to it, except to the question whether it is so.
     let decides = |line: &[Word<'_>]| !asks || prose::wants_yes_or_no(question) && prose::settles(line, question);

@@ -1,10 +1,9 @@
-//! A question taken apart: clauses, content terms with their weights, and the kind of answer that is asked for.
+//! A question taken apart: clauses, content terms, and the kind of answer that is asked for.
 
 use std::collections::HashMap;
 
 use super::{
-    Rarity,
-    cues::{Asked, Kind, asked, kind_of_noun},
+    cues::{Asked, Kind, asked, kind_of_noun, only_lasts},
     terms::{Language, Stems, Word, fold, is_function_word, words},
 };
 
@@ -21,9 +20,7 @@ pub(super) struct Term {
     folded: String,
     /// Its folded stems, one per language of the documents it may meet.
     stems: [String; 2],
-    /// How much it says: the rarer, the more.
-    pub(super) weight: u32,
-    /// A name or a number: an answer that misses it answers another question.
+    /// A name, a number, or what is counted: an answer that misses it answers another question.
     pub(super) specific: bool,
     /// "temperature" is covered by "196 °C" as well.
     pub(super) kind: Option<Kind>,
@@ -48,17 +45,17 @@ pub(super) struct Meets {
 }
 
 /// Takes a question apart. Empty where it has no content word.
-pub(super) fn read(question: &str, language: Language, rarity: &dyn Rarity) -> Vec<Clause> {
+pub(super) fn read(question: &str, language: Language) -> Vec<Clause> {
     let mut clauses: Vec<Clause> = split(question)
         .into_iter()
         .take(MAX_CLAUSES)
-        .map(|clause| read_clause(clause, language, rarity))
+        .map(|clause| read_clause(clause, language))
         // A number alone asks for nothing.
         .filter(|clause| clause.terms.iter().any(|term| !term.folded.starts_with(|c: char| c.is_ascii_digit())))
         .collect();
     // A clause of a single word ("…, and between which places?") leans on the one before: it is no question by itself.
     if clauses.iter().any(|clause| clause.terms.len() < 2) {
-        clauses = vec![read_clause(question, language, rarity)];
+        clauses = vec![read_clause(question, language)];
     }
     clauses
 }
@@ -92,13 +89,12 @@ fn split(question: &str) -> Vec<&str> {
     parts
 }
 
-fn read_clause(clause: &str, language: Language, rarity: &dyn Rarity) -> Clause {
+fn read_clause(clause: &str, language: Language) -> Clause {
     let all: Vec<Word<'_>> = words(clause).collect();
     let folded: Vec<String> = all.iter().map(|word| fold(&word.text.to_lowercase())).collect();
-    let Asked { kind, phrase } = asked(&folded);
+    let Asked { kind, phrase, counted } = asked(&folded);
     let stems = [Stems::new(Language::English), Stems::new(Language::Portuguese)];
     let mut terms: Vec<Term> = Vec::new();
-    let documents = rarity.documents().max(1);
     for (at, word) in all.iter().enumerate() {
         if terms.len() == MAX_TERMS || phrase.contains(&at) || is_function_word(word.text, language) {
             continue;
@@ -107,16 +103,17 @@ fn read_clause(clause: &str, language: Language, rarity: &dyn Rarity) -> Clause 
         if terms.iter().any(|term| term.stems == both) {
             continue;
         }
-        let holding = rarity.holding(word.text).min(documents);
         let capital = word.is_capitalised() && at > 0 && !word.text.chars().skip(1).all(char::is_uppercase);
         terms.push(Term {
             folded: folded[at].clone(),
             stems: both,
-            // At least one, so that a word which stands everywhere still counts for a little.
-            weight: (log2(documents + 1) - log2(holding + 1)).max(0).unsigned_abs() + (1 << FRACTION),
-            specific: capital || word.is_number(),
+            specific: capital || word.is_number() || counted == Some(at),
             kind: kind_of_noun(&folded[at]),
         });
+    }
+    // "How long does it *stay*": a duration answers that without the verb. Not where little else is left to tell by.
+    if kind == Some(Kind::Duration) && terms.iter().filter(|term| !only_lasts(&term.folded)).count() > 1 {
+        terms.retain(|term| !only_lasts(&term.folded));
     }
     Clause { terms, kind }
 }
@@ -153,9 +150,9 @@ impl Clause {
         meets
     }
 
-    /// Sum of all weights.
-    pub(super) fn weight(&self) -> u64 {
-        self.terms.iter().map(|term| u64::from(term.weight)).sum()
+    /// Number of terms: all weigh alike.
+    pub(super) fn weight(&self) -> u32 {
+        u32::try_from(self.terms.len()).expect("at most MAX_TERMS")
     }
 }
 
@@ -192,54 +189,21 @@ fn related(a: &str, b: &str) -> bool {
     common >= 4 && common * 10 >= longer * 7
 }
 
-/// Fractional bits of [`log2`].
-const FRACTION: u32 = 6;
-
-/// Binary logarithm as a fixed-point number with [`FRACTION`] bits, by repeated squaring: no floating point, so that
-/// every machine ranks alike.
-fn log2(value: u64) -> i32 {
-    let value = value.max(1);
-    let whole = 63 - value.leading_zeros();
-    let mut mantissa = (u128::from(value) << 32) >> whole;
-    let mut result = whole as i32;
-    for _ in 0..FRACTION {
-        mantissa = (mantissa * mantissa) >> 32;
-        result <<= 1;
-        if mantissa >= 2 << 32 {
-            mantissa >>= 1;
-            result |= 1;
-        }
-    }
-    result
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct Even;
-
-    impl Rarity for Even {
-        fn documents(&self) -> u64 {
-            100
-        }
-
-        fn holding(&self, word: &str) -> u64 {
-            if word == "common" { 100 } else { 1 }
-        }
-    }
-
     fn stems(question: &str) -> Vec<Vec<String>> {
         let language = Language::of_question(question);
         let index = usize::from(language == Language::Portuguese);
-        let clauses = read(question, language, &Even);
+        let clauses = read(question, language);
         clauses.iter().map(|clause| clause.terms.iter().map(|term| term.stems[index].clone()).collect()).collect()
     }
 
     #[test]
     fn questions_come_apart() {
         let two = stems("How long does caffeine stay in the blood, and how much caffeine is left in decaf coffee?");
-        assert_eq!(two, [vec!["caffein", "stay", "blood"], vec!["caffein", "left", "decaf", "coffe"]]);
+        assert_eq!(two, [vec!["caffein", "blood"], vec!["caffein", "left", "decaf", "coffe"]]);
         let one = stems("How much of the Mill Brook was opened, and between which places?");
         assert_eq!(one, [vec!["mill", "brook", "open", "place"]]);
         assert_eq!(stems("Por que se deve deixar o feijão de molho?"), [vec!["deix", "feija", "molh"]]);
@@ -248,12 +212,16 @@ mod tests {
     }
 
     #[test]
-    fn logarithms_are_right_to_a_sixtyfourth() {
-        for value in [1u64, 2, 3, 10, 70, 1000, 123_456] {
-            let expected = (value as f64).log2() * 64.0;
-            assert!((f64::from(log2(value)) - expected).abs() <= 1.0, "{value}: {} for {expected}", log2(value));
-        }
-        let clause = read("common rare", Language::English, &Even).remove(0);
-        assert!(clause.terms[1].weight > 5 * clause.terms[0].weight);
+    fn what_is_counted_must_be_named() {
+        let specific = |question: &str| {
+            let clause = read(question, Language::of_question(question)).remove(0);
+            let named: Vec<String> = clause.terms.into_iter().filter(|t| t.specific).map(|t| t.folded).collect();
+            named.join(" ")
+        };
+        assert_eq!(specific("How much caffeine does a cup of filter coffee hold?"), "caffeine");
+        assert_eq!(specific("Quanta cafeína tem uma xícara de café coado?"), "cafeina");
+        // An answer may be in other units, and "much" may count nothing that has a name.
+        assert_eq!(specific("How many days do the beans rest?"), "");
+        assert_eq!(specific("How much does a sack weigh?"), "");
     }
 }

@@ -124,22 +124,21 @@ impl Read {
         ];
         let (mut total, mut own, mut missing, mut misses_specific) = (0, 0, 0, false);
         for (bit, term) in clause.terms.iter().enumerate() {
-            let weight = u64::from(term.weight);
             let bit = 1 << bit;
             let mut inside = percent(sentence.meets, bit, IN_SENTENCE);
             if term.kind.is_some_and(|kind| sentence.kinds.has(kind)) {
                 inside = inside.max(AS_KIND);
             }
             let cover = places.iter().map(|(meets, worth)| percent(*meets, bit, *worth)).fold(inside, u32::max);
-            total += weight * u64::from(cover);
-            own += weight * u64::from(inside);
+            total += cover;
+            own += inside;
             if cover == 0 {
-                missing += weight * 100;
+                missing += 100;
                 misses_specific |= term.specific;
             }
         }
         let all = clause.weight().max(1);
-        let share = |part: u64| u32::try_from(part / all).expect("at most 100 percent");
+        let share = |part: u32| part / all;
         let mut total = share(total);
         if let Some(kind) = clause.kind {
             if kind.is_quantity() && !sentence.kinds.has(Kind::Number) {
@@ -155,14 +154,7 @@ impl Read {
     pub(super) fn adds(&self, index: usize, other: usize, clause: &Clause) -> u32 {
         let (mine, theirs) = (self.sentences[index].meets, self.sentences[other].meets);
         let fresh = mine.any() & !theirs.any();
-        let weight: u64 = clause
-            .terms
-            .iter()
-            .enumerate()
-            .filter(|(bit, _)| fresh & (1 << bit) != 0)
-            .map(|(_, term)| u64::from(term.weight) * 100)
-            .sum();
-        u32::try_from(weight / clause.weight().max(1)).expect("at most 100 percent")
+        fresh.count_ones() * 100 / clause.weight().max(1)
     }
 }
 

@@ -1,18 +1,5 @@
 use super::*;
 
-struct FromPassages<'a>(&'a [Passage<'a>]);
-
-impl Rarity for FromPassages<'_> {
-    fn documents(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn holding(&self, word: &str) -> u64 {
-        let word = word.to_lowercase();
-        self.0.iter().filter(|passage| passage.text.to_lowercase().contains(&word)).count() as u64
-    }
-}
-
 const CRACK: &str = "First crack\n\nI roast by ear. On our ten-kilo drum roaster, first crack begins at a bean temperature \
     of about 196 °C. The probe reads two degrees lower in January.";
 const COPY: &str =
@@ -25,7 +12,7 @@ fn passage(contribution: u64, text: &'static str, language: &'static str) -> Pas
 }
 
 fn ask(question: &str, passages: &[Passage<'_>]) -> QuoteAnswer {
-    let answer = answer(question, passages, &FromPassages(passages), &mut |_| false, 10_000).unwrap();
+    let answer = answer(question, passages, &mut |_| false, 10_000).unwrap();
     check_form(&answer, passages);
     answer
 }
@@ -115,8 +102,8 @@ fn quotes_are_dropped_whole() {
     let question = "At what temperature does first crack begin?";
     let whole = ask(question, &passages);
     let needed = tokens(&whole.text);
-    assert_eq!(answer(question, &passages, &FromPassages(&passages), &mut |_| false, needed), Ok(whole));
-    let short = answer(question, &passages, &FromPassages(&passages), &mut |_| false, needed - 1);
+    assert_eq!(answer(question, &passages, &mut |_| false, needed), Ok(whole));
+    let short = answer(question, &passages, &mut |_| false, needed - 1);
     assert_eq!(short, Err(TooShort { needed, limit: needed - 1 }));
 }
 
@@ -169,9 +156,8 @@ fn boilerplate_is_nobodys_answer() {
     };
     let question = "Where does the harbour master of Porto Claro keep the tide tables?";
     let passages = [passage];
-    let quoted = super::answer(question, &passages, &FromPassages(&passages), &mut |_| false, 1_000).unwrap();
+    let quoted = super::answer(question, &passages, &mut |_| false, 1_000).unwrap();
     assert_eq!(quoted.quotes.len(), 1);
-    let refused =
-        super::answer(question, &passages, &FromPassages(&passages), &mut |quote| quote == text, 1_000).unwrap();
+    let refused = super::answer(question, &passages, &mut |quote| quote == text, 1_000).unwrap();
     assert!(refused.quotes.is_empty(), "{}", refused.text);
 }

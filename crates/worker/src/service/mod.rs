@@ -51,7 +51,7 @@ pub struct Config {
     /// The datanet of the commons: named in every receipt, so that boilerplate is nobody's.
     pub commons: Option<DatanetId>,
     /// ISO 3166-1 alpha-2 code of where this worker stands, as it registered; texts whose terms do not allow it are not
-    /// answered from. None: it declares nothing, and terms that ask for a place are refused by the gateway.
+    /// answered from. None: it declares nothing, and texts whose terms ask for a place are not answered from.
     pub jurisdiction: Option<[u8; 2]>,
     /// How often the chain is asked for a new block.
     pub poll: Duration,

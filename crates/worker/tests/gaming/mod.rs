@@ -201,8 +201,7 @@ impl Row {
     }
 
     /// What the texts made for the attack earn over the honest income, in thousandths, rounded up. The rest of the gain is
-    /// what the attacker's honest texts earn more or less, as after any new text: words are as rare as the collection
-    /// makes them, and a question at the edge of being answered may get an answer or lose one.
+    /// what the attacker's honest texts earn more or less.
     pub fn taken(&self) -> u128 {
         (self.by_attack * 1000).div_ceil(self.honest.max(1))
     }

@@ -8,6 +8,8 @@ use super::{PRICES, SPLITS};
 pub const GAS_PER_ROW: u128 = 9_728_918 / 1000;
 /// Least base fee of the chain, in wei (`crates/evm/src/block.rs`); it is burnt.
 pub const BASE_FEE: u128 = 1_000_000;
+/// Gas of registering a model, once (`contracts/snapshots/models.json`).
+pub const REGISTER_GAS: u128 = 359_798;
 
 /// Which of the fee's receivers the asker is, besides being the author.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +23,19 @@ pub struct Roles {
     pub own_terms: bool,
 }
 
-pub const ROLES: [Roles; 4] = [
+impl Roles {
+    /// Whether all of the fee comes back, and somebody else pays for the batch: an answer then costs nothing.
+    pub fn breaks_even(self) -> bool {
+        self.worker && self.developer && self.own_terms && !self.gateway
+    }
+
+    /// Wei spent before the first answer, and gone: gas of the model's registration. A deposit and a worker's stake come back.
+    pub fn once(self) -> u128 {
+        if self.own_terms { REGISTER_GAS * BASE_FEE } else { 0 }
+    }
+}
+
+pub const ROLES: [Roles; 5] = [
     Roles { name: "author", worker: false, developer: false, gateway: false, own_terms: false },
     Roles { name: "author, worker", worker: true, developer: false, gateway: false, own_terms: false },
     Roles {
@@ -36,6 +50,13 @@ pub const ROLES: [Roles; 4] = [
         worker: true,
         developer: true,
         gateway: true,
+        own_terms: true,
+    },
+    Roles {
+        name: "the same at somebody else's gateway",
+        worker: true,
+        developer: true,
+        gateway: false,
         own_terms: true,
     },
 ];

@@ -68,6 +68,7 @@ pub async fn print(only: Option<&str>) {
     println!("\nasking about one's own texts, an answer of 60 tokens all of which is the asker's");
     for roles in ROLES {
         let (paid, back) = money::dealt(roles, 20, 60, &money::all_of_it());
-        println!("  {:<40} paid {paid} wei, back {back}, lost {}", roles.name, paid - back);
+        let (lost, once) = (paid - back, roles.once());
+        println!("  {:<40} paid {paid} wei, back {back}, lost {lost}, and {once} once", roles.name);
     }
 }

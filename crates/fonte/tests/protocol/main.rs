@@ -1,6 +1,8 @@
-//! Reviewers, held earnings, stakes and workers from the command line, on a network of its own.
+//! Reviewers, held earnings, stakes, workers, seats, payees and disputes from the command line, on networks of their own.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod dishonest;
 
 use std::time::{Duration, Instant};
 
@@ -150,6 +152,117 @@ fn stakes_seats_and_workers_are_told_and_moved() {
     refused(&up, home, &["worker", "withdraw", "--key", "dev:author"], "can be withdrawn from");
     let address = registered["worker"].as_str().unwrap();
     assert_eq!(up.ok(home, &["worker", "status", address])["status"], "leaving");
+}
+
+#[test]
+fn curators_decide_and_owners_retire() {
+    let (server, home, docs) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let home = home.path();
+    let up = Up::start_with(server.path(), &["--heartbeat", "1"]);
+    up.ok(home, &["datanet", "create", "curated", "--key", "dev:operator"]);
+    let mut ids = Vec::new();
+    for (name, text) in [
+        ("good", "The ferry of Santa Rita carries nine cows at a time, and the ferryman counts them twice.\n"),
+        ("bad", "Buy one, get one free, only today and only here, and tomorrow the same once again for you.\n"),
+    ] {
+        let folder = docs.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("a.txt"), text).unwrap();
+        let publish = ["datanet", "publish", folder.to_str().unwrap(), "--datanet", "curated", "--key", "dev:author"];
+        ids.push(up.ok(home, &publish)["contribution"].to_string());
+    }
+    let decide = ["datanet", "review", "curated", "--accept", &ids[0], "--reject", &ids[1]];
+    refused(&up, home, &[&decide[..], &["--key", "dev:author"]].concat(), "would fail");
+    let dry = up.ok(home, &[&decide[..], &["--key", "dev:operator", "--dry-run"]].concat());
+    let calls: Vec<_> = dry["effects"].as_array().unwrap().iter().map(|effect| effect["function"].clone()).collect();
+    assert_eq!(calls, ["acceptBatch", "reject"]);
+    let decided = up.ok(home, &[&decide[..], &["--key", "dev:operator"]].concat());
+    assert_eq!([decided["accepted"][0].to_string(), decided["rejected"][0].to_string()], ids[..]);
+    let shown = up.ok(home, &["datanet", "show", "curated"]);
+    let states: Vec<_> = shown["contributions"].as_array().unwrap().iter().map(|one| one["status"].clone()).collect();
+    assert_eq!(states, ["accepted", "rejected"]);
+
+    let registered = up.ok(home, &["model", "register", "old-guide", "--kind", "quote", "--key", "dev:operator"]);
+    let model = registered["model"].to_string();
+    refused(&up, home, &["model", "retire", &model, "--key", "dev:author"], "would fail");
+    assert_eq!(up.ok(home, &["model", "retire", &model, "--key", "dev:operator"])["state"], "retired");
+    let shown = up.ok(home, &["model", "show", &model]);
+    assert_eq!((&shown["state"], &shown["servable"]), (&"retired".into(), &false.into()), "{shown}");
+
+    assert!(up.ok(home, &["gov", "list"]).as_array().unwrap().is_empty());
+    up.ok(home, &["gov", "delegate", "--wrap", "5", "--key", "dev:operator"]);
+    // Votes count from the next block on.
+    until(&up, home, &["gov", "propose", "retire-model", "1", "--key", "dev:operator"], |made| made["proposal"] == 1);
+    let listed = up.ok(home, &["gov", "list"]);
+    assert_eq!((&listed[0]["number"], &listed[0]["title"]), (&1.into(), &"Retire model 1".into()), "{listed}");
+}
+
+#[test]
+fn deposits_seats_and_payees_are_moved() {
+    let (server, home, docs) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let home = home.path();
+    let up = Up::start_with(server.path(), &["--heartbeat", "1", "--notice", "8"]);
+    const FNT: u128 = 1_000_000_000_000_000_000;
+
+    // A deposit leaves after the notice, and not before.
+    let payer = up.ok(home, &["account", "deposit", "3", "--key", "dev:author"])["payer"].as_str().unwrap().to_owned();
+    refused(&up, home, &["account", "withdraw", "4", "--key", "dev:author"], "would fail");
+    let dry = up.ok(home, &["account", "withdraw", "2", "--key", "dev:author", "--dry-run"]);
+    assert_eq!(dry["effects"][0]["function"], "requestWithdrawal");
+    let announced = up.ok(home, &["account", "withdraw", "2", "--key", "dev:author"]);
+    assert_eq!((wei(&announced["withdrawal_wei"]), wei(&announced["paid_wei"])), (2 * FNT, 0));
+    refused(&up, home, &["account", "withdraw", "--key", "dev:author"], "would fail");
+    let balance = up.ok(home, &["account", "balance", &payer]);
+    assert_eq!((wei(&balance["deposit_wei"]), wei(&balance["withdrawal_wei"])), (3 * FNT, 2 * FNT));
+    assert!(balance["withdrawal_at"].as_u64().unwrap() > 0);
+    let out = until(&up, home, &["account", "withdraw", "--key", "dev:author"], |_| true);
+    assert_eq!((wei(&out["paid_wei"]), wei(&out["deposit_wei"])), (2 * FNT, FNT));
+    // A bond that nobody has cannot be taken back.
+    refused(&up, home, &["account", "unbond", "1", "--key", "dev:author"], "would fail");
+
+    // A seat is stood for with keys of its own.
+    let keys = home.join("node-keys");
+    let register = ["chain", "register", "--keys", keys.to_str().unwrap(), "--address", "127.0.0.1:9"];
+    let register = [&register[..], &["--key", "dev:author"]].concat();
+    let dry = up.ok(home, &[&register[..], &["--dry-run"]].concat());
+    assert_eq!((&dry["effects"][0]["function"], keys.exists()), (&"register".into(), false), "{dry}");
+    let candidate = up.ok(home, &register);
+    assert_eq!((&candidate["listed"], &candidate["seated"]), (&true.into(), &false.into()));
+    assert_eq!(wei(&candidate["own_stake_wei"]), 100 * FNT, "as much as a candidate needs");
+    assert!(keys.exists());
+    let listed = up.ok(home, &["chain", "validators"]);
+    assert_eq!(listed["validators"][1]["consensus_key"], candidate["consensus_key"], "{listed}");
+    refused(&up, home, &register, "would fail");
+    assert_eq!(up.ok(home, &["chain", "resign", "--key", "dev:author"])["listed"], false);
+    assert_eq!(up.ok(home, &["chain", "enlist", "--key", "dev:author"])["listed"], true);
+
+    // What a contribution earns goes elsewhere, or to several.
+    std::fs::write(docs.path().join("a.txt"), "Two siblings of Monte Alto wrote this down together, one word each.\n")
+        .unwrap();
+    let folder = docs.path().to_str().unwrap();
+    let published = up.ok(home, &["datanet", "publish", folder, "--datanet", "open", "--key", "dev:author"]);
+    let id = published["contribution"].to_string();
+    let payee = || {
+        let shown = up.ok(home, &["datanet", "show", "open"]);
+        shown["contributions"][0]["payee"].as_str().unwrap().to_lowercase()
+    };
+    let (first, second) = ("0x00000000000000000000000000000000000000a1", "0x00000000000000000000000000000000000000a2");
+    refused(&up, home, &["datanet", "payee", &id, first, "--key", "dev:operator"], "would fail");
+    up.ok(home, &["datanet", "payee", &id, first, "--key", "dev:author"]);
+    assert_eq!(payee(), first);
+    let parts = [format!("{first}:250000"), format!("{second}:750000")];
+    let split = ["datanet", "payee", &id, "--split", &parts[0], "--split", &parts[1], "--key", "dev:author"];
+    let dry = up.ok(home, &[&split[..], &["--dry-run"]].concat());
+    let calls: Vec<_> = dry["effects"].as_array().unwrap().iter().map(|effect| effect["function"].clone()).collect();
+    assert_eq!(calls, ["createSplitter", "setPayee"]);
+    let made = up.ok(home, &split);
+    assert_eq!((&made["splitter"], made["tx"].as_array().unwrap().len()), (&true.into(), 2));
+    assert_eq!(payee(), made["payee"].as_str().unwrap().to_lowercase());
+    // There is one splitter for each list of parts.
+    assert_eq!(up.ok(home, &split)["tx"].as_array().unwrap().len(), 1);
+    refused(&up, home, &["datanet", "payee", &id, "--split", "me:1", "--key", "dev:author"], "is no part");
 }
 
 #[test]

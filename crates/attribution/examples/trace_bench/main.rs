@@ -4,10 +4,13 @@
 //!
 //! With folders: their UTF-8 files, each folder one contribution, up to N MB (default 100). Without: a seeded generator
 //! of N MB. Prints one line per figure; the last one, `row`, has them all for a table over sizes. `--export` writes the
-//! corpus, the questions and our answers, so that another program can be asked the same.
+//! corpus, the questions and our answers, so that another program can be asked the same. Some counts and spans are compared
+//! with a linear scan of the text, at every size; where they differ, nothing else counts: it fails.
 //!
 //! CPU times mean something on a busy machine, too, though other programs compete for caches; wall times need an idle
 //! one. Pin it to one core (`taskset -c 0`) to compare with a program that uses one.
+
+mod scan;
 
 use std::{
     fs::{self, File},
@@ -27,6 +30,9 @@ const SHARED_ANSWERS: usize = 20;
 const ANSWER_BYTES: usize = 1_000;
 const PATTERNS: usize = 20_000;
 const SHARED_PATTERNS: usize = 2_000;
+/// Answers and patterns that are looked for in the text without the index, too.
+const SCANNED_ANSWERS: usize = 5;
+const SCANNED_PATTERNS: usize = 20;
 const QUERY: SpanQuery = SpanQuery { min_len: 20, max_documents: 10 };
 const PROMPT: &[u8] = b"What do the sources say about this, and how sure are they? Answer in two paragraphs, please.";
 /// Documents kept in memory to make questions of, drawn evenly from all.
@@ -156,6 +162,10 @@ fn main() -> Outcome<()> {
         println!("of the exported questions: spans {spans} spans; count {counts} occurrences");
     }
 
+    let questions =
+        scan::Questions { patterns: &patterns[..SCANNED_PATTERNS], answers: &quoting[..SCANNED_ANSWERS], query: QUERY };
+    let indexed = questions.of_index(&index)?;
+
     let first = ContributionId(corpus.contribution + 1);
     let more: Vec<Document> = Corpus::new(1_000_000, &[])
         .map(|document| Document { contribution: ContributionId(document.contribution.0 + first.0), ..document })
@@ -168,6 +178,14 @@ fn main() -> Outcome<()> {
     index.withdraw(&gone)?;
     println!("withdrawing a contribution: {:.1} ms wall", wall.elapsed().as_secs_f64() * 1e3);
     println!("peak {} MiB", peak_mib());
+    // Behind all measuring: it takes the caches. The texts are made, or read, again: the index has no part in it.
+    let started = Instant::now();
+    indexed.equals(&questions.of_texts(|| Corpus::new(limit, &folders)))?;
+    println!(
+        "{SCANNED_PATTERNS} counts and the {} spans of {SCANNED_ANSWERS} answers are equal to a linear scan of the text ({:.1} s)",
+        indexed.spans(),
+        started.elapsed().as_secs_f64()
+    );
     let (owners, spans) = &figures[0];
     println!(
         "row {megabytes} {segment_mib} {} {per_100mb:.2} {per_byte:.3} {open_ms:.2} {:.2} {:.1} {:.1} {:.1} {:.1} {cpu:.3}",

@@ -1,0 +1,80 @@
+//! The server without a chain, over a stand-in for the engine: who is told apart from whom.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use alloy_primitives::{Address, B256};
+use fonte_gateway::{EngineServer, EngineServerConfig, Limits, Local, Named, PlainRequest};
+use fonte_types::wire::{EngineReport, Refusal, Told};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+/// Remembers who asked.
+#[derive(Default)]
+struct Remembers(Mutex<BTreeSet<Address>>);
+
+impl Local for Remembers {
+    fn models(&self) -> Vec<Named> {
+        vec![Named { name: "tiny".into(), base: B256::repeat_byte(1), adapter: B256::ZERO }]
+    }
+
+    fn look(&self) {}
+
+    fn answer(
+        &self,
+        request: &PlainRequest,
+        _: &CancellationToken,
+        emit: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Told, Refusal> {
+        self.0.lock().unwrap().insert(request.payer);
+        emit("Yes.");
+        Ok(Told::default())
+    }
+
+    fn embed(&self, _: B256, payer: Address, _: &str, _: &CancellationToken) -> Result<(Vec<f32>, u64), Refusal> {
+        self.0.lock().unwrap().insert(payer);
+        Ok((vec![1.0], 1))
+    }
+
+    fn keep(&self, _: B256, _: bool, _: &CancellationToken) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn report(&self) -> Option<EngineReport> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_proxys_clients_are_payers_of_their_own_where_it_is_trusted() {
+    for (trust_forwarded, payers) in [(false, 1), (true, 3)] {
+        let local = Arc::<Remembers>::default();
+        let config = EngineServerConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            api_key: None,
+            operator_key: None,
+            trust_forwarded,
+            limits: Limits::default(),
+        };
+        let server = EngineServer::start(config, local.clone()).await.unwrap();
+        let http = reqwest::Client::new();
+        let url = |path: &str| format!("http://{}/v1/{path}", server.addr());
+        let chat = json!({"model": "tiny", "messages": [{"role": "user", "content": "Is it?"}]});
+        let embeddings = json!({"model": "tiny", "input": "Is it?"});
+        // Two clients, one of whom claims to be the other, and one that the proxy does not name.
+        for list in [Some("192.0.2.7"), Some("192.0.2.7, 192.0.2.8"), None] {
+            for (path, body) in [("chat/completions", &chat), ("embeddings", &embeddings)] {
+                let request = http.post(url(path)).json(body);
+                let request = match list {
+                    Some(list) => request.header("X-Forwarded-For", list),
+                    None => request,
+                };
+                assert_eq!(request.send().await.unwrap().status(), 200);
+            }
+        }
+        assert_eq!(local.0.lock().unwrap().len(), payers);
+        server.shutdown().await;
+    }
+}
