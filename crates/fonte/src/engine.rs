@@ -85,7 +85,7 @@ pub(crate) async fn of_up(up: &Up) -> Result<Option<Beside>> {
         Some(own) => Ok(Some(Beside {
             base: own.base,
             adapters: own.adapters,
-            class: EngineClass::Exact,
+            class: own.engine.class(),
             own: Some(own.engine),
             external: None,
         })),
@@ -145,15 +145,16 @@ pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
     }
     let dial = serve.dial.clone().ok_or_else(|| eyre!("no --dial"))?;
     let engine = connect(&serve.engine)?;
-    if engine.is_some() && record.info.engine == EngineClass::Exact as u8 {
+    let own = own::open(&serve.base).await?;
+    let on_device = own.as_ref().is_some_and(|own| own.engine.class() == EngineClass::Tolerance);
+    if (engine.is_some() || on_device) && record.info.engine == EngineClass::Exact as u8 {
         bail!(say!(
-            "{address} is registered for exact answers, an engine elsewhere gives none: `fonte worker register --slots {} --engine tolerance --jurisdiction BR`",
-            "{address} está registrada para respostas exatas, que um motor externo não dá: `fonte worker register --slots {} --engine tolerance --jurisdiction BR`",
+            "{address} is registered for exact answers, an external engine or a device gives none: `fonte worker register --slots {} --engine tolerance --jurisdiction BR`",
+            "{address} está registrada para respostas exatas, que um motor externo ou um dispositivo não dá: `fonte worker register --slots {} --engine tolerance --jurisdiction BR`",
             record.info.slots
         ));
     }
     let (models, mut adapters) = models(&client, &serve, engine).await?;
-    let own = own::open(&serve.base).await?;
     let mut ids: BTreeSet<ModelId> = models.keys().copied().collect();
     if let Some(own) = &own {
         ids.extend(own_models(&client, own, serve.register).await?);

@@ -90,7 +90,13 @@ pub(crate) fn run(common: &Common, bench: &EngineBench) -> Result<()> {
 fn prepare(bench: &EngineBench) -> Result<Load> {
     let folder = bench.base.base.as_ref().ok_or_else(no_base)?;
     let reading = || say!("reading the base model {}", "lendo o modelo base {}", folder.display());
-    let config = own::config(&bench.base);
+    if bench.base.device != "cpu" {
+        bail!(say!(
+            "--device: this measures Fonte's own engine; for a device there is the example cuda_bench of fonte-inference",
+            "--device: isto mede o motor próprio do Fonte; para um dispositivo há o exemplo cuda_bench de fonte-inference"
+        ));
+    }
+    let config = own::config(&bench.base)?;
     let base = read_base(folder, None, &config.limits).wrap_err_with(reading)?;
     let context = config.max_context.min(base.config.max_positions);
     if (bench.prompt + bench.answer) as usize > context {

@@ -35,7 +35,7 @@ pub(crate) async fn open(arguments: &Base) -> Result<Option<Own>> {
         None => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
     };
     let adapters = arguments.adapters.clone();
-    let config = config(arguments);
+    let config = config(arguments)?;
     let opening = tokio::task::spawn_blocking(move || -> Result<(LocalBase, Found)> {
         let engine = LocalBase::open(&path, adapters.as_deref(), config)?;
         let found = engine.look(Duration::ZERO)?;
@@ -123,7 +123,7 @@ pub(crate) fn tell_unregistered(weights: &Weights) {
 }
 
 /// How the engine runs.
-pub(crate) fn config(arguments: &Base) -> LocalConfig {
+pub(crate) fn config(arguments: &Base) -> Result<LocalConfig> {
     let profile = arguments.profile.into();
     let mut config = LocalConfig { profile, template_program: template_program(), ..LocalConfig::default() };
     if let Some(threads) = arguments.threads {
@@ -132,7 +132,19 @@ pub(crate) fn config(arguments: &Base) -> LocalConfig {
     if let Some(memory) = arguments.memory {
         config.memory = (memory as usize) << 20;
     }
-    config
+    if arguments.device != "cpu" {
+        #[cfg(feature = "cuda")]
+        {
+            config.device = Some(arguments.device.clone());
+        }
+        #[cfg(not(feature = "cuda"))]
+        bail!(say!(
+            "--device {}: this build knows no device but cpu; build it with `--features cuda`",
+            "--device {}: este binário só conhece cpu; compile com `--features cuda`",
+            arguments.device
+        ));
+    }
+    Ok(config)
 }
 
 /// What renders a base's chat template: this very program, whatever has become of its file since it started.

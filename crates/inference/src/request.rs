@@ -294,6 +294,9 @@ pub enum PinError {
     /// The engine's thread is gone.
     #[error("the engine has stopped: start it again")]
     Stopped,
+    /// The engine is on a device, where nothing is kept ahead.
+    #[error("adapters come to a device as they are asked for: there is nothing to load ahead")]
+    OnDevice,
 }
 
 /// Why a request failed after it was taken.

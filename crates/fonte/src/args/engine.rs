@@ -69,6 +69,10 @@ pub(crate) struct Base {
     #[arg(id = "engine_memory", long = "engine-memory", value_name = "MIB", requires = "base",
           value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub(crate) memory: Option<u32>,
+    /// What computes: cpu is Fonte's own engine, with exact answers; cuda or cuda:N a GPU, with answers of class tolerance, in
+    /// builds with the feature `cuda`.
+    #[arg(long, value_name = "DEVICE", requires = "base", default_value = "cpu")]
+    pub(crate) device: String,
 }
 
 #[derive(Debug, Subcommand)]

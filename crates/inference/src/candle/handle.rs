@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
 
 use super::{DeviceEngine, DeviceError};
 use crate::handle::{COMMANDS, Command, EngineHandle};
-use crate::request::{Event, RequestId};
+use crate::request::{Event, PinError, RequestId};
 
 impl EngineHandle {
     /// Starts a thread for an engine on a device. `failed` is told when the device fails, which ends the thread and all streams.
@@ -45,7 +45,7 @@ fn serve(mut engine: DeviceEngine, inbox: &Receiver<Command>) -> Result<(), Devi
             Ok(Command::Cancel(id)) => engine.cancel(id),
             Ok(Command::Register(hash)) => engine.register(hash),
             Ok(Command::Unregister(hash, reply)) => drop(reply.send(engine.unregister(&hash))),
-            Ok(Command::Pin(_, _, reply)) => drop(reply.send(false)),
+            Ok(Command::Pin(_, _, reply)) => drop(reply.send(Err(PinError::OnDevice))),
             Ok(Command::Unload(hash, reply)) => drop(reply.send(engine.unload(&hash))),
             Ok(Command::Stats(reply)) => drop(reply.send(engine.stats())),
             Ok(Command::Residency(reply)) => drop(reply.send(engine.residency())),

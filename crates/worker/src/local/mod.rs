@@ -5,6 +5,9 @@
 //! (`request`). The engine batches it with whatever else runs, of whichever adapter, and every token becomes text here as
 //! soon as its characters are whole. Who stops waiting stops the request. Tokens are a function of the base's and the
 //! adapter's files, prompt, options and seed; `docs/engine.md` says how.
+//!
+//! With the feature `candle` a device may compute instead (`LocalConfig::device`). Its answers are of class `tolerance`,
+//! without a record to replay.
 
 mod adapters;
 pub(crate) mod request;
@@ -19,11 +22,13 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes};
 use fonte_inference::{
-    Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, Logprobs, NoAdapters, Payer, PinError,
-    Request, RunError, Stats, Stream, SubmitError, Task,
+    AdapterSource, Engine, EngineConfig, EngineError, EngineHandle, Event, Finish as Ended, Logprobs, NoAdapters,
+    Payer, PinError, Request, RunError, Stats, Stream, SubmitError, Task,
     formats::{ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, read_base},
-    model::ContentHash,
+    model::{ContentHash, ModelConfig},
 };
+#[cfg(feature = "candle")]
+use fonte_inference::{DeviceConfig, DeviceEngine};
 use fonte_types::{
     EngineClass,
     generation::{GenerationRecord, MAX_CONTEXT, Profile},
@@ -59,6 +64,9 @@ pub struct LocalConfig {
     pub max_context: usize,
     /// How much memory its files may ask for.
     pub limits: Limits,
+    /// A device that computes instead of our own engine: `cuda`, `cuda:N`, or `cpu` for candle's.
+    #[cfg(feature = "candle")]
+    pub device: Option<String>,
     /// A program that renders the base's chat template when told so (`ChatTemplate::isolated`); without one a template
     /// made for it can hang this process.
     pub template_program: Option<PathBuf>,
@@ -75,6 +83,8 @@ impl Default for LocalConfig {
             memory,
             max_context,
             limits: Limits::default(),
+            #[cfg(feature = "candle")]
+            device: None,
             template_program: None,
         }
     }
@@ -100,6 +110,10 @@ pub enum LocalError {
     /// The engine does not take it.
     #[error("the engine cannot be started")]
     Engine(#[from] EngineError),
+    /// The device does not take it.
+    #[cfg(feature = "candle")]
+    #[error("the device cannot be used")]
+    Device(#[from] fonte_inference::DeviceError),
     /// No thread for it.
     #[error("the engine's thread cannot be started")]
     Thread(#[source] std::io::Error),
@@ -118,6 +132,7 @@ pub struct LocalBase {
 struct Shared {
     hash: B256,
     profile: Profile,
+    class: EngineClass,
     engine: EngineHandle,
     tokenizer: Tokenizer,
     template: Option<ChatTemplate>,
@@ -156,14 +171,16 @@ impl LocalBase {
         let adapters = adapters
             .map(|folder| AdapterFolder::new(vec![folder.to_owned()], base.config.clone(), base.hash, config.limits))
             .map(Arc::new);
-        let engine = match &adapters {
-            Some(folder) => Engine::new(base.config, base.weights, settings, FolderSource(folder.clone()))?,
-            None => Engine::new(base.config, base.weights, settings, NoAdapters)?,
+        let (shapes, weights) = (base.config, base.weights);
+        let (engine, class) = match &adapters {
+            Some(folder) => start(shapes, weights, settings, FolderSource(folder.clone()), &config)?,
+            None => start(shapes, weights, settings, NoAdapters, &config)?,
         };
         let shared = Shared {
             hash: B256::from(base.hash.0),
+            class,
             profile: config.profile,
-            engine: EngineHandle::spawn(engine).map_err(LocalError::Thread)?,
+            engine,
             tokenizer,
             template: isolated(base.template, config.template_program),
             defaults: base.generation,
@@ -212,6 +229,11 @@ impl LocalBase {
         self.shared.hash
     }
 
+    /// Whether its answers can be computed again bit for bit.
+    pub fn class(&self) -> EngineClass {
+        self.shared.class
+    }
+
     /// The base alone.
     pub fn base(&self) -> LocalModel {
         LocalModel { base: self.clone(), adapter: None }
@@ -257,6 +279,31 @@ impl LocalBase {
             resident,
         })
     }
+}
+
+/// An engine on a thread, and the class of its answers.
+fn start(
+    shapes: ModelConfig,
+    weights: fonte_inference::model::Weights,
+    settings: EngineConfig,
+    source: impl AdapterSource,
+    config: &LocalConfig,
+) -> Result<(EngineHandle, EngineClass), LocalError> {
+    #[cfg(feature = "candle")]
+    if let Some(device) = &config.device {
+        let room = DeviceConfig { max_context: settings.max_context, ..DeviceConfig::default() };
+        let engine = DeviceEngine::new(shapes, &weights, fonte_inference::device(device)?, room, source)?;
+        let failed = |error| {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "the device failed: no answer comes from it until this process is started again");
+        };
+        let handle = EngineHandle::spawn_on_device(engine, failed).map_err(LocalError::Thread)?;
+        return Ok((handle, EngineClass::Tolerance));
+    }
+    #[cfg(not(feature = "candle"))]
+    let _ = config;
+    let engine = Engine::new(shapes, weights, settings, source)?;
+    Ok((EngineHandle::spawn(engine).map_err(LocalError::Thread)?, EngineClass::Exact))
 }
 
 /// A base, or an adapter on it, as a model.
@@ -383,7 +430,7 @@ fn next(stream: &Stream, cancelled: &CancellationToken) -> Result<Event, ModelEr
 
 impl AnswerModel for LocalModel {
     fn engine_class(&self) -> EngineClass {
-        EngineClass::Exact
+        self.base.class()
     }
 
     fn generates(&self) -> bool {
@@ -405,7 +452,7 @@ impl AnswerModel for LocalModel {
             engine.pin(hash, true).map_err(|error| {
                 let code = match error {
                     PinError::NoRoom { .. } => RefusalCode::Busy,
-                    PinError::UnknownAdapter(_) => RefusalCode::Invalid,
+                    PinError::UnknownAdapter(_) | PinError::OnDevice => RefusalCode::Invalid,
                     PinError::Stopped => RefusalCode::Engine,
                 };
                 refused(code, error.to_string())
@@ -449,7 +496,7 @@ impl AnswerModel for LocalModel {
                         told.tokens.push(said.map_err(undecodable)?);
                     }
                     if !piece.is_empty() && !emit(&piece) {
-                        return Ok(written(Finish::Stop, told, record));
+                        return Ok(written(shared.class, Finish::Stop, told, record));
                     }
                 }
                 Event::Finished { finish: Ended::Length, .. } => break Finish::Length,
@@ -462,7 +509,7 @@ impl AnswerModel for LocalModel {
         if !rest.is_empty() {
             emit(&rest);
         }
-        Ok(written(finish, told, record))
+        Ok(written(shared.class, finish, told, record))
     }
 }
 
@@ -474,10 +521,12 @@ pub fn engine_profile(profile: Profile) -> fonte_inference::Profile {
     }
 }
 
-fn written(finish: Finish, told: LogProbs, record: GenerationRecord) -> Written {
+fn written(class: EngineClass, finish: Finish, told: LogProbs, record: GenerationRecord) -> Written {
     let log_probs = (!told.tokens.is_empty()).then_some(told);
     let usage = EngineUsage { input_tokens: record.prompt.len() as u64, output_tokens: record.answer.len() as u64 };
-    Written { finish, log_probs, engine_usage: Some(usage), generation: Some(Box::new(record)) }
+    // Of what a device wrote nobody can compute the same tokens again.
+    let generation = (class == EngineClass::Exact).then(|| Box::new(record));
+    Written { finish, log_probs, engine_usage: Some(usage), generation }
 }
 
 /// A token with its log-probabilities. Its bytes are those that it added to the text, which may be none where a character
