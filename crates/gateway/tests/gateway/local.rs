@@ -79,19 +79,27 @@ async fn a_base_answers_exactly_and_is_paid() {
     );
     assert_eq!((text(&same), text(&again)), (answer, answer));
     assert!(text(&other_seed) != answer && text(&other_question) != answer);
-    // Streamed in whole characters, it is the same text.
-    let mut body = ask(QUESTION);
-    with_seed(11)(&mut body);
-    let events = scene.stream("/v1/chat/completions", body).await;
-    let pieces: Vec<String> = events[..events.len() - 1]
-        .iter()
-        .filter_map(|event| {
-            let event: Value = serde_json::from_str(event).unwrap();
-            Some(event["choices"][0]["delta"]["content"].as_str()?.to_owned())
-        })
-        .collect();
-    assert_eq!(pieces.concat(), answer);
-    assert!(pieces.len() > 2, "a stream, not one piece: {pieces:?}");
+    // Streamed in whole characters, it is the same text. Pieces that wait for a busy machine go out together, so that it
+    // takes more than one try to see them apart there.
+    let mut streamed = false;
+    for _ in 0..20 {
+        let mut body = ask(QUESTION);
+        with_seed(11)(&mut body);
+        let events = scene.stream("/v1/chat/completions", body).await;
+        let pieces: Vec<String> = events[..events.len() - 1]
+            .iter()
+            .filter_map(|event| {
+                let event: Value = serde_json::from_str(event).unwrap();
+                Some(event["choices"][0]["delta"]["content"].as_str()?.to_owned())
+            })
+            .collect();
+        assert_eq!(pieces.concat(), answer);
+        streamed = pieces.len() > 2;
+        if streamed {
+            break;
+        }
+    }
+    assert!(streamed, "a stream, not one piece");
     // A stop text ends it; it is cut where it first stands.
     let stop = answer.chars().nth(5).unwrap().to_string();
     let stopped = scene

@@ -8,11 +8,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use alloy_primitives::{Address, B256};
 use alloy_signer_local::PrivateKeySigner;
+use fonte_attribution::IndexError;
 use fonte_bindings::{
     ContributionRecord, DatanetRecord, ModelRecord,
     client::{ContributionStatus, ModelRefusal, Policy, ReviewRule},
@@ -28,7 +29,7 @@ use fonte_types::{
     receipt::{Countersignature, request_id, sign},
     wire::{Asked, Frame, Job, MAX_FRAME, PART, PROTOCOL, Refusal, SignedAnswer, ToGateway, ToWorker},
 };
-use fonte_worker::{Config, Ledger, Reading, ServeError, Worker};
+use fonte_worker::{Config, Ledger, LibraryError, Reading, ServeError, Worker};
 use futures::{SinkExt, StreamExt};
 use tokio::{io::DuplexStream, task::JoinHandle};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
@@ -253,8 +254,17 @@ impl World {
         config
     }
 
+    /// Whatever a worker before it still writes in the background ends first: one that was dropped lets go of its files only then.
     pub fn worker(&self) -> Worker {
-        Worker::open(self.config(), self.ledger.clone()).unwrap()
+        let began = Instant::now();
+        loop {
+            match Worker::open(self.config(), self.ledger.clone()) {
+                Err(LibraryError::Index(IndexError::Locked { .. })) if began.elapsed() < Duration::from_secs(30) => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     pub fn job(&self, number: u64, question: &str) -> Job {
