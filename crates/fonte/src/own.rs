@@ -133,6 +133,13 @@ pub(crate) fn config(arguments: &Base) -> Result<LocalConfig> {
         config.memory = (memory as usize) << 20;
     }
     if arguments.device != "cpu" {
+        if config.profile != LocalConfig::default().profile {
+            bail!(say!(
+                "--profile is of Fonte's own engine: leave it out with --device {}, which computes in f32",
+                "--profile é do motor próprio do Fonte: retire-o com --device {}, que calcula em f32",
+                arguments.device
+            ));
+        }
         #[cfg(feature = "cuda")]
         {
             config.device = Some(arguments.device.clone());
