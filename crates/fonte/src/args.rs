@@ -53,7 +53,7 @@ pub(crate) enum Command {
     /// Run the main job on an embedded network, then exit.
     Demo(Demo),
     /// Run everything embedded until Ctrl-C; prints URLs, keys and an API key.
-    Up(Up),
+    Up(Box<Up>),
     /// Keys: encrypted keystores on this machine.
     #[command(subcommand)]
     Keys(Keys),

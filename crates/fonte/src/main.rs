@@ -113,7 +113,7 @@ async fn run(cli: Cli) -> Result<bool> {
     }
     match cli.command {
         Command::Demo(demo) => demo::run(&common, demo).await?,
-        Command::Up(up) => up::run(&common, up).await?,
+        Command::Up(up) => up::run(&common, *up).await?,
         Command::Keys(keys) => key_commands::run(&common, keys)?,
         Command::Datanet(datanet) => datanet::run(&common, datanet).await?,
         Command::Ask(ask) => account::ask(&common, ask).await?,
