@@ -136,7 +136,8 @@ pub(crate) fn states(
 /// A sequence: its tokens and which adapter.
 type Sequence = (Vec<u32>, Option<usize>);
 
-/// Runs sequences together, each in its own chunks, and gives the logits after every token.
+/// Runs sequences together, each in its own chunks, and gives the logits after every token. A round in which nobody has a token
+/// is followed by one in which everybody has.
 fn run(
     model: &Model,
     adapters: &[Arc<PackedAdapter>],
@@ -149,11 +150,12 @@ fn run(
     let mut tables: Vec<Vec<PageId>> = vec![Vec::new(); sequences.len()];
     let mut logits: Vec<Vec<Vec<u32>>> = vec![Vec::new(); sequences.len()];
     let mut scratch = Scratch::default();
+    let mut stalled = false;
     while (0..sequences.len()).any(|i| logits[i].len() < sequences[i].0.len()) {
         let mut rows = Vec::new();
         for (table, (tokens, adapter)) in sequences.iter().enumerate() {
             let from = logits[table].len();
-            let to = (from + chunk(table)).min(tokens.len());
+            let to = (from + chunk(table).max(usize::from(stalled))).min(tokens.len());
             for (position, token) in tokens.iter().enumerate().take(to).skip(from) {
                 if position.is_multiple_of(PAGE_TOKENS) {
                     tables[table].push(pages.allocate());
@@ -162,7 +164,8 @@ fn run(
             }
         }
         rows.sort_by_key(|row| row.adapter);
-        if rows.is_empty() {
+        stalled = rows.is_empty();
+        if stalled {
             continue;
         }
         let tables: Vec<&[PageId]> = tables.iter().map(|table| &table[..]).collect();
@@ -251,8 +254,8 @@ proptest! {
         let mut turn = 0;
         let mut chunk = |_| {
             turn += 1;
-            // Some rounds give a sequence nothing; every ninth gives one token, so that all end.
-            if turn % 9 == 0 { 1 } else { chunks[turn % chunks.len()] }
+            // Some rounds give a sequence nothing.
+            chunks[turn % chunks.len()]
         };
         let together = on_threads(threads, || run(&model, &adapters, &sequences, &mut chunk));
         let reference = Model::new(config.clone(), synthetic::weights(&config, 7), profile, Isa::best(), 64);
