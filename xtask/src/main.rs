@@ -1,4 +1,4 @@
-//! Project tasks: `cargo xtask test|check|contracts|bench`. Standard library only, so that it builds in a second.
+//! Project tasks, of which [`USAGE`] tells. Standard library only, so that it builds in a second.
 
 mod skips;
 mod tidy;
@@ -19,6 +19,9 @@ const USAGE: &str = "usage: cargo xtask <task>
   contract-tests       of these, what needs Node; that contracts/artifacts and the page are what their sources build
   check                format, clippy, documentation, paths and links
   contracts [--check]  rebuild contracts/artifacts, or prove that the committed ones are what the sources build
+  analyse [STEP...]    the contracts by slither, halmos and line coverage (installs them under the target directory once)
+  plants contracts|rust [NAME...]
+                       plants bugs in a copy of the sources, and says which tests catch them; all of them take hours
   deny                 licences and sources of every dependency (installs cargo-deny under the target directory once)
   bench [NAME]         measure and write a raw run to benches/runs
 ";
@@ -38,6 +41,11 @@ fn main() -> ExitCode {
         ["check"] => check(),
         ["contracts"] => contracts(false),
         ["contracts", "--check"] => contracts(true),
+        ["analyse", steps @ ..] => analyse(steps),
+        ["plants", "contracts", names @ ..] => {
+            install_contract_tools().and_then(|()| plants("contracts/plants/run.py", "plants", names))
+        }
+        ["plants", "rust", names @ ..] => plants("xtask/plants/run.py", "rust-plants", names),
         ["deny"] => deny(),
         ["bench", rest @ ..] => bench(rest),
         _ => Err(USAGE.to_owned()),
@@ -223,6 +231,19 @@ fn contracts(check: bool) -> Outcome {
     install_contract_tools()?;
     let arguments: &[&str] = if check { &["build.mjs", "--check"] } else { &["build.mjs"] };
     run(&root().join("contracts"), "node", arguments)
+}
+
+/// Without an internet connection once its tools are there; minutes of both cores, which is why CI does not.
+fn analyse(steps: &[&str]) -> Outcome {
+    install_contract_tools()?;
+    run(&root().join("contracts"), "./analyse.sh", steps)
+}
+
+fn plants(script: &str, work: &str, names: &[&str]) -> Outcome {
+    let (script, work) = (root().join(script), absolute(&target()?.join(work))?);
+    let mut arguments = vec![utf8(&script)?, utf8(&work)?];
+    arguments.extend(names);
+    run(&root(), "python3", &arguments)
 }
 
 fn deny() -> Outcome {

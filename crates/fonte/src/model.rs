@@ -12,6 +12,7 @@ use fonte_bindings::{
         models::IModels::{self, Criteria, ModelInput, Splits},
     },
 };
+use fonte_types::{ContributionId, DatanetId, DatanetVersion, Version};
 use serde_json::{Value, json};
 
 use crate::{
@@ -36,6 +37,8 @@ pub(crate) async fn run(common: &Common, command: Model) -> Result<()> {
         Model::Train { model } => {
             let (context, model) = signing(common, &model).await?;
             let call = context.client.models_contract();
+            let trained = context.client.reading("the model's life", call.life(model).call().await)?.trained;
+            check_not_withdrawn(&context, &trained).await?;
             moved(common, &context, model, "beginning to train", call.train(model)).await
         }
         Model::Submit { model, weights } => submit(common, &model, weights).await,
@@ -353,6 +356,9 @@ async fn input(context: &Context, origin: Origin, terms: Terms, artifact: B256, 
         };
         trained.push(u64::from(datanet.id.0) << 32 | u64::from(version));
     }
+    trained.sort_unstable(); // the contract takes them in this order
+    trained.dedup();
+    check_not_withdrawn(context, &trained).await?;
     let kind = match origin.kind {
         Kind::Quote => 0,
         Kind::Base => 1,
@@ -360,6 +366,36 @@ async fn input(context: &Context, origin: Origin, terms: Terms, artifact: B256, 
     };
     let terms = self::terms_of(context, terms).await?;
     Ok(ModelInput { name: origin.name, kind, artifact, adapter, terms, base, trained })
+}
+
+/// Refuses datanet versions, packed as datanet << 32 | version, that hold texts which have been withdrawn since, unless the
+/// licence keeps what is trained on them: the chain takes such a record, and anybody may stop its model after the grace.
+async fn check_not_withdrawn(context: &Context, trained: &[u64]) -> Result<()> {
+    if trained.is_empty() {
+        return Ok(());
+    }
+    let datanets = context.client.datanets().await?;
+    let contributions = context.client.contributions(ContributionId(1)).await?;
+    for packed in trained {
+        let of = DatanetVersion { datanet: DatanetId((packed >> 32) as u32), version: Version(*packed as u32) };
+        let Some(datanet) = datanets.iter().find(|datanet| datanet.id == of.datanet && !datanet.policy.keep) else {
+            continue;
+        };
+        let mut withdrawn = contributions
+            .iter()
+            .filter(|record| record.membership.withdrawn.is_some() && record.membership.is_member(of))
+            .map(|record| record.id);
+        if let Some(first) = withdrawn.next() {
+            let (name, version, latest, more) = (&datanet.name, of.version, datanet.version, withdrawn.count());
+            bail!(say!(
+                "{name}@{version} holds contribution {first} (and {more} more) that has been withdrawn, and the licence of \
+                 {name} does not keep trained models (clause \"withdrawal\"): train on {name}@{latest}",
+                "{name}@{version} contém a contribuição {first} (e mais {more}), que foi retirada, e a licença de {name} não \
+                 mantém modelos treinados (cláusula \"withdrawal\"): treine com {name}@{latest}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Terms as the contract takes them.

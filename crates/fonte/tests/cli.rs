@@ -224,6 +224,19 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
     up.ok(home, &["datanet", "withdraw", &id, "--key", "ana"]);
     let gone = up.ask_until(home, QUESTION, |answer| !cites(answer));
     assert!(!gone["choices"][0]["message"]["content"].as_str().unwrap().contains("four hundred"));
+
+    // Nor trained on: the version that held it is refused by name, the one without it is not.
+    let weights = format!("0x{}", "5a".repeat(32));
+    let trained_on = |version: &str| {
+        let registered = ["model", "register", "late", "--kind", "base", "--artifact", &weights, "--trained", version];
+        up.run(home, &[&registered[..], &["--key", "dev:author", "--dry-run"]].concat())
+    };
+    let refused = trained_on("open@1");
+    assert!(!refused.status.success());
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains(&format!("open@1 holds contribution {id}")) && told.contains("train on open@2"), "{told}");
+    let allowed = trained_on("open");
+    assert!(allowed.status.success(), "{}", String::from_utf8_lossy(&allowed.stderr));
 }
 
 #[test]
