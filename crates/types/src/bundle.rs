@@ -208,7 +208,7 @@ pub fn verify(bundle: &ReceiptBundle) -> Verification {
 }
 
 /// Offline checks, in the order in which they are made: what names a field precisely comes first.
-const OFFLINE: [(&str, Make); 13] = [
+const OFFLINE: [(&str, Make); 14] = [
     ("format", check_format),
     ("receipt fields", check_fields),
     ("receipt id", check_id),
@@ -221,6 +221,7 @@ const OFFLINE: [(&str, Make); 13] = [
     ("witnesses", check_witnesses),
     ("membership", check_membership),
     ("shares", check_shares),
+    ("tokens", check_tokens),
     ("fee", check_fee),
 ];
 
@@ -447,6 +448,20 @@ fn check_membership(bundle: &ReceiptBundle) -> Verdict {
 fn check_shares(bundle: &ReceiptBundle) -> Verdict {
     if Shares::from_evidence(&evidence_of(bundle)?) != bundle.receipt.shares {
         return fail("receipt.shares", "do not follow from the runs");
+    }
+    Ok(())
+}
+
+/// What the payer pays for is the text that is attributed, and no other length of it.
+fn check_tokens(bundle: &ReceiptBundle) -> Verdict {
+    for (field, text, stated) in [
+        ("receipt.input_tokens", &bundle.prompt.text, bundle.receipt.input_tokens),
+        ("receipt.output_tokens", &bundle.answer.text, bundle.receipt.output_tokens),
+    ] {
+        let counted = fees::tokens(text);
+        if counted != stated {
+            return fail(field, format!("the text has {counted} tokens of four bytes"));
+        }
     }
     Ok(())
 }

@@ -2,8 +2,11 @@
 
 mod common;
 
-use common::{changed, example, leaves, mutations, recorded};
-use fonte_types::bundle::{Outcome, ReceiptBundle, verify};
+use common::{changed, example, leaves, mutations, recorded, signed_again};
+use fonte_types::{
+    bundle::{Outcome, ReceiptBundle, verify},
+    fees::Prices,
+};
 use serde_json::Value;
 
 #[test]
@@ -68,6 +71,22 @@ fn every_field_is_noticed(bundle: &Value) {
         assert!(named, "{path} was changed, the check named {differs}");
     }
     assert!(unread.iter().all(|path| path.starts_with("/receipt/shares")), "could not be read: {unread:?}");
+}
+
+/// Whoever is paid for other lengths of the texts than those that are attributed takes from the authors.
+#[test]
+fn tokens_that_the_texts_do_not_have_are_refused_whatever_the_fee() {
+    let free = |input: u32, output: u32| {
+        let mut example = example();
+        example.bundle.terms.prices = Prices { input: 0, output: 0 };
+        example.bundle.receipt.input_tokens = input;
+        example.bundle.receipt.output_tokens = output;
+        signed_again(&mut example);
+        verify(&example.bundle).differs
+    };
+    assert_eq!(free(13, 18), None);
+    assert_eq!(free(14, 18).as_deref(), Some("receipt.input_tokens"));
+    assert_eq!(free(13, 17).as_deref(), Some("receipt.output_tokens"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Example, example, leaves, mutations};
+use common::{Example, example, leaves, mutations, signed_again};
 use fonte_types::{
     ContributionId, EngineClass,
     bundle::{ReceiptBundle, verify},
@@ -12,7 +12,6 @@ use fonte_types::{
     generation::{GenerationRecord, LAYOUT, PassageRange, Profile, TurnLength, turn_lengths},
     log_probs::{Alternative, LogProbs, TokenLogProb},
     merkle::CommittedText,
-    receipt::sign,
     wire::{Asked, Sampling},
 };
 use serde_json::{Value, json};
@@ -63,7 +62,7 @@ fn generated() -> Example {
 
 /// Commits and signs what stands in the bundle.
 fn sealed(example: &mut Example) {
-    let Example { bundle, worker, gateway, .. } = example;
+    let bundle = &mut example.bundle;
     let (words, context) = match &bundle.generation {
         Some(generation) => (generation.words(), generation.commitment(bundle.answer.salt)),
         None => (vec![], bundle.log_probs.as_ref().map(LogProbs::commitment).unwrap_or_default()),
@@ -73,13 +72,7 @@ fn sealed(example: &mut Example) {
     let evidence = Evidence::new(bundle.runs.clone(), bundle.receipt.answer_bytes).unwrap();
     bundle.receipt.evidence_hash = evidence.hash(&bundle.other_channels);
     bundle.receipt.input_tokens = fonte_types::fees::tokens(&bundle.prompt.text);
-    bundle.receipt.fee = bundle.terms.prices.fee(bundle.receipt.input_tokens, bundle.receipt.output_tokens).unwrap();
-    bundle.signed_words = bundle.receipt.words();
-    bundle.id = bundle.receipt.id(&bundle.network);
-    bundle.worker_signature = sign(worker, bundle.id).unwrap();
-    bundle.countersignature.receipt = bundle.id;
-    bundle.countersignature.fee = bundle.receipt.fee;
-    bundle.gateway_signature = sign(gateway, bundle.countersignature.digest(&bundle.network)).unwrap();
+    signed_again(example);
 }
 
 #[test]

@@ -65,7 +65,7 @@ async function picture(page: Page, name: string): Promise<void> {
 const shown = (page: Page): Promise<Record<string, string>> =>
   page.$$eval("[data-check]", (lines) => Object.fromEntries(lines.map((line) => [line.getAttribute("data-check"), line.className])));
 
-const OFFLINE = ["format", "receipt fields", "receipt id", "worker signature", "countersignature", "request id", "prompt", "answer", "evidence", "witnesses", "membership", "shares", "fee"];
+const OFFLINE = ["format", "receipt fields", "receipt id", "worker signature", "countersignature", "request id", "prompt", "answer", "evidence", "witnesses", "membership", "shares", "tokens", "fee"];
 const ON_CHAIN = ["network", "terms on chain", "contributions on chain", "settled as written", "credits"];
 
 test("an honest receipt: all green, every source named, nothing asked for", async () => {

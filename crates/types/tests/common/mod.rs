@@ -46,6 +46,18 @@ fn metadata(title: &str) -> Metadata {
     }
 }
 
+/// The fee of the receipt's tokens, and everything that is signed, after something in the receipt changed.
+pub fn signed_again(example: &mut Example) {
+    let Example { bundle, worker, gateway, .. } = example;
+    bundle.receipt.fee = bundle.terms.prices.fee(bundle.receipt.input_tokens, bundle.receipt.output_tokens).unwrap();
+    bundle.signed_words = bundle.receipt.words();
+    bundle.id = bundle.receipt.id(&bundle.network);
+    bundle.worker_signature = sign(worker, bundle.id).unwrap();
+    bundle.countersignature.receipt = bundle.id;
+    bundle.countersignature.fee = bundle.receipt.fee;
+    bundle.gateway_signature = sign(gateway, bundle.countersignature.digest(&bundle.network)).unwrap();
+}
+
 /// Builds the example from scratch: nothing in it is random.
 pub fn example() -> Example {
     let (worker, gateway, payer) = (key("worker"), key("gateway"), key("payer"));

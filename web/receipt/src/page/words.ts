@@ -201,6 +201,10 @@ export const CHECKS: Record<string, { name: Text; means: Text }> = {
     name: t("Shares", "Frações"),
     means: t("The shares follow from the passages: bytes of the source by bytes of the answer.", "As frações decorrem dos trechos: bytes da fonte por bytes da resposta."),
   },
+  tokens: {
+    name: t("Tokens", "Tokens"),
+    means: t("The receipt counts the tokens of exactly these texts.", "O recibo conta os tokens exatamente destes textos."),
+  },
   fee: {
     name: t("Fee", "Taxa"),
     means: t("The fee follows from tokens and prices, and its parts add up.", "A taxa decorre dos tokens e dos preços, e suas partes somam o todo."),
@@ -235,6 +239,6 @@ export const CHECKS: Record<string, { name: Text; means: Text }> = {
 export const GROUPS: { title: Text; checks: string[] }[] = [
   { title: t("Signed", "Assinado"), checks: ["format", "receipt fields", "receipt id", "worker signature", "countersignature", "request id"] },
   { title: t("Texts", "Textos"), checks: ["prompt", "answer", "witnesses"] },
-  { title: t("Attribution and money", "Atribuição e dinheiro"), checks: ["evidence", "membership", "shares", "fee"] },
+  { title: t("Attribution and money", "Atribuição e dinheiro"), checks: ["evidence", "membership", "shares", "tokens", "fee"] },
   { title: t("On the chain", "Na cadeia"), checks: ["network", "terms on chain", "contributions on chain", "settled as written", "credits", "completeness"] },
 ];

@@ -64,6 +64,7 @@ const OFFLINE: [name: string, check: (bundle: ReceiptBundle) => Text | void][] =
   ["witnesses", checkWitnesses],
   ["membership", checkMembership],
   ["shares", checkShares],
+  ["tokens", checkTokens],
   ["fee", checkFee],
 ];
 
@@ -375,6 +376,20 @@ function checkShares(bundle: ReceiptBundle): void {
     share.contribution === receipt.shares[i]?.contribution && share.ppm === receipt.shares[i]?.ppm;
   if (due.length !== receipt.shares.length || !due.every(same)) {
     fail("receipt.shares", "do not follow from the runs", "não decorrem dos trechos");
+  }
+}
+
+/** What the payer pays for is the text that is attributed, and no other length of it: four bytes of UTF-8 are a token. */
+function checkTokens({ receipt, prompt, answer }: ReceiptBundle): void {
+  const counted = [
+    ["receipt.input_tokens", prompt.text, receipt.inputTokens],
+    ["receipt.output_tokens", answer.text, receipt.outputTokens],
+  ] as const;
+  for (const [field, text, stated] of counted) {
+    const tokens = Math.ceil(utf8(text).length / 4);
+    if (tokens !== stated) {
+      fail(field, `the text has ${tokens} tokens of four bytes`, `o texto tem ${tokens} tokens de quatro bytes`);
+    }
   }
 }
 
