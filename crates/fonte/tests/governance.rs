@@ -1,4 +1,4 @@
-//! The example of governance, on a network with short votes: what `examples/` promises is run here.
+//! The example of governance, `examples/governance.sh`, on a network with short votes.
 
 mod common;
 #[path = "../../../xtask/src/skips.rs"]
