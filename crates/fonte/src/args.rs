@@ -199,12 +199,6 @@ pub(crate) enum Datanet {
         #[arg(long)]
         ask: bool,
     },
-    /// Accept pending contributions as the curator.
-    Accept {
-        /// Numbers of the contributions.
-        #[arg(required = true)]
-        contributions: Vec<u64>,
-    },
     /// Take a contribution back: no later version holds it.
     Withdraw {
         /// Number of the contribution.
