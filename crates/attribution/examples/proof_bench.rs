@@ -7,6 +7,9 @@
 //! proof is made at the start of every span of 20 bytes or more, for the rest of the answer as pattern. CPU times are
 //! of this thread, means over all; wall times are medians per proof, which a busy machine disturbs least.
 
+#[path = "trace_bench/process.rs"]
+mod process;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -21,6 +24,7 @@ use fonte_attribution::{
     },
 };
 use fonte_types::{ContributionId, DatanetId};
+use process::{cpu_seconds, peak_mib};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 const ANSWERS: usize = 400;
@@ -254,16 +258,4 @@ fn quote(texts: &[Vec<u8>], random: &mut StdRng) -> Vec<u8> {
     }
     answer.truncate(ANSWER_BYTES);
     answer
-}
-
-/// CPU time of the main thread, the only one.
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split_whitespace().next().and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9
-}
-
-fn peak_mib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

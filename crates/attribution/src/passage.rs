@@ -39,11 +39,6 @@ impl PassageSet {
     pub fn contains(self, index: usize) -> bool {
         index < MAX_PASSAGES && self.0 >> index & 1 == 1
     }
-
-    /// The same set without passage `index`.
-    pub fn without(self, index: usize) -> Self {
-        if index < MAX_PASSAGES { Self(self.0 & !(1 << index)) } else { self }
-    }
 }
 
 /// A model's view of one answer: how likely it is with some of its passages taken out.

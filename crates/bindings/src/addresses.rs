@@ -40,17 +40,17 @@ pub struct Addresses {
 }
 
 /// Number of contracts.
-pub const COUNT: usize = 15;
+pub(crate) const COUNT: usize = 15;
 
 impl Addresses {
     /// Where a Fonte chain has them from genesis on.
     pub const fn predeployed() -> Self {
         Self {
-            token: FONTE_TOKEN,
-            datanets: DATANETS,
-            models: MODELS,
+            token: address!("f017e00000000000000000000000000000000001"),
+            datanets: address!("f017e00000000000000000000000000000000002"),
+            models: address!("f017e00000000000000000000000000000000003"),
             settlement: SETTLEMENT,
-            challenges: CHALLENGES,
+            challenges: address!("f017e00000000000000000000000000000000005"),
             reviews: address!("f017e00000000000000000000000000000000006"),
             origins: address!("f017e00000000000000000000000000000000007"),
             workers: address!("f017e00000000000000000000000000000000008"),
@@ -120,16 +120,8 @@ impl Addresses {
     }
 }
 
-/// The wrapped coin on a Fonte chain.
-pub const FONTE_TOKEN: Address = address!("f017e00000000000000000000000000000000001");
-/// Datanets and contributions on a Fonte chain.
-pub const DATANETS: Address = address!("f017e00000000000000000000000000000000002");
-/// Models on a Fonte chain.
-pub const MODELS: Address = address!("f017e00000000000000000000000000000000003");
 /// Settlement on a Fonte chain.
 pub const SETTLEMENT: Address = address!("f017e00000000000000000000000000000000004");
-/// Challenges on a Fonte chain.
-pub const CHALLENGES: Address = address!("f017e00000000000000000000000000000000005");
 
 #[cfg(test)]
 mod tests {

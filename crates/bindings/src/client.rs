@@ -22,7 +22,7 @@ use crate::{
     addresses::Addresses,
     contracts::{
         Allowance, Challenges, Concentration, Datanets, Demands, FonteGovernor, FonteToken, ModelReviews, Models,
-        Origins, Reviews, Settlement, Timelock, Validators, Workers,
+        Origins, Reviews, Settlement, Validators, Workers,
     },
     convert,
 };
@@ -534,11 +534,6 @@ impl Client {
     /// Validators, stake and elections.
     pub fn validators_contract(&self) -> Validators::ValidatorsInstance<DynProvider> {
         Validators::new(self.addresses.validators, self.provider.clone())
-    }
-
-    /// Where decisions wait; treasury and registrar.
-    pub fn timelock_contract(&self) -> Timelock::TimelockInstance<DynProvider> {
-        Timelock::new(self.addresses.timelock, self.provider.clone())
     }
 
     /// Proposals and votes.

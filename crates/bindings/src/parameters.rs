@@ -83,7 +83,7 @@ pub struct Reviews {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Models {
-    /// Seconds between marking a withdrawal and the end of new requests.
+    /// Seconds between a withdrawal and the end of new requests.
     pub grace_seconds: u64,
     /// Seconds of each state that waits for somebody.
     pub step_seconds: u64,

@@ -134,12 +134,6 @@ impl ChainHandle {
         format!("ws://{}", self.rpc_addr)
     }
 
-    /// The hash of block 0, which names the network.
-    #[must_use]
-    pub const fn genesis_hash(&self) -> B256 {
-        self.genesis_hash
-    }
-
     /// The chain id.
     #[must_use]
     pub const fn chain_id(&self) -> u64 {

@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Receipts: show, verify, explain, export, replay, challenge, demand.
     #[command(subcommand)]
     Receipt(Receipt),
-    /// Money: deposit, limit, balance, earnings, withdraw, claim, wrap.
+    /// Money: deposit, limit, balance, earnings, withdraw, unbond, claim, wrap, unwrap.
     #[command(subcommand)]
     Account(Account),
     /// Models: list, propose, train, evaluate, retire, report.
@@ -82,7 +82,7 @@ pub(crate) enum Command {
     /// The engine by itself: serve the OpenAI API, bench.
     #[command(subcommand)]
     Engine(Box<engine::EngineCommand>),
-    /// A trace index over your files: build, add, withdraw, stats, count, trace, owners.
+    /// A trace index over your files: build, add, withdraw, stats, count, trace, owners, prove, verify.
     #[command(subcommand)]
     Index(index::Index),
     /// The chain: deploy the contracts elsewhere, validators, stake, concentration of power.
@@ -198,12 +198,6 @@ pub(crate) enum Datanet {
         /// The token is published: ask the reviewers (their fee is attached).
         #[arg(long)]
         ask: bool,
-    },
-    /// Accept pending contributions as the curator.
-    Accept {
-        /// Numbers of the contributions.
-        #[arg(required = true)]
-        contributions: Vec<u64>,
     },
     /// Take a contribution back: no later version holds it.
     Withdraw {

@@ -1,4 +1,4 @@
-//! `fonte datanet create|publish|list|show|review|accept|withdraw`; `claim` and `payee` have files of their own.
+//! `fonte datanet create|publish|list|show|review|withdraw`; `claim` and `payee` have files of their own.
 
 use std::path::Path;
 
@@ -36,7 +36,6 @@ pub(crate) async fn run(common: &Common, command: Datanet) -> Result<()> {
         Datanet::Publish(publish) => self::publish(common, publish).await,
         Datanet::List => list(common).await,
         Datanet::Show { datanet } => show(common, &datanet).await,
-        Datanet::Accept { contributions } => accept(common, contributions).await,
         Datanet::Review { datanet, accept, reject } => review(common, &datanet, accept, reject).await,
         Datanet::Claim { url, author, ask } => origins::claim(common, &url, author, ask).await,
         Datanet::Withdraw { contribution } => withdraw(common, ContributionId(contribution)).await,
@@ -290,20 +289,6 @@ async fn show(common: &Common, named: &str) -> Result<()> {
             c.payee,
             c.root
         );
-    }
-    Ok(())
-}
-
-async fn accept(common: &Common, contributions: Vec<u64>) -> Result<()> {
-    let context = Context::signing(common).await?;
-    let contract = context.client.datanets_contract();
-    let call = contract.acceptBatch(contributions.clone());
-    let sent = transact(common, &context.client, "accepting the contributions", call).await?;
-    let Some(receipt) = sent else { return Ok(()) };
-    if common.json {
-        println!("{}", json!({"accepted": contributions, "tx": receipt.transaction_hash}));
-    } else {
-        println!("{}", say!("accepted {} in {}", "{} aceitas em {}", contributions.len(), receipt.transaction_hash));
     }
     Ok(())
 }

@@ -73,7 +73,11 @@ pub(crate) fn prove(common: &Common, prove: &Prove) -> Result<()> {
     };
     let question = question(prove, &index)?;
     let bar = progress_bar(common.json);
-    bar.set_message(say!("building the proof trees", "montando as árvores de prova"));
+    let memory = index.index().proof_memory().div_ceil(1 << 20);
+    bar.set_message(say!(
+        "building the proof trees, with up to {memory} MiB of memory",
+        "montando as árvores de prova, com até {memory} MiB de memória"
+    ));
     let provers = index.index().provers(|done, all| {
         bar.set_length(all);
         bar.set_position(done);

@@ -100,12 +100,13 @@ fn end_quietly_on_closed_pipes() {
 /// Runs one command; `false` where it worked and the answer is no.
 async fn run(cli: Cli) -> Result<bool> {
     let common = cli.common;
-    if common.dry_run
-        && matches!(
-            cli.command,
-            Command::Demo(_) | Command::Up(_) | Command::Keys(_) | Command::Ask(_) | Command::Engine(_)
-        )
-    {
+    let simulated = match &cli.command {
+        Command::Demo(_) | Command::Up(_) | Command::Keys(_) | Command::Ask(_) | Command::Engine(_) => false,
+        // One that serves registers models as their files come and go.
+        Command::Worker(worker) => worker.command.is_some(),
+        _ => true,
+    };
+    if common.dry_run && !simulated {
         eyre::bail!(say::say!(
             "this command has no dry run: leave out --dry-run",
             "este comando não tem simulação: tire --dry-run"

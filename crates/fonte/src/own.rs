@@ -109,15 +109,18 @@ async fn record(client: &Client, base: &Weights, weights: &Weights, register: bo
     Ok(())
 }
 
-/// Names weights that have no record, and says what to do.
+/// Names weights that have no record, with the hashes that one must have, and says what to do.
 pub(crate) fn tell_unregistered(weights: &Weights) {
-    let hash = if weights.adapter.is_zero() { weights.artifact } else { weights.adapter };
+    let Weights { name, artifact, adapter } = weights;
+    let hashes = match adapter.is_zero() {
+        true => artifact.to_string(),
+        false => say!("{adapter} on the base {artifact}", "{adapter} sobre o modelo base {artifact}"),
+    };
     eprintln!(
         "{}",
         say!(
-            "{} ({hash}) has no record on chain and is not served: `fonte model register`, or --register here",
-            "{} ({hash}) não tem registro na rede e não é servido: `fonte model register`, ou --register aqui",
-            weights.name
+            "{name} ({hashes}) has no record on chain and is not served: `fonte model register`, or --register here",
+            "{name} ({hashes}) não tem registro na rede e não é servido: `fonte model register`, ou --register aqui"
         )
     );
 }

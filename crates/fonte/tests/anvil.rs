@@ -90,19 +90,5 @@ fn the_scenario_runs_on_an_unmodified_anvil() {
 
     // Vote, evaluate, deploy a model, refuse another, pay royalties.
     let up = Up::start_with(home, &["--rpc-url", &anvil.url, "--network", network.to_str().unwrap()]);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/governance.sh");
-    let output = Command::new("bash")
-        .arg(script)
-        .env("FONTE", env!("CARGO_BIN_EXE_fonte"))
-        .env("FONTE_DATA_DIR", home)
-        .env("FONTE_RPC_URL", &anvil.url)
-        .env("FONTE_NETWORK", &network)
-        .env("FONTE_GATEWAY", up.facts["gateway"].as_str().unwrap())
-        .env("FONTE_API_KEY", up.facts["api_key"].as_str().unwrap())
-        .env("LANG", "C")
-        .env_remove("LC_ALL")
-        .output()
-        .unwrap();
-    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && told.contains("All as it should be."), "{told}");
+    up.governance(home, Some(&network));
 }

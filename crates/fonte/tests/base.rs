@@ -158,6 +158,8 @@ fn adapters_have_records_and_receipts_of_their_own_here_and_on_another_worker() 
     let unknown = serve(false).output().unwrap();
     let told = String::from_utf8_lossy(&unknown.stderr);
     assert!(!unknown.status.success() && told.contains("brief (0x") && told.contains("--register"), "{told}");
+    let hash = B256::from(fonte_inference::formats::hash_base(&large).unwrap().0);
+    assert!(told.contains(&format!("on the base {hash})")), "both hashes, to register it by: {told}");
     let (running, serving) = Running::start(&mut serve(true));
     assert_eq!(serving["models"].as_array().unwrap().len(), 3, "{serving}");
     let answer = ask(&up, home, "large:brief:open");

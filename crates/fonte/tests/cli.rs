@@ -240,6 +240,17 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
 }
 
 #[test]
+fn what_cannot_be_simulated_refuses_a_dry_run() {
+    let home = tempfile::tempdir().unwrap();
+    let serving = ["worker", "--dial", "127.0.0.1:1", "--key", "dev:author"];
+    for command in [&["demo"][..], &["up"], &["keys", "list"], &["ask", QUESTION], &serving] {
+        let refused = fonte(home.path()).args(command).arg("--dry-run").output().unwrap();
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && told.contains("has no dry run"), "{command:?}: {told}");
+    }
+}
+
+#[test]
 fn what_up_prints_works_by_copy_and_paste() {
     let (server, home, docs) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

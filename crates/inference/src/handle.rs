@@ -127,11 +127,6 @@ impl Stream {
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Event, RecvTimeoutError> {
         self.events.recv_timeout(timeout)
     }
-
-    /// The next event, if there is one now.
-    pub fn try_recv(&self) -> Option<Event> {
-        self.events.try_recv().ok()
-    }
 }
 
 impl Iterator for Stream {

@@ -32,15 +32,6 @@ impl Source {
             Self::Contribution(id) => id.0,
         }
     }
-
-    /// Reads the code of a run leaf.
-    pub fn from_code(code: u64) -> Self {
-        match code {
-            0 => Self::Nobody,
-            u64::MAX => Self::Prompt,
-            id => Self::Contribution(ContributionId(id)),
-        }
-    }
 }
 
 impl Serialize for Source {

@@ -1,4 +1,4 @@
-//! From a fee to amounts (`docs/spec/receipt.md`, 4). Every division rounds down; the treasury takes the rest.
+//! From a fee to amounts (`docs/spec/shares.md`). Every division rounds down; the treasury takes the rest.
 
 use serde::{Deserialize, Serialize};
 

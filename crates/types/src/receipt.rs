@@ -6,7 +6,7 @@ use alloy_sol_types::{Eip712Domain, SolStruct, SolValue};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ids::{ContributionId, DatanetId, DatanetVersion, ModelId, Version},
+    ids::{ContributionId, DatanetId, DatanetVersion, ModelId},
     shares::{Share, Shares},
 };
 
@@ -343,11 +343,6 @@ impl ContributionTerms {
 /// Digest of a withdrawal that a contributor signs for a relayer.
 pub fn withdrawal_digest(contribution: ContributionId, deadline: u64, network: &Network) -> B256 {
     network.datanets_digest(&signed::Withdrawal { contribution: contribution.0, deadline })
-}
-
-/// A version in force at receipt time, for display.
-pub fn version_of(versions: &[DatanetVersion], datanet: DatanetId) -> Option<Version> {
-    versions.iter().find(|v| v.datanet == datanet).map(|v| v.version)
 }
 
 /// A 65-byte signature was refused.

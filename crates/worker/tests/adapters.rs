@@ -21,7 +21,6 @@ use common::{Gateway, MODEL, World, document};
 use fonte_types::{
     ModelId,
     bundle::verify,
-    conversation::{Role, Turn},
     wire::{Asked, Job, RefusalCode, ToGateway, ToWorker},
 };
 use fonte_worker::{
@@ -104,8 +103,7 @@ impl Scene {
 
     fn job(&mut self, model: ModelId) -> Job {
         self.number += 1;
-        let mut job = self.world.job(self.number, QUESTION);
-        job.asked.turns = vec![Turn { role: Role::User, text: QUESTION.into() }];
+        let mut job = self.world.chat_job(self.number, QUESTION);
         (job.model, job.seed, job.max_output_tokens) = (model, 11, 40);
         job
     }
@@ -240,8 +238,7 @@ async fn ten_thousand_adapters_are_offered_and_none_is_in_memory() {
     let stats = engine.stats().unwrap();
     assert_eq!((stats.registered, stats.loads, stats.adapter_bytes), (ADAPTERS, 0, 0));
     // The last of them answers as the first does, and it alone is loaded.
-    let mut job = world.job(1, QUESTION);
-    job.asked.turns = vec![Turn { role: Role::User, text: QUESTION.into() }];
+    let mut job = world.chat_job(1, QUESTION);
     (job.model, job.max_output_tokens) = (ModelId(ADAPTERS as u32 + 1), 8);
     let answered = gateway.run(&world, job).await.unwrap();
     assert_eq!(answered.answer.receipt.adapter_hash, B256::from(found.added[ADAPTERS - 1].hash.0));

@@ -62,8 +62,7 @@ impl Scene {
 
     fn job(&mut self, change: impl FnOnce(&mut Job)) -> Job {
         self.number += 1;
-        let mut job = self.world.job(self.number, QUESTION);
-        job.asked.turns = vec![Turn { role: Role::User, text: QUESTION.into() }];
+        let mut job = self.world.chat_job(self.number, QUESTION);
         change(&mut job);
         job
     }

@@ -143,8 +143,7 @@ impl Scene {
 
     async fn ask(&mut self, seed: u64, change: impl FnOnce(&mut Job)) -> ReceiptBundle {
         self.number += 1;
-        let mut job = self.world.job(self.number, QUESTION);
-        job.asked.turns = vec![Turn { role: Role::User, text: QUESTION.into() }];
+        let mut job = self.world.chat_job(self.number, QUESTION);
         (job.seed, job.max_output_tokens) = (seed, 40);
         change(&mut job);
         let answered = self.gateway.run(&self.world, job.clone()).await.unwrap();
@@ -497,8 +496,7 @@ async fn passages_are_cut_to_the_context_and_laid_out_again() {
     let config = LocalConfig { max_context: 50, threads: 1, memory: 64 << 20, ..LocalConfig::default() };
     let model = LocalBase::open(&files.base(1), None, config).unwrap().base();
     let mut scene = Scene::with_text(&text, hash, B256::ZERO, model).await;
-    let mut job = scene.world.job(1, QUESTION);
-    job.asked.turns = vec![Turn { role: Role::User, text: QUESTION.into() }];
+    let job = scene.world.chat_job(1, QUESTION);
     let refusal = scene.gateway.run(&scene.world, job).await.unwrap_err();
     assert!(refusal.message.contains("without a passage"), "{refusal:?}");
 }

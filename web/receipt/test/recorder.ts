@@ -3,7 +3,7 @@ import { chainChecks, readStanding } from "../src/chain/checks.ts";
 import { Chain, sender } from "../src/chain/rpc.ts";
 import { readBundle } from "../src/verify/bundle.ts";
 
-export interface Call {
+interface Call {
   method: string;
   params: unknown[];
   result: unknown;

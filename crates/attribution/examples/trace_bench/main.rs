@@ -10,6 +10,7 @@
 //! CPU times mean something on a busy machine, too, though other programs compete for caches; wall times need an idle
 //! one. Pin it to one core (`taskset -c 0`) to compare with a program that uses one.
 
+mod process;
 mod scan;
 
 use std::{
@@ -22,6 +23,7 @@ use std::{
 
 use fonte_attribution::{Document, Everyone, IndexConfig, MaximalSpan, Members, SpanQuery, SuffixIndex, TraceIndex};
 use fonte_types::{ContributionId, DatanetId};
+use process::{cpu_seconds, peak_mib};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 const ANSWERS: usize = 200;
@@ -428,12 +430,6 @@ fn show(span: &MaximalSpan) -> String {
     format!("{} {} {} {}", span.start, span.end, span.count, places.join(" "))
 }
 
-/// CPU time of the main thread: the only one where there is one core, to which `benches/run.sh` pins this.
-fn cpu_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    stat.split_whitespace().next().and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9
-}
-
 /// Takes the files of a folder out of the page cache, so that they are read from disk again.
 fn forget_pages(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
@@ -446,10 +442,4 @@ fn forget_pages(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-fn peak_mib() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }

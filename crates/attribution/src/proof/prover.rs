@@ -60,29 +60,27 @@ pub struct SegmentProver {
     pub(super) source: Source,
     trees: Trees,
     root: B256,
-    built: bool,
 }
 
 impl SegmentProver {
     /// Opens the trees beside a segment, or builds and writes them. `progress` gets steps done and steps in all.
     pub(super) fn open(segment: Arc<Segment>, progress: impl FnMut(u64, u64)) -> Result<Self, ProveError> {
         let source = Source::new(segment);
-        let (trees, built) = match Trees::open(&source)? {
-            Some(trees) => (trees, false),
+        let trees = match Trees::open(&source)? {
+            Some(trees) => trees,
             None => {
                 let trees = Trees::build(&source, progress)?;
                 trees.write(source.path())?;
                 // Read back, so that what is proved with is what the next process will prove with.
-                let reopened = Trees::open(&source)?.ok_or_else(|| IndexError::Io {
+                Trees::open(&source)?.ok_or_else(|| IndexError::Io {
                     action: "read back",
                     path: super::trees::path_beside(source.path()),
                     source: std::io::ErrorKind::InvalidData.into(),
-                })?;
-                (reopened, true)
+                })?
             }
         };
         let root = trees.root();
-        Ok(Self { source, trees, root, built })
+        Ok(Self { source, trees, root })
     }
 
     /// Sorts these texts and commits them, in memory: for who holds the texts of a segment and wants to know its root.
@@ -110,17 +108,12 @@ impl SegmentProver {
         let source = Source::new(Arc::new(Segment::in_memory(builder)?));
         let trees = Trees::build(&source, |_, _| {})?;
         let root = trees.root();
-        Ok(Self { source, trees, root, built: true })
+        Ok(Self { source, trees, root })
     }
 
     /// The segment's root: it commits its text, its document table and its suffix array.
     pub fn root(&self) -> B256 {
         self.root
-    }
-
-    /// Whether the trees had to be built, because their file was missing, damaged or of another segment.
-    pub fn was_built(&self) -> bool {
-        self.built
     }
 
     /// Bytes of the file that keeps the trees.

@@ -269,16 +269,6 @@ impl SearchIndex {
         Ok(passages)
     }
 
-    /// Number of indexed passages that hold a stem, in documents of a language.
-    pub fn document_frequency(&self, language: Language, stem: &str) -> Result<u64, SearchError> {
-        Ok(self.reader.searcher().doc_freq(&Term::from_field_text(self.fields.body[language as usize], stem))?)
-    }
-
-    /// Number of indexed passages in documents of a language.
-    pub fn total_passages(&self, language: Language) -> Result<u64, SearchError> {
-        Ok(self.reader.searcher().doc_freq(&Term::from_field_u64(self.fields.language, language as u64))?)
-    }
-
     /// The query in every language's fields, and the stems asked for in each.
     fn build(&self, text: &str, asked_in: Language) -> Option<(BooleanQuery, [BTreeSet<String>; 3])> {
         let mut clauses: Vec<(Occur, Box<dyn tantivy::query::Query>)> = Vec::new();

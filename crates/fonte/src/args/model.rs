@@ -81,10 +81,10 @@ pub(crate) enum Kind {
 /// Hashes of weights: given, or of files.
 #[derive(Debug, Args)]
 pub(crate) struct Weights {
-    /// Base weights: a file, or its hash.
+    /// Base weights: their content hash; a file is hashed with keccak256, which does for external engines only.
     #[arg(long, value_name = "FILE|HASH")]
     pub(crate) artifact: Option<String>,
-    /// Adapter: a file, or its hash.
+    /// Adapter: its content hash; a file is hashed with keccak256, which does for external engines only.
     #[arg(long, value_name = "FILE|HASH")]
     pub(crate) adapter: Option<String>,
 }

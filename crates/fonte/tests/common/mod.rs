@@ -109,6 +109,26 @@ impl Up {
         json(&output)
     }
 
+    /// Runs the example of governance here, to its end; with the network's file where the chain is not Fonte's.
+    pub fn governance(&self, home: &Path, network: Option<&Path>) {
+        let mut command = Command::new("bash");
+        command
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/governance.sh"))
+            .env("FONTE", env!("CARGO_BIN_EXE_fonte"))
+            .env("FONTE_DATA_DIR", home)
+            .env("FONTE_RPC_URL", self.facts["rpc_url"].as_str().unwrap())
+            .env("FONTE_GATEWAY", self.facts["gateway"].as_str().unwrap())
+            .env("FONTE_API_KEY", self.facts["api_key"].as_str().unwrap())
+            .env("LANG", "C")
+            .env_remove("LC_ALL");
+        if let Some(network) = network {
+            command.env("FONTE_NETWORK", network);
+        }
+        let output = command.output().unwrap();
+        let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && told.contains("All as it should be."), "{told}");
+    }
+
     /// Asks until the answer satisfies a condition: a fresh publication is adopted within moments.
     pub fn ask_until(&self, home: &Path, question: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + Duration::from_secs(60);

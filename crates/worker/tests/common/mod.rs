@@ -22,6 +22,7 @@ use fonte_corpus::{Document, ImportOptions, Store, import::OnBadFile};
 use fonte_types::{
     ContributionId, DatanetId, DatanetVersion, ModelId, Network, Version, Visibility,
     bundle::{BUNDLE_VERSION, ReceiptBundle, SaltedText, Terms, run_leaves},
+    conversation::{Role, Turn},
     fees::{Prices, Splits},
     generation::GenerationRecord,
     ids::Membership,
@@ -285,6 +286,13 @@ impl World {
             visibility: Visibility::Open,
             asked: Asked::default(),
         }
+    }
+
+    /// A job for a model with weights: the question is its one turn.
+    pub fn chat_job(&self, number: u64, question: &str) -> Job {
+        let mut job = self.job(number, question);
+        job.asked.turns = vec![Turn { role: Role::User, text: question.into() }];
+        job
     }
 
     /// What the gateway makes of an answer: everything in one file, countersigned.

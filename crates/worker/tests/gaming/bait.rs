@@ -5,8 +5,9 @@ use fonte_corpus::Document;
 
 use super::{
     Plan, datanet_of,
-    texts::{Seeded, common_words, content, document, language},
+    texts::{Seeded, common_words, content, language},
 };
+use crate::common::document;
 
 /// Figures of every kind that a question may ask for.
 const FIGURES: [&str; 2] = [

@@ -4,9 +4,10 @@ use fonte_corpus::Document;
 
 use super::{
     Plan, Planned, datanet_of,
-    texts::{Seeded, document, edited, glue, language, reworded},
+    texts::{Seeded, edited, glue, language, reworded},
     victim_of,
 };
+use crate::common::document;
 
 /// The attacker publishes its own texts ten times more, from ten accounts.
 pub fn own_copies(plan: Plan, attacker: &str) -> Plan {

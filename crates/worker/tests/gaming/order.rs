@@ -5,8 +5,9 @@ use fonte_types::{ContributionId, DatanetId, DatanetVersion, Version, ids::Membe
 
 use super::{
     Plan, datanet_of,
-    texts::{document, language, shared_phrases},
+    texts::{language, shared_phrases},
 };
+use crate::common::document;
 
 /// Everyday phrases of 32 bytes and more, as a thief of boilerplate would list them.
 const PHRASES: &str = "At the beginning of the month, | at the end of the working day, | on the other side of the river, | \

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use fonte_corpus::Document;
-use fonte_types::metadata::Metadata;
 
 /// splitmix64, as in `docs/spec/shares.md`, 4.
 #[derive(Clone, Debug)]
@@ -31,12 +30,6 @@ impl Seeded {
             list.swap(i, self.below(i + 1));
         }
     }
-}
-
-pub fn document(title: &str, language: &str, text: &str) -> Document {
-    let metadata =
-        Metadata { title: title.into(), language: language.into(), licence: "CC-BY-4.0".into(), ..Metadata::default() };
-    Document { path: format!("{title}.md"), metadata, text: fonte_corpus::clean(text) }
 }
 
 /// Whether a text is in Portuguese, by the import's own rule.
