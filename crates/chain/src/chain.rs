@@ -47,7 +47,7 @@ impl Chain {
         })??;
         let genesis_hash = genesis.hash();
         let (votes_id, epochs) = ledger.voting(&config, genesis_hash)?;
-        let ended = watch::Sender::new(None);
+        let ended = ledger.ended().clone();
         let mut rpc_config = config.rpc_limits.clone();
         rpc_config.peers = validators.len() - 1;
         let rpc = rpc::start(config.rpc, rpc_config, ledger.clone()).await?;

@@ -2,14 +2,12 @@
 //! that is in force after the last block before it. Past sets stay in the contract, so all of this is read from the newest
 //! state, at a restart as well as while running.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use alloy_primitives::{Address, B256, Bytes};
 use alloy_sol_types::SolCall;
 use fonte_evm::{CallOutcome, CallRequest, Executor, Header, State};
 
 use crate::{
-    config::{ValidatorAddress, ValidatorPublic},
+    config::{NetworkAddress, ValidatorAddress, ValidatorPublic},
     error::ChainError,
 };
 
@@ -94,6 +92,6 @@ fn member(vote: &Bytes, network: B256, address: &str) -> Result<ValidatorAddress
     let vote = vote.as_ref().try_into().map_err(|_| ChainError::BadKey { which: "vote" })?;
     Ok(ValidatorAddress {
         keys: ValidatorPublic { network: network.0, vote },
-        address: address.parse().unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))),
+        address: NetworkAddress::read(address).unwrap_or_else(NetworkAddress::nowhere),
     })
 }

@@ -1,8 +1,9 @@
 //! The one configuration of a chain, with defaults that run.
 
 use std::{
+    fs::File,
     io::Write as _,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -89,7 +90,7 @@ impl ChainConfig {
             }
         }
         let validators = if self.validators.is_empty() {
-            vec![ValidatorAddress { keys: me.clone(), address: self.listen }]
+            vec![ValidatorAddress { keys: me.clone(), address: self.listen.into() }]
         } else {
             self.validators.clone()
         };
@@ -180,14 +181,7 @@ impl ValidatorKeys {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let keys = Self::generate();
                 let text = format!("{}\n{}\n", B256::from(keys.network), B256::from(keys.vote));
-                let mut options = std::fs::File::options();
-                options.write(true).create_new(true);
-                #[cfg(unix)]
-                std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-                let mut file = options.open(path).map_err(|source| io("create the validator's key file", source))?;
-                file.write_all(text.as_bytes())
-                    .and_then(|()| file.sync_all())
-                    .map_err(|source| io("write the validator's key file", source))?;
+                write_secret(path, &text).map_err(|source| io("write the validator's key file", source))?;
                 Ok(keys)
             }
             Err(source) => Err(io("read the validator's key file", source)),
@@ -228,6 +222,25 @@ impl ValidatorKeys {
     }
 }
 
+/// Writes a file that is there in full or not at all, whenever the process is killed, and that only its owner can read.
+fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    let temporary = path.with_added_extension("new");
+    let mut options = File::options();
+    // What an earlier attempt left is nobody's key yet.
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&temporary)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    match path.parent() {
+        #[cfg(unix)]
+        Some(folder) => File::open(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
 impl std::fmt::Debug for ValidatorKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("ValidatorKeys(secret)")
@@ -249,7 +262,43 @@ pub struct ValidatorAddress {
     /// Its keys.
     pub keys: ValidatorPublic,
     /// Its peer-to-peer address.
-    pub address: SocketAddr,
+    pub address: NetworkAddress,
+}
+
+/// Where a validator listens for its peers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkAddress {
+    /// An address.
+    Socket(SocketAddr),
+    /// A name, looked up whenever it is dialled.
+    Name {
+        /// As DNS knows it.
+        host: String,
+        /// The TCP port.
+        port: u16,
+    },
+}
+
+impl NetworkAddress {
+    /// What cannot be dialled.
+    pub(crate) fn nowhere() -> Self {
+        Self::Socket(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)))
+    }
+
+    /// Reads `host:port`.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        if let Ok(address) = text.parse() {
+            return Some(Self::Socket(address));
+        }
+        let (host, port) = text.rsplit_once(':')?;
+        Some(Self::Name { host: host.to_owned(), port: port.parse().ok()? })
+    }
+}
+
+impl From<SocketAddr> for NetworkAddress {
+    fn from(address: SocketAddr) -> Self {
+        Self::Socket(address)
+    }
 }
 
 #[cfg(test)]
@@ -270,7 +319,7 @@ mod tests {
     }
 
     fn member(keys: &ValidatorKeys) -> ValidatorAddress {
-        ValidatorAddress { keys: keys.public().unwrap(), address: SocketAddr::from(([127, 0, 0, 1], 1)) }
+        ValidatorAddress { keys: keys.public().unwrap(), address: SocketAddr::from(([127, 0, 0, 1], 1)).into() }
     }
 
     #[test]
@@ -315,6 +364,21 @@ mod tests {
     }
 
     #[test]
+    fn network_addresses() {
+        let read = |text: &str| match NetworkAddress::read(text) {
+            Some(NetworkAddress::Socket(address)) => format!("socket {address}"),
+            Some(NetworkAddress::Name { host, port }) => format!("name {host} {port}"),
+            None => "nothing".to_owned(),
+        };
+        assert_eq!(read("192.0.2.7:30303"), "socket 192.0.2.7:30303");
+        assert_eq!(read("[2001:db8::7]:30303"), "socket [2001:db8::7]:30303");
+        assert_eq!(read("node.example.org:30303"), "name node.example.org 30303");
+        for nonsense in ["", "node.example.org", "node.example.org:", "node.example.org:99999"] {
+            assert_eq!(read(nonsense), "nothing", "{nonsense}");
+        }
+    }
+
+    #[test]
     fn keys_are_made_once_and_not_shown() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("keys");
@@ -328,6 +392,12 @@ mod tests {
             assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert_eq!(format!("{made:?}"), "ValidatorKeys(secret)");
+        // A kill while they are made leaves nothing that stops the next start.
+        let killed = directory.path().join("others");
+        std::fs::write(directory.path().join("others.new"), "0x").unwrap();
+        let made = ValidatorKeys::load_or_generate(&killed).unwrap();
+        assert_eq!(ValidatorKeys::load_or_generate(&killed).unwrap().public().unwrap(), made.public().unwrap());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
         std::fs::write(&path, "not a key").unwrap();
         assert!(ValidatorKeys::load_or_generate(&path).is_err());
     }

@@ -38,7 +38,7 @@ mod rpc;
 mod store;
 
 pub use chain::{Chain, ChainHandle, FinalizedBlock, FinalizedBlocks};
-pub use config::{ChainConfig, SetContract, ValidatorAddress, ValidatorKeys, ValidatorPublic};
+pub use config::{ChainConfig, NetworkAddress, SetContract, ValidatorAddress, ValidatorKeys, ValidatorPublic};
 pub use error::ChainError;
 pub use evidence::{DoubleSign, Fault, SignedVote};
 pub use fonte_evm::Genesis;

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use alloy_consensus::Header;
-use alloy_eips::eip2930::AccessList;
+use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, Bytes, KECCAK256_EMPTY, Log, TxKind, U256, keccak256};
 use revm::{
     ExecuteEvm,
     context::TxEnv,
-    context_interface::result::{EVMError, ExecutionResult, HaltReason},
+    context_interface::{
+        either::Either,
+        result::{EVMError, ExecutionResult, HaltReason},
+    },
 };
 
 use crate::{
@@ -45,6 +48,8 @@ pub struct CallRequest {
     pub data: Bytes,
     /// Slots to warm up.
     pub access_list: AccessList,
+    /// Accounts that take on code before the call (EIP-7702).
+    pub authorizations: Vec<SignedAuthorization>,
     /// What to pretend of some accounts.
     pub overrides: BTreeMap<Address, AccountOverride>,
 }
@@ -213,8 +218,17 @@ impl Executor {
         config.disable_base_fee = price == 0;
         config.tx_gas_limit_cap = Some(MAX_CALL_GAS);
         let kind = request.to.map_or(TxKind::Create, TxKind::Call);
+        let authorizes = !request.authorizations.is_empty();
+        if authorizes && kind.is_create() {
+            let reason = "with authorizations (EIP-7702) it must name whom it calls".to_owned();
+            return Err(CallError::Refused(Refusal::Invalid { reason }));
+        }
         let environment = TxEnv {
-            tx_type: if request.max_priority_fee_per_gas.is_some() { 2 } else { 1 },
+            tx_type: match request.max_priority_fee_per_gas {
+                _ if authorizes => 4,
+                Some(_) => 2,
+                None => 1,
+            },
             caller: request.from,
             gas_limit: gas,
             gas_price: price,
@@ -228,7 +242,7 @@ impl Executor {
             access_list: request.access_list.clone(),
             blob_hashes: Vec::new(),
             max_fee_per_blob_gas: 0,
-            authorization_list: Vec::new(),
+            authorization_list: request.authorizations.iter().cloned().map(Either::Left).collect(),
         };
         machine.transact_one(environment).map_err(|error| {
             CallError::Refused(match error {

@@ -1,5 +1,7 @@
 //! Executing a block: the proposer's way, which skips what does not fit, and the verifier's, which refuses it.
 
+use std::collections::BTreeMap;
+
 use alloy_consensus::{
     Header, Receipt, ReceiptEnvelope, Transaction as _, proofs,
     transaction::{Recovered, TxHashRef},
@@ -116,12 +118,17 @@ impl Executor {
         let mut bytes_left = attributes.max_bytes.min(MAX_BLOCK_BYTES).saturating_sub(BLOCK_OVERHEAD);
         let mut taken = Vec::new();
         let mut skipped = Vec::new();
+        // Nonces that were left out, by sender: what follows one cannot run, and is not tried.
+        let mut missing: BTreeMap<Address, u64> = BTreeMap::new();
         let mut transactions = transactions.into_iter();
         while run.gas_left() >= TRANSFER_GAS
             && let Some(transaction) = transactions.next()
         {
+            let (sender, nonce) = (transaction.signer(), transaction.nonce());
             let bytes = transaction.inner().encode_2718_len() + 4;
-            let result = if bytes > bytes_left {
+            let result = if let Some(expected) = missing.get(&sender).copied().filter(|missing| nonce > *missing) {
+                Err(Refusal::NonceTooHigh { expected, found: nonce })
+            } else if bytes > bytes_left {
                 Err(Refusal::BlockFull { needed: bytes as u64, left: bytes_left as u64, unit: "bytes" })
             } else {
                 run.execute(Recovered::new_unchecked(transaction.inner(), transaction.signer()))
@@ -129,10 +136,14 @@ impl Executor {
             match result {
                 Ok(()) => {
                     bytes_left -= bytes;
+                    missing.remove(&sender);
                     taken.push(transaction);
                 }
                 Err(refusal) => {
-                    skipped.push(Skipped { hash: *transaction.tx_hash(), sender: transaction.signer(), refusal })
+                    if !matches!(refusal, Refusal::NonceTooLow { .. }) {
+                        missing.entry(sender).and_modify(|least| *least = nonce.min(*least)).or_insert(nonce);
+                    }
+                    skipped.push(Skipped { hash: *transaction.tx_hash(), sender, refusal });
                 }
             }
         }

@@ -211,6 +211,14 @@ impl Embedded {
         Ok(())
     }
 
+    /// Waits until the chain in this process has ended by itself, and says why.
+    pub(crate) async fn chain_failed(&self) -> String {
+        match &self.own_chain {
+            Some(chain) => chain.failed().await,
+            None => std::future::pending().await,
+        }
+    }
+
     pub(crate) async fn shutdown(self) -> Result<()> {
         for task in [Some(self.serving), self.following].into_iter().flatten() {
             task.abort();

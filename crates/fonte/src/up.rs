@@ -1,6 +1,6 @@
 //! `fonte up`: everything embedded, until Ctrl-C.
 
-use eyre::{Result, WrapErr};
+use eyre::{Result, WrapErr, bail};
 use fonte_bindings::{
     client::{Policy, ReviewRule},
     convert,
@@ -45,9 +45,24 @@ pub(crate) async fn run(common: &Common, up: Up) -> Result<()> {
         }
     };
     announce(common.json, &net, &api_key)?;
-    tokio::signal::ctrl_c().await.wrap_err("waiting for Ctrl-C")?;
+    let ended = tokio::select! {
+        asked = tokio::signal::ctrl_c() => {
+            asked.wrap_err("waiting for Ctrl-C")?;
+            None
+        }
+        // Nothing is settled any more, so nothing goes on being served: whoever watches the process starts it again.
+        reason = net.chain_failed() => Some(reason),
+    };
     eprintln!("{}", say!("stopping", "parando"));
-    net.shutdown().await
+    let stopped = net.shutdown().await;
+    match ended {
+        None => stopped,
+        // What stopping says of the chain is the same again.
+        Some(reason) => bail!(say!(
+            "the chain has ended: {reason}; what was final is kept: put right what it names and start again",
+            "a cadeia terminou: {reason}; o que era final está guardado: corrija o que ela diz e inicie de novo"
+        )),
+    }
 }
 
 /// Of a network that people try by hand.

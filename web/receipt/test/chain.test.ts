@@ -5,7 +5,7 @@ import { test } from "node:test";
 
 import { decodeEvent, decodeResult, encodeCall } from "../src/chain/abi.ts";
 import { chainChecks, readStanding, rowLeaf } from "../src/chain/checks.ts";
-import { Chain, RpcError, abiOf, field } from "../src/chain/rpc.ts";
+import { Chain, LOG_BLOCKS, RpcError, abiOf, field } from "../src/chain/rpc.ts";
 import { readBundle } from "../src/verify/bundle.ts";
 import { fromHex, toHex } from "../src/verify/bytes.ts";
 import { verify } from "../src/verify/verify.ts";
@@ -109,6 +109,29 @@ test("credits that were neither kept nor paid fail", async () => {
   const amount = (wei: bigint) => ({ topics: [], data: `0x${wei.toString(16).padStart(64, "0")}` });
   assert.equal((await outcomes(withLogs([amount(10n ** 18n)])))["credits"], "passed");
   assert.equal((await outcomes(withLogs([amount(1n)])))["credits"], "failed");
+});
+
+test("payments are found however long ago the settlement was", async () => {
+  const nothing = `0x${"0".repeat(64)}`;
+  const chain = replay((asked, result) => (asked === "pendingOf" ? nothing : result));
+  const paid = { topics: [], data: `0x${(10n ** 18n).toString(16).padStart(64, "0")}` };
+  const [head, paidAt] = [35_000n, 24_000n];
+  const asked: [bigint, bigint][] = [];
+  const far = new Chain(async (method, params) => {
+    if (method === "eth_blockNumber") return `0x${head.toString(16)}`;
+    if (method !== "eth_getLogs") return chain.send(method, params);
+    const { fromBlock, toBlock } = params[0] as { fromBlock: string; toBlock: string };
+    const [from, to] = [BigInt(fromBlock), toBlock === "latest" ? head : BigInt(toBlock)];
+    if (to - from >= LOG_BLOCKS) throw new RpcError("too many blocks");
+    asked.push([from, to]);
+    return from <= paidAt && paidAt <= to ? [paid] : [];
+  });
+  assert.equal((await outcomes(far))["credits"], "passed");
+  // Without a gap, and no further than the payment.
+  const settled = asked[0]![0];
+  const pages = [0n, 1n, 2n].map((page) => [settled + page * LOG_BLOCKS, settled + (page + 1n) * LOG_BLOCKS - 1n]);
+  assert.deepEqual(asked.slice(0, 3), pages);
+  assert.ok(asked.every(([from]) => from <= paidAt));
 });
 
 test("a receipt that waits for its batch, and a node that does not answer, leave checks open", async () => {

@@ -18,10 +18,10 @@ use serde_json::{Value, json};
 use super::{Digest, Scheme, keys, votes_namespace, witness};
 use crate::{config::ValidatorKeys, evidence::SignedVote};
 
-const NETWORK: B256 = b256!("0x00112233445566778899aabbccddeeff102132435465768798a9bacbdcedfe0f");
+pub(super) const NETWORK: B256 = b256!("0x00112233445566778899aabbccddeeff102132435465768798a9bacbdcedfe0f");
 const VALIDATORS: u64 = 5;
 
-fn scheme(signer: u64, network: B256) -> Scheme {
+pub(super) fn scheme(signer: u64, network: B256) -> Scheme {
     let pairs: BiMap<_, _> = (0..VALIDATORS)
         .map(|index| {
             let public = ValidatorKeys::development(index).public().unwrap();

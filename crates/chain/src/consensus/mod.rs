@@ -13,11 +13,12 @@ mod codec;
 #[cfg(test)]
 mod double_sign;
 mod keys;
+mod schemes;
 mod witness;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     num::NonZeroUsize,
     panic::AssertUnwindSafe,
     path::PathBuf,
@@ -47,11 +48,12 @@ use commonware_consensus::{
 };
 use commonware_cryptography::{
     ChaCha20Poly1305, Digested, Sha256, Signer as _,
-    certificate::{Provider, Scheme as _, Scoped, Verifier as _},
+    certificate::{Scheme as _, Verifier as _},
     ed25519, secp256r1,
 };
 use commonware_p2p::{
-    Address as PeerAddress, AddressableManager as _, AddressableTrackedPeers, Receiver as _, Recipients, Sender as _,
+    Address as PeerAddress, AddressableManager as _, AddressableTrackedPeers, Ingress, Receiver as _, Recipients,
+    Sender as _,
     authenticated::lookup,
     max_message_size,
     utils::mux::{self, Builder as _, Muxer},
@@ -66,20 +68,20 @@ use commonware_stream::{
     sake::{self, Sake},
 };
 use commonware_utils::{
-    Acknowledgement as _, NZDuration, NZU16, NZU32, NZU64, NZUsize, TryCollect as _,
+    Acknowledgement as _, Hostname, NZDuration, NZU16, NZU32, NZU64, NZUsize, TryCollect as _,
     ordered::{BiMap, Map},
     union,
     vec::NonEmptyVec,
 };
 use futures::StreamExt as _;
-use parking_lot::RwLock;
+use schemes::Schemes;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, error, info, warn};
 use witness::Witness;
 
 use crate::block::Block;
 use crate::committee::Committee;
-use crate::config::ValidatorKeys;
+use crate::config::{NetworkAddress, ValidatorKeys};
 use crate::error::ChainError;
 use crate::evidence::DoubleSign;
 
@@ -97,9 +99,6 @@ const MAX_PENDING_ACKS: NonZeroUsize = NZUsize!(16);
 const MAX_PATH: usize = 64;
 /// The largest transaction that is passed on to peers; the mempool's own limit is below it.
 const MAX_GOSSIP_BYTES: usize = 256 * 1024;
-
-/// Epochs before the present one whose certificates can still be verified here after a start.
-const EPOCHS_BACK: u64 = 16;
 
 /// What a chain does with consensus. Every method may be called for blocks that lose.
 pub(crate) trait Application: Clone + Send + Sync + 'static {
@@ -272,9 +271,10 @@ impl Prepared {
         };
         let schemes = Schemes::default();
         let present = settings.tip.saturating_add(1) / settings.epochs.blocks();
-        for epoch in present.saturating_sub(EPOCHS_BACK)..present {
+        for epoch in present.saturating_sub(schemes::EPOCHS_BACK)..present {
             let epoch = Epoch::new(epoch);
-            schemes.insert(&voter.opening(epoch, &application.committee(settings.epochs.before(epoch))?)?);
+            let past = voter.opening(epoch, &application.committee(settings.epochs.before(epoch))?)?;
+            schemes.insert(epoch, &past.scheme);
         }
         let present = Epoch::new(present);
         let first = voter.opening(present, &application.committee(settings.epochs.before(present))?)?;
@@ -319,13 +319,13 @@ impl Voter {
             if !seen.insert(validator.keys.network.to_vec()) || !seen.insert(validator.keys.vote.to_vec()) {
                 return Err(ChainError::DuplicateValidator);
             }
-            validators.push((network.clone(), PeerAddress::from(validator.address)));
+            validators.push((network.clone(), peer_address(&validator.address)));
             voters.insert(network.clone(), validator.keys.vote);
             pairs.push((network, voter));
         }
         let mut followers = Vec::with_capacity(committee.followers.len());
         for follower in &committee.followers {
-            followers.push((keys::network_public(&follower.keys.network)?, PeerAddress::from(follower.address)));
+            followers.push((keys::network_public(&follower.keys.network)?, peer_address(&follower.address)));
         }
         let pairs: BiMap<PublicKey, secp256r1::standard::PublicKey> =
             pairs.into_iter().try_collect().map_err(|_| ChainError::DuplicateValidator)?;
@@ -341,22 +341,16 @@ impl Voter {
     }
 }
 
-/// Who could sign in which epoch, for the certificates of blocks that arrive late.
-#[derive(Clone, Default)]
-struct Schemes(Arc<RwLock<BTreeMap<Epoch, Arc<Scheme>>>>);
-
-impl Schemes {
-    fn insert(&self, opening: &Opening) {
-        self.0.write().insert(opening.epoch, Arc::new(opening.scheme.clone()));
-    }
-}
-
-impl Provider for Schemes {
-    type Scope = Epoch;
-    type Scheme = Scheme;
-
-    fn scoped(&self, epoch: Epoch) -> Option<Scoped<Scheme>> {
-        self.0.read().get(&epoch).cloned().map(Scoped::scheme)
+/// How a peer is dialled. Where it connects from does not matter: the handshake says who it is.
+fn peer_address(address: &NetworkAddress) -> PeerAddress {
+    let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    match address {
+        NetworkAddress::Socket(address) => PeerAddress::Symmetric(*address),
+        // What is no name cannot be dialled; its owner may dial.
+        NetworkAddress::Name { host, port } => match Hostname::new(host.as_str()) {
+            Ok(host) => PeerAddress::Asymmetric { ingress: Ingress::Dns { host, port: *port }, egress: nowhere },
+            Err(_) => PeerAddress::Symmetric(nowhere),
+        },
     }
 }
 
@@ -464,14 +458,25 @@ async fn serve<A: Application>(
         marshal::max_payload_size::<Standard<Wire>, Scheme>(count, &()),
         MAX_GOSSIP_BYTES,
     ]);
-    let mut network_config = lookup::Config::local(
-        handshake,
-        &namespace(settings.network_id, b"p2p"),
-        settings.listen,
-        limit,
-        largest,
-        MAILBOX,
-    );
+    let mut network_config = lookup::Config {
+        // The handshake says who it is, wherever it comes from: a name has no address to compare with.
+        bypass_ip_check: true,
+        // Networks stand on one machine, or behind one address, too.
+        allow_private_ips: true,
+        allowed_handshake_rate_per_ip: Quota::per_second(NZU32!(16)),
+        // Who starts again is needed at once.
+        peer_connection_cooldown: Duration::from_secs(1),
+        dial_frequency: Duration::from_millis(500),
+        ping_frequency: Duration::from_secs(5),
+        ..lookup::Config::recommended(
+            handshake,
+            &namespace(settings.network_id, b"p2p"),
+            settings.listen,
+            limit,
+            largest,
+            MAILBOX,
+        )
+    };
     // Every channel's mailbox has room for a burst of each peer of each remembered set, taken at the start: where the
     // contract allows many, bursts are smaller and one set before the present is remembered.
     let burst = match settings.epochs {
@@ -528,7 +533,7 @@ async fn serve<A: Application>(
         .await
         .map_err(|error| storage_error("blocks", &error))?;
 
-    schemes.insert(&first);
+    schemes.insert(first.epoch, &first.scheme);
     let genesis = Wire(settings.genesis);
     let genesis_digest = digest(genesis.0.hash());
     let epocher = FixedEpocher::new(settings.epochs.blocks().try_into().expect("checked with the configuration"));
@@ -646,7 +651,7 @@ async fn serve<A: Application>(
             if let Err(error) = context.remove(&partition(epoch), None).await {
                 debug!(%epoch, %error, "the votes of an ended epoch stay on disk");
             }
-            schemes.insert(&opening);
+            schemes.insert(opening.epoch, &opening.scheme);
         }
     });
     let (mut gossip_out, mut gossip_in) = transactions;
@@ -665,7 +670,13 @@ async fn serve<A: Application>(
         while let Ok((peer, raw)) = gossip_in.recv().await {
             let raw: bytes::Bytes = raw.into();
             debug!(%peer, bytes = raw.len(), "transaction from a peer");
-            application.transaction(raw.into());
+            // Recovering who sent it and finding it a place takes too long for a thread that votes. One at a time: what
+            // comes faster is held back, and then dropped, by the channel.
+            let application = application.clone();
+            let admitted = tokio::task::spawn_blocking(move || application.transaction(raw.into()));
+            if let Err(error) = admitted.await {
+                warn!(%peer, %error, "taking in a transaction failed");
+            }
         }
         std::future::pending::<()>().await;
     });

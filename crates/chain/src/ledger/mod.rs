@@ -69,6 +69,8 @@ struct Shared {
     /// The last finalized number.
     tip: watch::Sender<u64>,
     finalized: broadcast::Sender<Arc<Head>>,
+    /// Why consensus has stopped by itself: no block will come any more.
+    ended: watch::Sender<Option<String>>,
     /// Transactions for peers; when full, peers learn of a transaction from its block.
     gossip: mpsc::Sender<Bytes>,
     /// When this node proposed last, to keep the least interval.
@@ -118,11 +120,12 @@ impl Ledger {
             "chain opened"
         );
         let number = tip.number();
+        let pool = Mempool::new(config.mempool.clone(), next_base_fee(tip.header()));
         let head = Arc::new(Head { block: tip, state });
         let ledger = Self(Arc::new(Shared {
             executor: Executor::new(chain_id),
             store,
-            pool: Mempool::new(config.mempool.clone()),
+            pool,
             fee_recipient: config.fee_recipient,
             heartbeat: config.heartbeat,
             min_block_interval: config.min_block_interval,
@@ -130,6 +133,7 @@ impl Ledger {
             recent: RwLock::new(VecDeque::from([head])),
             tip: watch::Sender::new(number),
             finalized: broadcast::Sender::new(EVENT_BUFFER),
+            ended: watch::Sender::new(None),
             gossip,
             last_proposal: Mutex::new(None),
             set_contract: config.set_contract.as_ref().map(|contract| contract.address),
@@ -184,6 +188,11 @@ impl Ledger {
         self.0.finalized.subscribe()
     }
 
+    /// Turns to the reason when consensus stops by itself.
+    pub(crate) fn ended(&self) -> &watch::Sender<Option<String>> {
+        &self.0.ended
+    }
+
     /// Takes a signed transaction from a user and passes it on to peers.
     pub(crate) fn submit(&self, raw: &[u8]) -> Result<TxHash, PoolError> {
         let hash = self.admit(raw)?;
@@ -194,6 +203,9 @@ impl Ledger {
     }
 
     fn admit(&self, raw: &[u8]) -> Result<TxHash, PoolError> {
+        if let Some(reason) = &*self.0.ended.borrow() {
+            return Err(PoolError::Ended { reason: reason.clone() });
+        }
         let limit = self.0.pool.max_transaction_bytes();
         if raw.len() > limit {
             return Err(PoolError::Oversized { size: raw.len(), limit });
@@ -205,8 +217,14 @@ impl Ledger {
         }
         self.0.executor.validate_for_pool(&tx)?;
         let tx = fonte_evm::recover(tx)?;
-        let head = self.head();
-        self.0.pool.add(tx, &head.state, head.header().gas_limit)
+        let (head, sender) = (self.head(), tx.signer());
+        let hash = self.0.pool.add(tx, &head.state, head.header().gas_limit)?;
+        // A block that became final meanwhile may have used the nonce, and its own cleaning may have come too early.
+        let now = self.head();
+        if now.block.number() > head.block.number() {
+            self.0.pool.finalized(&now.state, [sender], next_base_fee(now.header()));
+        }
+        Ok(hash)
     }
 
     /// The state that a path ends on, after executing what lies between.
@@ -258,7 +276,7 @@ impl Ledger {
     /// Builds on a parent with what is in the pool; `None` when there is nothing and `force` is off.
     fn build(&self, parent: &Parent, force: bool) -> Result<Option<Block>, Rejected> {
         let base_fee = next_base_fee(parent.block.header());
-        let txs = self.0.pool.best(&parent.state, base_fee, MAX_TRANSACTION_BYTES_PER_BLOCK);
+        let txs = self.0.pool.best(&parent.state, base_fee);
         if txs.is_empty() && !force {
             return Ok(None);
         }
@@ -413,7 +431,8 @@ impl Ledger {
         }
         // Whatever is at or below the finalized height has lost, or is final and in `recent`.
         self.0.candidates.lock().retain(|_, candidate| candidate.block.number() > number);
-        self.0.pool.finalized(&head.state, candidate.executed.block.senders.iter().copied());
+        let touched = candidate.executed.diff.accounts.keys().copied();
+        self.0.pool.finalized(&head.state, touched, next_base_fee(head.header()));
         self.0.tip.send_replace(number);
         // No receiver is fine: nobody has subscribed.
         let _ = self.0.finalized.send(head);

@@ -1,7 +1,8 @@
-use alloy_consensus::{SignableTransaction as _, TxEip1559};
-use alloy_eips::eip2718::Encodable2718 as _;
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702};
+use alloy_eips::{eip2718::Encodable2718 as _, eip7702::Authorization};
 use alloy_network::TxSignerSync as _;
 use alloy_primitives::{TxKind, U256};
+use alloy_signer::SignerSync as _;
 use alloy_signer_local::PrivateKeySigner;
 use fonte_evm::GenesisAccount;
 
@@ -14,7 +15,11 @@ fn signer(n: u8) -> PrivateKeySigner {
 }
 
 fn pay(from: u8, nonce: u64, to: Address, value: u64) -> Vec<u8> {
-    let mut tx = TxEip1559 {
+    sign(from, transfer(nonce, to, value))
+}
+
+fn transfer(nonce: u64, to: Address, value: u64) -> TxEip1559 {
+    TxEip1559 {
         chain_id: CHAIN,
         nonce,
         gas_limit: 21_000,
@@ -23,10 +28,21 @@ fn pay(from: u8, nonce: u64, to: Address, value: u64) -> Vec<u8> {
         to: TxKind::Call(to),
         value: U256::from(value),
         ..TxEip1559::default()
-    };
+    }
+}
+
+fn sign<T: SignableTransaction<alloy_primitives::Signature> + 'static>(from: u8, mut tx: T) -> Vec<u8>
+where
+    Transaction: From<alloy_consensus::Signed<T>>,
+{
     let signature = signer(from).sign_transaction_sync(&mut tx).unwrap();
     Transaction::from(tx.into_signed(signature)).encoded_2718()
 }
+
+/// A contract that gives its whole balance to whoever calls it.
+const GIVES: Address = Address::repeat_byte(0x61);
+/// Sends nothing; its account runs the code of [`GIVES`] (EIP-7702).
+const DELEGATED: u8 = 4;
 
 struct Node {
     ledger: Ledger,
@@ -41,12 +57,20 @@ fn config(directory: &std::path::Path) -> ChainConfig {
         timestamp: 1_700_000_000,
         gas_limit: 30_000_000,
         base_fee: 1_000_000_000,
-        alloc: (1..=3)
+        alloc: (1..=DELEGATED)
             .map(|n| GenesisAccount {
                 address: signer(n).address(),
                 balance: U256::from(10).pow(U256::from(20)),
+                code: if n == DELEGATED { [&[0xef, 1, 0], GIVES.as_slice()].concat().into() } else { Bytes::new() },
                 ..GenesisAccount::default()
             })
+            .chain([GenesisAccount {
+                address: GIVES,
+                nonce: 1,
+                // CALL(GAS, CALLER, SELFBALANCE, nothing in, nothing out)
+                code: alloy_primitives::bytes!("5f5f5f5f47335af100"),
+                ..GenesisAccount::default()
+            }])
             .collect(),
         predeploys: Vec::new(),
         calls: Vec::new(),
@@ -188,4 +212,76 @@ async fn time_ahead_waits_instead_of_voting_against() {
     let started = Instant::now();
     assert!(node.ledger.verify(block, vec![node.genesis.clone()]).await);
     assert!(started.elapsed() > Duration::from_millis(900));
+}
+
+/// One sender's transactions fill a block by themselves, and the first of them cannot run: somebody else emptied the account
+/// in the same block. The block goes to those that pay less.
+#[tokio::test]
+async fn what_cannot_run_takes_no_room() {
+    let node = node();
+    let empty = TxEip1559 {
+        gas_limit: 100_000,
+        max_priority_fee_per_gas: 3_000_000_000,
+        ..transfer(0, signer(DELEGATED).address(), 0)
+    };
+    node.ledger.submit(&sign(1, empty)).unwrap();
+    let (mut left, mut nonce) = (MAX_TRANSACTION_BYTES_PER_BLOCK, 0);
+    for bytes in [130_000, 10_000, 1_000, 0] {
+        loop {
+            let filler = TxEip1559 {
+                gas_limit: 21_000 + 16 * bytes as u64,
+                max_priority_fee_per_gas: 2_000_000_000,
+                input: vec![0; bytes].into(),
+                ..transfer(nonce, Address::ZERO, 0)
+            };
+            let raw = sign(DELEGATED, filler);
+            let Some(rest) = left.checked_sub(raw.len()) else { break };
+            node.ledger.submit(&raw).unwrap();
+            (left, nonce) = (rest, nonce + 1);
+        }
+    }
+    let last = TxEip1559 { gas_limit: 30_000, input: vec![0; 300].into(), ..transfer(0, Address::ZERO, 1) };
+    let last = node.ledger.submit(&sign(2, last)).unwrap();
+    let block = node.ledger.propose(vec![node.genesis.clone()]).await.unwrap();
+    let senders: Vec<Address> =
+        block.inner().body.transactions.iter().map(|tx| fonte_evm::recover(tx.clone()).unwrap().signer()).collect();
+    assert_eq!(senders, [signer(1).address(), signer(2).address()]);
+    assert_eq!(*block.inner().body.transactions[1].tx_hash(), last);
+    // Once that is final, they are gone: their sender's balance changed, though it sent nothing.
+    assert_eq!(node.ledger.pool().status(&node.ledger.head().state), (nonce as usize + 2, 0));
+    node.ledger.finalized(block).unwrap();
+    assert_eq!(node.ledger.pool().status(&node.ledger.head().state), (0, 0));
+}
+
+/// An authorization that somebody else sends uses a nonce of its signer, whose own transaction of that nonce is dead then.
+#[tokio::test]
+async fn a_used_authorization_cleans_the_pool() {
+    let (proposer, node) = (node(), node());
+    let authorization = Authorization { chain_id: U256::from(CHAIN), address: GIVES, nonce: 0 };
+    let signature = signer(2).sign_hash_sync(&authorization.signature_hash()).unwrap();
+    let tx = TxEip7702 {
+        chain_id: CHAIN,
+        gas_limit: 100_000,
+        max_fee_per_gas: 10_000_000_000,
+        authorization_list: vec![authorization.into_signed(signature)],
+        to: Address::ZERO,
+        ..TxEip7702::default()
+    };
+    proposer.ledger.submit(&sign(1, tx)).unwrap();
+    let block = proposer.ledger.propose(vec![proposer.genesis.clone()]).await.unwrap();
+    node.ledger.submit(&pay(2, 0, Address::ZERO, 1)).unwrap();
+    let alive = node.ledger.submit(&pay(2, 1, Address::ZERO, 1)).unwrap();
+    node.ledger.finalized(block).unwrap();
+    assert_eq!(node.ledger.pool().status(&node.ledger.head().state), (1, 0));
+    assert!(node.ledger.pool().contains(&alive));
+}
+
+#[tokio::test]
+async fn an_ended_chain_takes_no_transactions() {
+    let node = node();
+    let raw = pay(1, 0, Address::ZERO, 1);
+    node.ledger.ended().send_replace(Some("the disk is full".to_owned()));
+    let refused = node.ledger.submit(&raw).unwrap_err().to_string();
+    assert!(refused.contains("ended") && refused.contains("the disk is full"), "{refused}");
+    assert!(!node.ledger.pool().contains(&alloy_primitives::keccak256(&raw)));
 }

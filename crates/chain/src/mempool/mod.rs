@@ -4,10 +4,16 @@
 //! transaction hash. A transaction whose nonce leaves a gap waits ("queued") until the gap is filled.
 //! Nothing is removed when a block is proposed, since the proposal may lose: selection starts from the
 //! nonces of the parent's state, and removal happens at finalization.
+//!
+//! A sender's balance must cover all that it has waiting, so that nobody holds places, or a block's
+//! bytes, with transactions that could not run one after the other.
+
+mod queue;
 
 use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, BinaryHeap, HashMap},
+    cmp::{Ordering, Reverse},
+    collections::{BTreeSet, BinaryHeap, HashMap},
+    iter::once,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,6 +23,7 @@ use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, TxHash, U256};
 use fonte_evm::{MIN_BASE_FEE, RecoveredTx, Refusal, State};
 use parking_lot::RwLock;
+use queue::{Queue, Rank};
 use tokio::sync::watch;
 
 /// Bounds of the mempool.
@@ -57,6 +64,8 @@ pub(crate) enum PoolError {
     NonceTooHigh { next: u64, nonce: u64, ahead: usize },
     #[error("insufficient funds for gas * price + value: balance {balance}, tx cost {cost}")]
     InsufficientFunds { balance: U256, cost: U256 },
+    #[error("insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx cost {cost}")]
+    Overdrawn { balance: U256, queued: U256, cost: U256 },
     #[error("replacement transaction underpriced")]
     ReplacementUnderpriced,
     #[error("transaction underpriced: {reason}")]
@@ -69,6 +78,8 @@ pub(crate) enum PoolError {
     Oversized { size: usize, limit: usize },
     #[error("exceeds block gas limit: tx gas {gas}, block limit {limit}")]
     GasLimit { gas: u64, limit: u64 },
+    #[error("this node takes no transactions, its chain has ended: {reason}")]
+    Ended { reason: String },
     #[error("{0}")]
     Refused(String),
 }
@@ -125,10 +136,11 @@ impl Pooled {
     fn tip(&self, base_fee: u64) -> Option<u128> {
         self.tx.effective_tip_per_gas(base_fee)
     }
+}
 
-    fn priority(&self) -> u128 {
-        self.tx.max_priority_fee_per_gas().unwrap_or_else(|| self.tx.max_fee_per_gas())
-    }
+/// What a replacement must outbid besides the fee cap; of a legacy transaction its whole price, as in geth.
+fn tip_cap(tx: &RecoveredTx) -> u128 {
+    tx.max_priority_fee_per_gas().unwrap_or_else(|| tx.max_fee_per_gas())
 }
 
 /// The pool. Clones share it.
@@ -142,17 +154,32 @@ struct Shared {
     version: watch::Sender<u64>,
 }
 
-#[derive(Default)]
 struct Inner {
     by_hash: HashMap<TxHash, Arc<Pooled>>,
-    by_sender: HashMap<Address, BTreeMap<u64, Arc<Pooled>>>,
+    by_sender: HashMap<Address, Queue>,
+    /// All senders; the first one loses its last transaction first.
+    worst: BTreeSet<Place>,
+    /// Of the next block.
+    base_fee: u64,
     bytes: usize,
     sequence: u64,
 }
 
+/// How soon a sender loses its last transaction: by what that is worth, among equals the latest to come first.
+type Place = (Rank, Reverse<u64>, Address);
+
 impl Mempool {
-    pub(crate) fn new(config: MempoolConfig) -> Self {
-        Self(Arc::new(Shared { config, inner: RwLock::default(), version: watch::Sender::new(0) }))
+    /// Empty; `base_fee` is the next block's.
+    pub(crate) fn new(config: MempoolConfig, base_fee: u64) -> Self {
+        let inner = Inner {
+            by_hash: HashMap::new(),
+            by_sender: HashMap::new(),
+            worst: BTreeSet::new(),
+            base_fee,
+            bytes: 0,
+            sequence: 0,
+        };
+        Self(Arc::new(Shared { config, inner: RwLock::new(inner), version: watch::Sender::new(0) }))
     }
 
     /// Wakes at every admission.
@@ -213,64 +240,49 @@ impl Mempool {
             return Err(PoolError::Known);
         }
         let waiting = inner.by_sender.get(&sender);
-        let replaced = waiting.and_then(|txs| txs.get(&nonce)).cloned();
+        // A block may have become final since `state` was taken.
+        let next = waiting.map_or(next, |queue| queue.next().max(next));
+        if nonce < next {
+            return Err(PoolError::NonceTooLow { next, nonce });
+        }
+        let replaced = waiting.and_then(|queue| queue.get(nonce)).cloned();
         if let Some(old) = &replaced {
             let bumped = |old: u128, new: u128| new >= old.saturating_add(old.div_ceil(10));
-            let new_priority = tx.max_priority_fee_per_gas().unwrap_or_else(|| tx.max_fee_per_gas());
-            if !bumped(old.tx.max_fee_per_gas(), tx.max_fee_per_gas()) || !bumped(old.priority(), new_priority) {
+            if !bumped(old.tx.max_fee_per_gas(), tx.max_fee_per_gas()) || !bumped(tip_cap(&old.tx), tip_cap(&tx)) {
                 return Err(PoolError::ReplacementUnderpriced);
             }
-        } else if waiting.is_some_and(|txs| txs.len() >= config.max_per_sender) {
+        } else if waiting.is_some_and(|queue| queue.len() >= config.max_per_sender) {
             return Err(PoolError::SenderFull { limit: config.max_per_sender });
+        }
+        let queued = waiting.map_or(U256::ZERO, |queue| queue.cost_beside(next, nonce));
+        if account.balance.saturating_sub(queued) < cost {
+            return Err(PoolError::Overdrawn { balance: account.balance, queued, cost });
         }
         let sequence = inner.sequence;
         inner.sequence += 1;
         let new = Arc::new(Pooled { hash, size, cost, added: Instant::now(), sequence, tx });
-        if let Some(old) = &replaced {
-            inner.remove(old);
-        }
-        if let Err(error) = inner.make_room(config, &new, state) {
-            // A refused replacement leaves what it would have replaced.
-            if let Some(old) = replaced {
-                inner.insert(old);
-            }
-            return Err(error);
-        }
-        inner.insert(new);
+        inner.take_in(config, next, new, replaced)?;
         drop(inner);
         self.0.version.send_modify(|version| *version += 1);
         Ok(hash)
     }
 
     /// What can run on this state, best paying first, with each sender's nonces in order.
-    pub(crate) fn best(&self, state: &State, base_fee: u64, max_bytes: usize) -> Vec<RecoveredTx> {
+    ///
+    /// Without a bound of its own: only who executes them knows which fit, and what is refused must not
+    /// take the room of what is not.
+    pub(crate) fn best(&self, state: &State, base_fee: u64) -> Best {
         let inner = self.0.inner.read();
-        let mut heads = BinaryHeap::new();
-        for (sender, txs) in &inner.by_sender {
+        let heads = inner.by_sender.iter().filter_map(|(sender, queue)| {
             let next = state.account(*sender).unwrap_or_default().nonce;
-            if let Some(tx) = txs.get(&next)
-                && let Some(tip) = tx.tip(base_fee)
-            {
-                heads.push(Head { tip, tx });
-            }
-        }
-        let mut chosen = Vec::new();
-        let mut bytes = 0usize;
-        while let Some(Head { tx, .. }) = heads.pop() {
-            if bytes + tx.size > max_bytes {
-                // Later ones of this sender cannot run without it; other senders still may fit.
-                continue;
-            }
-            bytes += tx.size;
-            chosen.push(tx.tx.clone());
-            let follower = tx.nonce().checked_add(1).and_then(|nonce| inner.by_sender.get(&tx.sender())?.get(&nonce));
-            if let Some(tx) = follower
-                && let Some(tip) = tx.tip(base_fee)
-            {
-                heads.push(Head { tip, tx });
-            }
-        }
-        chosen
+            Head::new(queue.get(next)?, base_fee)
+        });
+        Best { heads: heads.collect(), pool: self.clone(), base_fee }
+    }
+
+    fn follower(&self, tx: &Pooled) -> Option<Arc<Pooled>> {
+        let nonce = tx.nonce().checked_add(1)?;
+        self.0.inner.read().by_sender.get(&tx.sender())?.get(nonce).cloned()
     }
 
     /// Drops transactions that can never be executed.
@@ -283,129 +295,198 @@ impl Mempool {
         }
     }
 
-    /// After a block became final: drops what it made stale, what its senders can no longer pay, and
-    /// what has waited too long. `touched` are the senders of the block's transactions.
-    pub(crate) fn finalized(&self, state: &State, touched: impl IntoIterator<Item = Address>) {
+    /// After a block became final: drops what it made stale, what its senders can no longer pay one after
+    /// the other, and what has waited too long. `touched` are the accounts that the block changed: besides
+    /// its senders also those whose nonce or balance it moved for them (EIP-7702).
+    pub(crate) fn finalized(&self, state: &State, touched: impl IntoIterator<Item = Address>, base_fee: u64) {
         let mut inner = self.0.inner.write();
         let mut gone = Vec::new();
         for sender in touched {
-            let Some(txs) = inner.by_sender.get(&sender) else {
-                continue;
-            };
-            let account = state.account(sender).unwrap_or_default();
-            gone.extend(txs.values().filter(|tx| tx.nonce() < account.nonce || tx.cost > account.balance).cloned());
+            if let Some(queue) = inner.by_sender.get_mut(&sender) {
+                let account = state.account(sender).unwrap_or_default();
+                gone.extend(queue.advance(account.nonce, account.balance));
+            }
         }
         let lifetime = self.0.config.lifetime;
         gone.extend(inner.by_hash.values().filter(|tx| tx.added.elapsed() > lifetime).cloned());
         for tx in gone {
-            inner.remove(&tx);
+            inner.forget(&tx);
         }
+        inner.base_fee = base_fee;
+        inner.place_all();
     }
 
     /// The nonce that follows the transactions of a sender that can run one after the other.
     pub(crate) fn pending_nonce(&self, sender: Address, next: u64) -> u64 {
         let inner = self.0.inner.read();
-        let Some(txs) = inner.by_sender.get(&sender) else {
-            return next;
-        };
-        let mut nonce = next;
-        while txs.contains_key(&nonce) {
-            nonce += 1;
-        }
-        nonce
+        inner.by_sender.get(&sender).map_or(next, |queue| queue.end_of_run(next))
     }
 
     /// (pending, queued): able to run one after the other, and waiting for a gap to be filled.
     pub(crate) fn status(&self, state: &State) -> (usize, usize) {
         let inner = self.0.inner.read();
-        let mut pending = 0;
-        for (sender, txs) in &inner.by_sender {
-            let mut nonce = state.account(*sender).unwrap_or_default().nonce;
-            while txs.contains_key(&nonce) {
-                nonce += 1;
-                pending += 1;
-            }
-        }
+        let runs = inner.by_sender.iter().map(|(sender, queue)| {
+            let next = state.account(*sender).unwrap_or_default().nonce;
+            (queue.end_of_run(next) - next) as usize
+        });
+        let pending = runs.sum();
         (pending, inner.by_hash.len().saturating_sub(pending))
     }
 }
 
 impl Inner {
-    fn insert(&mut self, tx: Arc<Pooled>) {
+    /// Inserts `new` in place of `replaced`, and evicts until it fits. First goes what cannot run (queued
+    /// behind a gap, or below the base fee), then what pays least; always a sender's last nonce, so that no
+    /// gap is torn. Never evicts for a worse payer, and nothing at all if `new` is refused.
+    fn take_in(
+        &mut self,
+        config: &MempoolConfig,
+        next: u64,
+        new: Arc<Pooled>,
+        replaced: Option<Arc<Pooled>>,
+    ) -> Result<(), PoolError> {
+        if new.size > config.max_bytes || config.max_count == 0 {
+            return Err(PoolError::Full);
+        }
+        // What a later nonce pays is had only after those before it.
+        let before = self.by_sender.get(&new.sender()).into_iter().flat_map(|queue| queue.until(next, new.nonce()));
+        let rank = Rank::of(next, before.chain(once(&new)), self.base_fee);
+        let mut removed = Vec::new();
+        if let Some(old) = replaced {
+            self.remove(&old);
+            removed.push((next, old));
+        }
+        while self.by_hash.len() >= config.max_count || self.bytes + new.size > config.max_bytes {
+            let worst = self.worst.iter().find(|(_, _, sender)| *sender != new.sender());
+            let refusal = match worst {
+                Some((worst, _, sender)) if *worst < rank => {
+                    let queue = &self.by_sender[sender];
+                    let tx = Arc::clone(queue.last().expect("no queue is empty"));
+                    removed.push((queue.next(), Arc::clone(&tx)));
+                    self.remove(&tx);
+                    continue;
+                }
+                Some(_) => PoolError::Underpriced { reason: "the pool is full of better paying ones".into() },
+                None => PoolError::Full,
+            };
+            for (next, tx) in removed {
+                self.insert(next, tx);
+            }
+            return Err(refusal);
+        }
+        self.insert(next, new);
+        Ok(())
+    }
+
+    /// `next` is the sender's next nonce by the latest state.
+    fn insert(&mut self, next: u64, tx: Arc<Pooled>) {
+        let sender = tx.sender();
         self.bytes += tx.size;
-        self.by_sender.entry(tx.sender()).or_default().insert(tx.nonce(), Arc::clone(&tx));
-        self.by_hash.insert(tx.hash, tx);
+        self.by_hash.insert(tx.hash, Arc::clone(&tx));
+        self.displace(sender);
+        self.by_sender.entry(sender).or_default().insert(next, tx);
+        self.place(sender);
     }
 
     fn remove(&mut self, tx: &Pooled) {
+        self.displace(tx.sender());
+        self.forget(tx);
+        self.place(tx.sender());
+    }
+
+    /// Leaves the sender's queue, which may be empty now, and its place to the caller.
+    fn forget(&mut self, tx: &Pooled) {
         if self.by_hash.remove(&tx.hash).is_none() {
             return;
         }
         self.bytes -= tx.size;
-        if let Some(txs) = self.by_sender.get_mut(&tx.sender()) {
-            txs.remove(&tx.nonce());
-            if txs.is_empty() {
-                self.by_sender.remove(&tx.sender());
-            }
+        if let Some(queue) = self.by_sender.get_mut(&tx.sender()) {
+            queue.remove(tx.nonce());
         }
     }
 
-    /// Evicts until `new` fits. First goes what cannot run (queued behind a gap), then what pays least;
-    /// always a sender's last nonce, so that no gap is torn. Never evicts for a worse payer.
-    fn make_room(&mut self, config: &MempoolConfig, new: &Pooled, state: &State) -> Result<(), PoolError> {
-        if new.size > config.max_bytes || config.max_count == 0 {
-            return Err(PoolError::Full);
+    fn displace(&mut self, sender: Address) {
+        if let Some(place) = self.place_of(sender) {
+            self.worst.remove(&place);
         }
-        while self.by_hash.len() >= config.max_count || self.bytes + new.size > config.max_bytes {
-            let victim = self
-                .by_sender
-                .iter()
-                .filter(|(sender, _)| **sender != new.sender())
-                .filter_map(|(sender, txs)| {
-                    let (last, tx) = txs.last_key_value()?;
-                    let next = state.account(*sender).unwrap_or_default().nonce;
-                    let gapped = last.saturating_sub(next) >= txs.len() as u64;
-                    Some((gapped, tx))
-                })
-                .min_by_key(|(gapped, tx)| (!gapped, tx.priority(), u64::MAX - tx.sequence))
-                .map(|(gapped, tx)| (gapped, Arc::clone(tx)));
-            match victim {
-                Some((gapped, tx)) if gapped || tx.priority() < new.priority() => self.remove(&tx),
-                Some(_) => {
-                    return Err(PoolError::Underpriced { reason: "the pool is full of better paying ones".into() });
-                }
-                None => return Err(PoolError::Full),
-            }
+    }
+
+    /// Gives a sender its place; with nothing left it goes.
+    fn place(&mut self, sender: Address) {
+        match self.place_of(sender) {
+            Some(place) => _ = self.worst.insert(place),
+            None => _ = self.by_sender.remove(&sender),
         }
-        Ok(())
+    }
+
+    fn place_of(&self, sender: Address) -> Option<Place> {
+        let queue = self.by_sender.get(&sender)?;
+        Some((queue.rank(self.base_fee), Reverse(queue.last()?.sequence), sender))
+    }
+
+    fn place_all(&mut self) {
+        self.by_sender.retain(|_, queue| queue.len() > 0);
+        self.worst = self.by_sender.keys().filter_map(|sender| self.place_of(*sender)).collect();
+    }
+}
+
+/// See [`Mempool::best`]. Each next one is looked up when it is asked for, so the pool is not held while
+/// a block is built, and who comes meanwhile is counted in.
+pub(crate) struct Best {
+    heads: BinaryHeap<Head>,
+    pool: Mempool,
+    base_fee: u64,
+}
+
+impl Best {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.heads.is_empty()
+    }
+}
+
+impl Iterator for Best {
+    type Item = RecoveredTx;
+
+    fn next(&mut self) -> Option<RecoveredTx> {
+        let Head { tx, .. } = self.heads.pop()?;
+        let follower = self.pool.follower(&tx);
+        self.heads.extend(follower.and_then(|tx| Head::new(&tx, self.base_fee)));
+        Some(tx.tx.clone())
     }
 }
 
 /// The next transaction of one sender, ordered by what it pays, then by arrival.
-struct Head<'a> {
+struct Head {
     tip: u128,
-    tx: &'a Arc<Pooled>,
+    tx: Arc<Pooled>,
 }
 
-impl Ord for Head<'_> {
+impl Head {
+    /// `None` below the base fee.
+    fn new(tx: &Arc<Pooled>, base_fee: u64) -> Option<Self> {
+        Some(Self { tip: tx.tip(base_fee)?, tx: Arc::clone(tx) })
+    }
+}
+
+impl Ord for Head {
     fn cmp(&self, other: &Self) -> Ordering {
         self.tip.cmp(&other.tip).then_with(|| other.tx.sequence.cmp(&self.tx.sequence))
     }
 }
 
-impl PartialOrd for Head<'_> {
+impl PartialOrd for Head {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Head<'_> {
+impl PartialEq for Head {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Head<'_> {}
+impl Eq for Head {}
 
 #[cfg(test)]
 mod tests;

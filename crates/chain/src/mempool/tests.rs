@@ -1,4 +1,4 @@
-use alloy_consensus::{SignableTransaction as _, TxEip1559};
+use alloy_consensus::{SignableTransaction as _, TxEip1559, TxLegacy};
 use alloy_primitives::{Signature, TxKind};
 use fonte_evm::{Account, StateLoader, Transaction};
 use proptest::prelude::*;
@@ -23,8 +23,14 @@ fn tx(from: u8, nonce: u64, max_fee: u128, tip: u128) -> RecoveredTx {
         to: TxKind::Call(Address::ZERO),
         ..TxEip1559::default()
     };
-    let signature = Signature::new(U256::from(from), U256::ONE, false);
-    let tx = Transaction::from(tx.into_signed(signature));
+    signed(from, tx.into_signed(signature(from)).into())
+}
+
+fn signature(from: u8) -> Signature {
+    Signature::new(U256::from(from), U256::ONE, false)
+}
+
+fn signed(from: u8, tx: Transaction) -> RecoveredTx {
     RecoveredTx::new_unchecked(tx, sender(from))
 }
 
@@ -42,7 +48,7 @@ fn state(nonce: u64) -> State {
 fn pool(change: impl FnOnce(&mut MempoolConfig)) -> Mempool {
     let mut config = MempoolConfig::default();
     change(&mut config);
-    Mempool::new(config)
+    Mempool::new(config, BASE_FEE)
 }
 
 fn add(pool: &Mempool, tx: RecoveredTx) -> Result<TxHash, PoolError> {
@@ -51,7 +57,7 @@ fn add(pool: &Mempool, tx: RecoveredTx) -> Result<TxHash, PoolError> {
 
 /// (sender, nonce) of what would go into the next block.
 fn order(pool: &Mempool, state: &State) -> Vec<(u8, u64)> {
-    pool.best(state, BASE_FEE, usize::MAX).iter().map(|tx| (tx.signer()[0], tx.nonce())).collect()
+    pool.best(state, BASE_FEE).map(|tx| (tx.signer()[0], tx.nonce())).collect()
 }
 
 #[test]
@@ -111,6 +117,15 @@ fn refusals() {
     assert!(matches!(refused(tx(1, 0, u128::from(MIN_BASE_FEE) - 1, 0), &state(0)), PoolError::Underpriced { .. }));
     let limited = pool.add(tx(1, 0, GWEI, 0), &state(0), 20_000).unwrap_err();
     assert!(matches!(limited, PoolError::GasLimit { .. }));
+    // What a sender has waiting is paid one after the other, out of one balance.
+    add(&pool, tx(9, 1, GWEI / 2, 0)).unwrap();
+    add(&pool, tx(9, 0, GWEI / 2, 0)).unwrap();
+    let cost = U256::from(21_000 * GWEI / 2);
+    let overdrawn = PoolError::Overdrawn { balance: cost * U256::from(2), queued: cost * U256::from(2), cost };
+    assert_eq!(refused(tx(9, 2, GWEI / 2, 0), &state(0)), overdrawn);
+    // A replacement costs its own, without what it replaces; and what has run is paid.
+    assert!(matches!(refused(tx(9, 1, GWEI, 0), &state(0)), PoolError::Overdrawn { queued, .. } if queued == cost));
+    pool.add(tx(9, 2, GWEI / 2, 0), &state(1), 30_000_000).unwrap();
     for nonce in 0..3 {
         add(&pool, tx(1, nonce, GWEI, 0)).unwrap();
     }
@@ -134,6 +149,90 @@ fn a_full_pool_drops_gapped_ones_then_the_worst_payer_and_never_for_a_worse_one(
 }
 
 #[test]
+fn a_tail_is_worth_what_comes_before_it() {
+    let pool = pool(|config| config.max_count = 3);
+    add(&pool, tx(1, 0, 100 * GWEI, GWEI)).unwrap();
+    let tail = add(&pool, tx(1, 1, 100 * GWEI, 90 * GWEI)).unwrap();
+    let better = add(&pool, tx(2, 0, 100 * GWEI, 5 * GWEI)).unwrap();
+    // Another such tail pushes nobody out, and the first one protects nobody.
+    let refused = add(&pool, tx(1, 2, 100 * GWEI, 95 * GWEI)).unwrap_err();
+    assert!(matches!(refused, PoolError::Underpriced { .. }), "{refused}");
+    let gapped = add(&pool, tx(3, 1, 100 * GWEI, 95 * GWEI)).unwrap_err();
+    assert!(matches!(gapped, PoolError::Underpriced { .. }), "{gapped}");
+    add(&pool, tx(3, 0, 100 * GWEI, 6 * GWEI)).unwrap();
+    assert!(!pool.contains(&tail) && pool.contains(&better));
+    assert_eq!(order(&pool, &state(0)), [(3, 0), (2, 0), (1, 0)]);
+}
+
+#[test]
+fn a_legacy_transaction_is_worth_what_is_left_above_the_base_fee() {
+    let base_fee = 50 * BASE_FEE;
+    let legacy = |from, price| {
+        let tx = TxLegacy {
+            chain_id: Some(1),
+            gas_limit: 21_000,
+            gas_price: price,
+            to: TxKind::Call(Address::ZERO),
+            ..TxLegacy::default()
+        };
+        signed(from, tx.into_signed(signature(from)).into())
+    };
+    let pool = pool(|config| config.max_count = 2);
+    pool.finalized(&state(0), [], base_fee);
+    let two = add(&pool, legacy(1, 52 * GWEI)).unwrap();
+    add(&pool, tx(2, 0, 100 * GWEI, 5 * GWEI)).unwrap();
+    add(&pool, tx(3, 0, 100 * GWEI, 3 * GWEI)).unwrap();
+    assert!(!pool.contains(&two));
+    // Above the base fee no longer, the best offer is worth nothing.
+    pool.finalized(&state(0), [], 101 * BASE_FEE);
+    add(&pool, legacy(4, 102 * GWEI)).unwrap();
+    add(&pool, legacy(5, 102 * GWEI)).unwrap();
+    assert!(matches!(add(&pool, tx(6, 0, 100 * GWEI, 99 * GWEI)), Err(PoolError::Underpriced { .. })));
+}
+
+#[test]
+fn a_refused_one_evicts_nobody() {
+    let large = |tip| {
+        let tx = TxEip1559 {
+            chain_id: 1,
+            gas_limit: 30_000_000,
+            max_fee_per_gas: 100 * GWEI,
+            max_priority_fee_per_gas: tip,
+            to: TxKind::Call(Address::ZERO),
+            input: vec![1; one() * 3 / 2].into(),
+            ..TxEip1559::default()
+        };
+        signed(7, tx.into_signed(signature(7)).into())
+    };
+    let pool = pool(|config| config.max_bytes = 4 * one());
+    let waiting: Vec<TxHash> =
+        (1..=4).map(|from| add(&pool, tx(from, 0, 100 * GWEI, u128::from(from) * GWEI)).unwrap()).collect();
+    // It needs the room of three, and only two pay less.
+    let refused = add(&pool, large(5 * GWEI / 2)).unwrap_err();
+    assert!(matches!(refused, PoolError::Underpriced { .. }), "{refused}");
+    assert!(waiting.iter().all(|hash| pool.contains(hash)));
+    assert_eq!(order(&pool, &state(0)), [(4, 0), (3, 0), (2, 0), (1, 0)]);
+    add(&pool, large(7 * GWEI / 2)).unwrap();
+    assert_eq!(order(&pool, &state(0)), [(4, 0), (7, 0)]);
+}
+
+#[test]
+fn whoever_comes_while_a_block_is_built_is_counted_in() {
+    let pool = pool(|_| {});
+    add(&pool, tx(1, 0, 100 * GWEI, 9 * GWEI)).unwrap();
+    add(&pool, tx(2, 0, 100 * GWEI, 5 * GWEI)).unwrap();
+    let mut best = pool.best(&state(0), BASE_FEE).map(|tx| (tx.signer()[0], tx.nonce()));
+    add(&pool, tx(1, 1, 100 * GWEI, 7 * GWEI)).unwrap();
+    assert_eq!(best.next(), Some((1, 0)));
+    assert_eq!(best.collect::<Vec<_>>(), [(1, 1), (2, 0)]);
+}
+
+/// The size of a small transaction.
+fn one() -> usize {
+    tx(1, 0, 100 * GWEI, GWEI).encode_2718_len()
+}
+
+#[test]
 fn finality_drops_what_it_made_stale_or_unpayable() {
     let pool = pool(|_| {});
     for nonce in 0..3 {
@@ -143,14 +242,21 @@ fn finality_drops_what_it_made_stale_or_unpayable() {
     let account = Account { nonce: 1, balance: U256::from(21_000 * 10 * GWEI - 1), ..Account::default() };
     loader.account(sender(1), account);
     let poorer = loader.finish().unwrap();
-    pool.finalized(&state(1), [sender(1)]);
+    pool.finalized(&state(1), [sender(1)], BASE_FEE);
     assert_eq!(pool.status(&state(1)), (2, 0));
-    pool.finalized(&poorer, [sender(1)]);
+    // Either could be paid, but not both.
+    let account = Account { nonce: 1, balance: U256::from(2 * 21_000 * 10 * GWEI - 1), ..Account::default() };
+    let mut loader = StateLoader::new();
+    loader.account(sender(1), account);
+    let poor = loader.finish().unwrap();
+    pool.finalized(&poor, [sender(1)], BASE_FEE);
+    assert_eq!(pool.status(&poor), (1, 0));
+    pool.finalized(&poorer, [sender(1)], BASE_FEE);
     assert_eq!(pool.status(&poorer), (0, 0));
 
     let forgetful = super::tests::pool(|config| config.lifetime = Duration::ZERO);
     add(&forgetful, tx(1, 0, GWEI, 0)).unwrap();
-    forgetful.finalized(&state(0), []);
+    forgetful.finalized(&state(0), [], BASE_FEE);
     assert_eq!(forgetful.status(&state(0)), (0, 0));
 }
 
@@ -162,8 +268,7 @@ proptest! {
         arrivals in prop::collection::vec((1u8..8, 0u64..6, 1u128..200, 0u128..200), 1..80),
         max_count in 1usize..12,
     ) {
-        let one = tx(1, 0, 100 * GWEI, 0).encode_2718_len();
-        let max_bytes = one * 10;
+        let max_bytes = one() * 10;
         let pool = pool(|config| {
             config.max_count = max_count;
             config.max_bytes = max_bytes;
@@ -177,9 +282,11 @@ proptest! {
             prop_assert!(inner.bytes <= max_bytes);
             let bytes: usize = inner.by_hash.values().map(|tx| tx.size).sum();
             prop_assert_eq!(inner.bytes, bytes);
-            let by_sender: usize = inner.by_sender.values().map(BTreeMap::len).sum();
+            let by_sender: usize = inner.by_sender.values().map(Queue::len).sum();
             prop_assert_eq!(inner.by_hash.len(), by_sender);
-            prop_assert!(inner.by_sender.values().all(|txs| !txs.is_empty() && txs.len() <= 4));
+            prop_assert!(inner.by_sender.values().all(|queue| queue.len() > 0 && queue.len() <= 4));
+            let places = inner.by_sender.keys().filter_map(|sender| inner.place_of(*sender));
+            prop_assert_eq!(&places.collect::<BTreeSet<_>>(), &inner.worst);
         }
         let mut next: HashMap<u8, u64> = HashMap::new();
         for (from, nonce) in order(&pool, &state(0)) {

@@ -110,6 +110,12 @@ pub(super) fn logs(block: &Block, stored: &[StoredReceipt], filter: &Filter) -> 
     found
 }
 
+/// About what a log takes in an answer: two hex digits a byte, and the names of its fields.
+pub(super) fn log_bytes(log: &Log) -> usize {
+    const FIELDS: usize = 500;
+    FIELDS + log.topics().len() * 69 + log.data().data.len() * 2
+}
+
 fn place(block: &Block, transaction: B256, transaction_index: u64, log_index: u64, log: alloy_primitives::Log) -> Log {
     Log {
         inner: log,

@@ -148,6 +148,7 @@ impl Eth {
             )));
         }
         let mut logs = Vec::new();
+        let mut bytes = 0usize;
         for number in from..=to {
             let Some(header) = self.ledger.store().header(number)? else {
                 continue;
@@ -156,12 +157,19 @@ impl Eth {
                 continue;
             }
             if let Some((block, receipts)) = self.block(number)? {
-                logs.extend(convert::logs(&block, &receipts, filter));
+                let found = convert::logs(&block, &receipts, filter);
+                bytes += found.iter().map(convert::log_bytes).sum::<usize>();
+                logs.extend(found);
             }
-            if logs.len() > self.config.max_logs {
+            let (max_logs, max_bytes) = (self.config.max_logs, self.config.max_response_bytes);
+            if logs.len() > max_logs {
                 return Err(over_limit(format!(
-                    "more than {} logs match up to block {number}: ask for fewer blocks",
-                    self.config.max_logs
+                    "more than {max_logs} logs match up to block {number}: ask for fewer blocks"
+                )));
+            }
+            if bytes > max_bytes as usize {
+                return Err(over_limit(format!(
+                    "the logs up to block {number} are more than the {max_bytes} bytes of an answer: ask for fewer blocks"
                 )));
             }
         }
@@ -178,7 +186,13 @@ impl Eth {
                 let from = self.number(from_block.unwrap_or_default());
                 let to = self.number(to_block.unwrap_or_default());
                 if from > to {
-                    return Err(invalid_params("invalid block range params: from is after to"));
+                    // Whoever follows the chain asks from the block after the last that they saw, up to the latest.
+                    let ends = matches!(to_block, Some(BlockNumberOrTag::Number(_) | BlockNumberOrTag::Earliest));
+                    return if ends {
+                        Err(invalid_params("invalid block range params: from is after to"))
+                    } else {
+                        Ok(Vec::new())
+                    };
                 }
                 self.logs_between(filter, from, to)
             }
@@ -229,6 +243,7 @@ impl Eth {
             value: request.value.unwrap_or_default(),
             data,
             access_list: request.access_list.unwrap_or_default(),
+            authorizations: request.authorization_list.unwrap_or_default(),
             overrides: overrides
                 .into_iter()
                 .flatten()
@@ -543,10 +558,16 @@ impl EthereumServer for Eth {
 
     fn get_filter_changes(&self, id: U256) -> RpcResult<Value> {
         let latest = self.ledger.head().block.number();
-        let (watch, from) = self.filters.poll(id, latest + 1).ok_or_else(|| rejected("filter not found"))?;
-        let from = from.max((latest + 1).saturating_sub(self.config.max_log_blocks));
-        match watch {
-            Watch::Pending => Ok(json!([])),
+        let (watch, from) = self.filters.poll(id).ok_or_else(|| rejected("filter not found"))?;
+        let (lag, limit) = ((latest + 1).saturating_sub(from), self.config.max_log_blocks);
+        if lag > limit {
+            return Err(over_limit(format!(
+                "the filter is {lag} blocks behind, this node looks at {limit} at once: install another one, \
+                 and ask for what lies between with eth_getLogs, in parts"
+            )));
+        }
+        let changes = match watch {
+            Watch::Pending => json!([]),
             Watch::Blocks => {
                 let mut hashes = Vec::new();
                 for number in from..=latest {
@@ -554,7 +575,7 @@ impl EthereumServer for Eth {
                         hashes.push(header.hash_slow());
                     }
                 }
-                Ok(json!(hashes))
+                json!(hashes)
             }
             Watch::Logs(filter) => {
                 // Its own range still holds: a filter can start in the future, or end.
@@ -565,10 +586,12 @@ impl EthereumServer for Eth {
                     ),
                     FilterBlockOption::AtBlockHash(_) => (0, u64::MAX),
                 };
-                let logs = self.logs_between(&filter, from.max(first), latest.min(last))?;
-                Ok(json!(logs))
+                json!(self.logs_between(&filter, from.max(first), latest.min(last))?)
             }
-        }
+        };
+        // Only now: whoever was refused has been told nothing.
+        self.filters.reported(id, latest + 1);
+        Ok(changes)
     }
 
     fn get_filter_logs(&self, id: U256) -> RpcResult<Vec<Log>> {

@@ -50,15 +50,20 @@ impl Filters {
         Some(id)
     }
 
-    /// What the filter watches and the first block to report; it will next report from `next` on.
-    pub(super) fn poll(&self, id: U256, next: u64) -> Option<(Watch, u64)> {
+    /// What the filter watches and the first block to report; see [`Self::reported`].
+    pub(super) fn poll(&self, id: U256) -> Option<(Watch, u64)> {
         let mut installed = self.installed.lock();
         installed.retain(|_, filter| filter.polled.elapsed() < self.lifetime);
         let filter = installed.get_mut(&id)?;
         filter.polled = Instant::now();
-        let from = filter.next;
-        filter.next = next.max(from);
-        Some((filter.watch.clone(), from))
+        Some((filter.watch.clone(), filter.next))
+    }
+
+    /// It will next report from `next` on.
+    pub(super) fn reported(&self, id: U256, next: u64) {
+        if let Some(filter) = self.installed.lock().get_mut(&id) {
+            filter.next = filter.next.max(next);
+        }
     }
 
     pub(super) fn get(&self, id: U256) -> Option<Watch> {
@@ -83,15 +88,18 @@ mod tests {
         let a = filters.install(Watch::Blocks, 5).unwrap();
         let b = filters.install(Watch::Pending, 5).unwrap();
         assert!(filters.install(Watch::Blocks, 5).is_none());
-        assert!(matches!(filters.poll(a, 9), Some((Watch::Blocks, 5))));
-        assert!(matches!(filters.poll(a, 9), Some((Watch::Blocks, 9))));
+        assert!(matches!(filters.poll(a), Some((Watch::Blocks, 5))));
+        assert!(matches!(filters.poll(a), Some((Watch::Blocks, 5))), "nothing was reported yet");
+        filters.reported(a, 9);
+        filters.reported(a, 7);
+        assert!(matches!(filters.poll(a), Some((Watch::Blocks, 9))));
         assert!(filters.uninstall(b));
         assert!(!filters.uninstall(b));
         assert!(filters.install(Watch::Blocks, 5).is_some());
 
         let forgetful = Filters::new(1, Duration::ZERO);
         let id = forgetful.install(Watch::Blocks, 0).unwrap();
-        assert!(forgetful.poll(id, 1).is_none());
+        assert!(forgetful.poll(id).is_none());
         assert!(forgetful.install(Watch::Blocks, 0).is_some());
     }
 }

@@ -1,6 +1,7 @@
 //! Ethereum JSON-RPC over HTTP and WebSocket on one port, every input bounded.
 
 mod api;
+mod connection;
 mod convert;
 mod error;
 mod eth;
@@ -8,17 +9,30 @@ mod filters;
 mod guard;
 mod subscribe;
 
-use std::{net::SocketAddr, thread::JoinHandle, time::Duration};
+use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
 use api::EthereumServer as _;
+use connection::{Flow, Pace, Wire};
+use hyper::{StatusCode, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use jsonrpsee::{
-    core::traits::IdProvider,
-    server::{BatchRequestConfig, PingConfig, Server, ServerConfig},
+    core::{middleware::RpcServiceBuilder, traits::IdProvider},
+    server::{BatchRequestConfig, PingConfig, Server, ServerConfig, stop_channel},
     types::SubscriptionId,
 };
-use tokio::sync::oneshot;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, oneshot},
+};
+use tower_http::timeout::TimeoutLayer;
 
 use crate::{error::ChainError, ledger::Ledger};
+
+/// Messages that wait to be written to one WebSocket.
+const MESSAGES: u32 = 16;
 
 /// Bounds of JSON-RPC.
 #[derive(Clone, Debug)]
@@ -29,8 +43,11 @@ pub struct RpcConfig {
     pub max_response_bytes: u32,
     /// Calls in one batch.
     pub max_batch: u32,
-    /// Connections at once, HTTP and WebSocket together.
+    /// Connections at once, HTTP and WebSocket together. More wait to be accepted.
     pub max_connections: u32,
+    /// How long a client may take to ask, to have its HTTP request answered, or to take in some of an answer before its
+    /// connection is closed.
+    pub patience: Duration,
     /// Subscriptions of one connection.
     pub max_subscriptions: u32,
     /// Blocks that one `eth_getLogs` looks at.
@@ -54,6 +71,8 @@ impl Default for RpcConfig {
             max_response_bytes: 32 * 1024 * 1024,
             max_batch: 1_000,
             max_connections: 512,
+            // Longer than HTTP clients keep a connection that they do not use (90 s in reqwest), so that they close it.
+            patience: Duration::from_secs(100),
             max_subscriptions: 64,
             max_log_blocks: 10_000,
             max_logs: 20_000,
@@ -141,7 +160,9 @@ async fn serve(
     let server = ServerConfig::builder()
         .max_request_body_size(config.max_request_bytes)
         .max_response_body_size(config.max_response_bytes)
-        .max_connections(config.max_connections)
+        // Connections are counted where they are accepted.
+        .max_connections(u32::MAX)
+        .set_message_buffer_capacity(MESSAGES)
         .max_subscriptions_per_connection(config.max_subscriptions)
         .set_batch_request_config(BatchRequestConfig::Limit(config.max_batch))
         .enable_ws_ping(PingConfig::new().ping_interval(Duration::from_secs(30)))
@@ -150,23 +171,67 @@ async fn serve(
         .build();
     let middleware = tower::ServiceBuilder::new()
         .layer(guard::OriginGuard::new(&config.allowed_origins))
-        .layer(guard::cors(&config.allowed_origins));
-    let listening = Server::builder().set_config(server).set_http_middleware(middleware).build(address).await;
-    let server = match listening {
-        Ok(server) => server,
+        .layer(guard::cors(&config.allowed_origins))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, config.patience));
+    let server = Server::builder().set_config(server).set_http_middleware(middleware).to_service_builder();
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
         Err(source) => {
             // Nobody waits for the address if the caller gave up.
             let _ = bound.send(Err(source));
             return Ok(());
         }
     };
-    let local = server.local_addr();
-    let methods = eth::Eth::new(ledger, config).into_rpc();
-    let handle = server.start(methods);
     // As above.
-    let _ = bound.send(local);
-    // Also taken when the owner dropped its side without a word.
-    let _ = stop.await;
+    let _ = bound.send(listener.local_addr());
+    let (patience, places) = (config.patience, Arc::new(Semaphore::new(config.max_connections as usize)));
+    let methods = eth::Eth::new(ledger, config).into_rpc();
+    let mut http = http1::Builder::new();
+    // From the end of one answer to the head of the next request, too.
+    http.timer(TokioTimer::new()).header_read_timeout(patience);
+    let (stopped, handle) = stop_channel();
+    let accepting = async move {
+        loop {
+            let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Of one connection, or for want of descriptors, of which those that end give some back.
+                    tracing::debug!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "a connection ended at once");
+                continue;
+            }
+            let flow = Flow::new();
+            let pace = RpcServiceBuilder::new().layer(Pace(Arc::clone(&flow)));
+            let service = server.clone().set_rpc_middleware(pace).build(methods.clone(), stopped.clone());
+            let wire = TokioIo::new(Wire::new(stream, place, flow, patience));
+            let connection = http.serve_connection(wire, TowerToHyperService::new(service)).with_upgrades();
+            let stopped = stopped.clone().shutdown();
+            tokio::spawn(async move {
+                tokio::pin!(connection);
+                let ended = tokio::select! {
+                    ended = &mut connection => ended,
+                    () = stopped => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
+                };
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended");
+                }
+            });
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        // Also taken when the owner dropped its side without a word.
+        _ = stop => {}
+    }
     // Fails only if it has stopped already.
     let _ = handle.stop();
     // Connections get a moment to finish; the runtime's end closes the rest.

@@ -51,7 +51,8 @@ fn elected_genesis(chain_id: u64, ports: &[u16]) -> Genesis {
                 stake: 10 * coin,
                 consensusKey: public.vote.into(),
                 networkKey: public.network.into(),
-                networkAddress: format!("127.0.0.1:{}", ports[index]),
+                // One is known by its name.
+                networkAddress: format!("{}:{}", if index == 1 { "localhost" } else { "127.0.0.1" }, ports[index]),
             }
         })
         .collect();

@@ -1,13 +1,24 @@
 //! One validator, used as Ethereum tools use a node.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use crate::common::*;
+use alloy_eips::eip7702::Authorization;
 use alloy_network::TransactionBuilder as _;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_provider::Provider as _;
 use alloy_rpc_types_eth::{BlockId, BlockNumberOrTag, Filter, TransactionRequest};
+use alloy_signer::SignerSync as _;
+use fonte_chain::Chain;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transfer_becomes_final_at_once() {
@@ -261,6 +272,78 @@ async fn requests_are_bounded() {
     chain.shutdown().await.unwrap();
 }
 
+/// A contract that logs its call data, twice as long in an answer.
+const LOGS: &str = "0x6009600c60003960096000f3365f5f37365fa000";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logs_are_told_in_parts_and_none_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path(), fresh_chain_id());
+    config.rpc_limits.max_response_bytes = 50_000;
+    config.rpc_limits.max_log_blocks = 4;
+    let chain = start(config).await;
+    let url = chain.rpc_url();
+    let provider = wallet(&url, 0);
+    let code: Bytes = LOGS.parse().unwrap();
+    let at = send(&provider, TransactionRequest::default().with_deploy_code(code)).await.contract_address.unwrap();
+    let filter = rpc(&url, "eth_newFilter", json!([{"address": at}])).await.unwrap();
+    let blocks = rpc(&url, "eth_newBlockFilter", json!([])).await.unwrap();
+
+    // Whoever follows the chain asks for what comes next, and there is nothing yet.
+    let next = format!("0x{:x}", chain.latest().number + 100);
+    let ahead = async |to: Value| rpc(&url, "eth_getLogs", json!([{"fromBlock": next, "toBlock": to}])).await;
+    assert_eq!(ahead(json!("latest")).await, Ok(json!([])));
+    assert_eq!(ahead(Value::Null).await, Ok(json!([])));
+    assert_eq!(ahead(json!("0x1")).await.unwrap_err().0, -32602);
+    assert_eq!(ahead(json!("earliest")).await.unwrap_err().0, -32602);
+
+    // Three logs of 10,000 bytes are more than an answer holds, in few blocks.
+    let mut logged = Vec::new();
+    for _ in 0..3 {
+        let receipt = send(&provider, TransactionRequest::default().with_to(at).with_input(vec![7; 10_000])).await;
+        logged.push(receipt.block_number.unwrap());
+    }
+    let ask = async |from: u64, to: u64| {
+        let range = json!([{"address": at, "fromBlock": format!("0x{from:x}"), "toBlock": format!("0x{to:x}")}]);
+        rpc(&url, "eth_getLogs", range).await
+    };
+    let (code, message) = ask(logged[0], logged[2]).await.unwrap_err();
+    assert!(code == -32005 && message.contains("ask for fewer blocks"), "{code} {message}");
+    assert_eq!(ask(logged[0], logged[0]).await.unwrap().as_array().unwrap().len(), 1);
+    // A filter that was refused has told nothing, and says so again.
+    for _ in 0..2 {
+        assert_eq!(rpc(&url, "eth_getFilterChanges", json!([filter])).await.unwrap_err().0, -32005);
+    }
+
+    // Behind by more than may be looked at, blocks are not left out in silence either.
+    while chain.latest().number < logged[2] + 5 {
+        send(&provider, transfer(Address::repeat_byte(1), U256::ONE)).await;
+    }
+    let (code, message) = rpc(&url, "eth_getFilterChanges", json!([blocks])).await.unwrap_err();
+    assert!(code == -32005 && message.contains("blocks behind"), "{code} {message}");
+    chain.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_take_authorizations() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = start(config(dir.path(), fresh_chain_id())).await;
+    let provider = wallet(&chain.rpc_url(), 0);
+    let deployed = send(&provider, TransactionRequest::default().with_deploy_code(contract())).await;
+    let code = deployed.contract_address.unwrap();
+    let account = &accounts()[1];
+    let authorization = Authorization { chain_id: U256::from(chain.chain_id()), address: code, nonce: 0 };
+    let signature = account.sign_hash_sync(&authorization.signature_hash()).unwrap();
+    let plain = TransactionRequest::default().with_to(account.address());
+    let mut call = plain.clone();
+    call.authorization_list = Some(vec![authorization.into_signed(signature)]);
+    assert_eq!(provider.call(plain.clone()).await.unwrap(), Bytes::new());
+    assert_eq!(provider.call(call.clone()).await.unwrap(), word(0));
+    let (bare, with) = (provider.estimate_gas(plain).await.unwrap(), provider.estimate_gas(call).await.unwrap());
+    assert!(with > bare + 12_500, "{bare} {with}");
+    chain.shutdown().await.unwrap();
+}
+
 /// A WebSocket session that speaks JSON-RPC.
 struct Ws {
     sender: soketto::Sender<Socket>,
@@ -341,4 +424,117 @@ async fn idle_chain_makes_a_block_per_heartbeat() {
     assert!(elapsed >= Duration::from_millis(4 * 450), "{elapsed:?}");
     chain.shutdown().await.unwrap();
     assert!(blocks.next().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_are_counted_and_those_that_ask_nothing_are_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path(), fresh_chain_id());
+    config.rpc_limits.max_connections = 2;
+    config.rpc_limits.patience = Duration::from_secs(2);
+    let chain = Chain::start(config).await.unwrap();
+    let silent = async || tokio::net::TcpStream::connect(chain.rpc_addr()).await.unwrap();
+    let ask = || tokio::time::timeout(PATIENCE, rpc_once(chain.rpc_url()));
+    ask().await.unwrap();
+    // Two that ask nothing have all the places, until one goes,
+    let (first, second) = (silent().await, silent().await);
+    let mut third = Box::pin(ask());
+    assert!(tokio::time::timeout(Duration::from_millis(500), &mut third).await.is_err(), "there was a third place");
+    drop(first);
+    third.await.unwrap();
+    // or until it is closed. A session of WebSocket is open for as long as it lasts.
+    let started = Instant::now();
+    let (mut session, mut fourth) = (Ws::connect(&chain).await, silent().await);
+    ask().await.unwrap();
+    let mut byte = [0];
+    assert_eq!(fourth.read(&mut byte).await.unwrap_or(0), 0);
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    while started.elapsed() < Duration::from_secs(3) {
+        assert!(session.call("eth_chainId", json!([])).await["result"].is_string());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    drop(second);
+    chain.shutdown().await.unwrap();
+}
+
+/// Asks over a connection of its own.
+async fn rpc_once(url: String) {
+    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []});
+    let response = client.post(url).json(&body).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_is_not_read_is_not_answered_further() {
+    const CALLS: usize = 400;
+    let dir = tempfile::tempdir().unwrap();
+    let chain = start(config(dir.path(), fresh_chain_id())).await;
+    let mut session = Ws::connect(&chain).await;
+    // With the first ping, whose answer would wait for the questions.
+    session.call("eth_chainId", json!([])).await;
+    let Ws { mut sender, mut receiver } = session;
+    // 100,000 bytes of request, for 128 KiB of zeros (PUSH3 020000 PUSH0 RETURN).
+    let at = Address::repeat_byte(9);
+    let overrides = json!({at.to_string(): {"code": "0x620200005ff3"}});
+    let call = json!([{"to": at, "data": format!("0x{}", "00".repeat(50_000))}, "latest", overrides]);
+    let sent = Arc::new(AtomicUsize::new(0));
+    let sending = {
+        let sent = sent.clone();
+        tokio::spawn(async move {
+            for id in 0..CALLS {
+                let body = json!({"jsonrpc": "2.0", "id": id, "method": "eth_call", "params": call});
+                sender.send_text(body.to_string()).await.unwrap();
+                sender.flush().await.unwrap();
+                sent.fetch_add(1, Ordering::Relaxed);
+            }
+            sender
+        })
+    };
+    // It gets stuck: nobody takes the answers, so nobody reads the questions.
+    let mut before = 0;
+    until(|| {
+        let now = sent.load(Ordering::Relaxed);
+        let stuck = now > 0 && now == before;
+        before = now;
+        async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stuck.then_some(())
+        }
+    })
+    .await;
+    assert!(before < CALLS, "all were read, though none was answered");
+    // Read, they all come.
+    let mut answers = BTreeSet::new();
+    for _ in 0..CALLS {
+        let mut data = Vec::new();
+        tokio::time::timeout(PATIENCE, receiver.receive_data(&mut data)).await.unwrap().unwrap();
+        let answer: Value = serde_json::from_slice(&data).unwrap();
+        assert_eq!(answer["result"].as_str().map(str::len), Some(2 + 2 * 0x2_0000), "{:.200}", answer.to_string());
+        answers.insert(answer["id"].as_u64().unwrap());
+    }
+    assert_eq!(answers.len(), CALLS);
+    sending.await.unwrap();
+    chain.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_takes_nothing_for_long_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path(), fresh_chain_id());
+    config.rpc_limits.max_connections = 1;
+    config.rpc_limits.patience = Duration::from_secs(1);
+    let chain = Chain::start(config).await.unwrap();
+    let Ws { mut sender, receiver } = Ws::connect(&chain).await;
+    let at = Address::repeat_byte(9);
+    let overrides = json!({at.to_string(): {"code": "0x620fffff5ff3"}});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [{"to": at}, "latest", overrides]});
+    for _ in 0..20 {
+        sender.send_text(call.to_string()).await.unwrap();
+        sender.flush().await.unwrap();
+    }
+    // It holds the only place, and gives it back though neither side hangs up.
+    tokio::time::timeout(PATIENCE, rpc_once(chain.rpc_url())).await.unwrap();
+    drop((sender, receiver));
+    chain.shutdown().await.unwrap();
 }

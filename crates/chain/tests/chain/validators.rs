@@ -19,7 +19,7 @@ pub fn member(index: usize, ports: &[u16], directory: &Path, chain_id: u64) -> C
         .zip(ports)
         .map(|(index, port)| ValidatorAddress {
             keys: ValidatorKeys::development(index).public().unwrap(),
-            address: SocketAddr::from(([127, 0, 0, 1], *port)),
+            address: SocketAddr::from(([127, 0, 0, 1], *port)).into(),
         })
         .collect();
     ChainConfig {

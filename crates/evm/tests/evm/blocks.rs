@@ -231,6 +231,26 @@ fn what_does_not_fit_is_skipped_by_name_and_changes_nothing() {
     assert!(!skipped[0].refusal.may_become_valid());
 }
 
+/// Whoever empties their account first cannot run the rest: it is not even tried, and others get the room.
+#[test]
+fn what_follows_a_refused_one_is_left_out_untried() {
+    let parent = genesis().build().expect("genesis");
+    let fee = 200_000 * 10 * u64::try_from(BASE_FEE).expect("fits");
+    let mut offered = vec![signed(&key(0), call(0, STRANGER, ETHER - fee, Bytes::new()))];
+    for nonce in 1..=20 {
+        let mut large = call(nonce, STRANGER, 0, vec![0; 130_000].into());
+        large.gas_limit = MAX_TRANSACTION_GAS;
+        offered.push(signed(&key(0), large));
+    }
+    offered.push(signed(&key(1), call(0, STRANGER, 1, Bytes::new())));
+    let (block, skipped) = next(&parent, offered);
+    assert_eq!(block.outcomes.len(), 2);
+    assert!(matches!(skipped[0].refusal, Refusal::InsufficientFunds { .. }), "{:?}", skipped[0]);
+    for (found, skipped) in (2..=20).zip(&skipped[1..]) {
+        assert_eq!(skipped.refusal, Refusal::NonceTooHigh { expected: 1, found });
+    }
+}
+
 #[test]
 fn pool_validation_refuses_foreign_envelopes_by_name() {
     let legacy = TxLegacy {

@@ -1,7 +1,9 @@
 //! Calls and estimates: nothing changes, gas is bounded, refusals and reverts are told apart.
 
 use crate::common::*;
+use alloy_eips::eip7702::Authorization;
 use alloy_primitives::{Address, Bytes, TxKind, U256, address, hex as bytes};
+use alloy_signer::SignerSync as _;
 use fonte_evm::{
     AccountOverride, CallError, CallOutcome, CallRequest, ExecutedBlock, GenesisAccount, MAX_CALL_GAS,
     MAX_TRANSACTION_GAS, Refusal, StorageOverride, revert_reason,
@@ -162,6 +164,23 @@ fn overrides_pretend_and_leave_no_trace() {
     let bad = AccountOverride { code: Some(hex("ef0100")), ..Default::default() };
     assert!(matches!(run(&chain, &pretend(bad, to(STORE, Bytes::new()))), Err(CallError::Overrides(_))));
     assert_eq!(output(run(&chain, &to(LOADS, words(&[1])))), words(&[0]));
+}
+
+#[test]
+fn authorizations_are_part_of_a_call() {
+    let chain = chain();
+    let account = key(1);
+    let authorization = Authorization { chain_id: U256::from(CHAIN_ID), address: LOADS, nonce: 0 };
+    let signature = account.sign_hash_sync(&authorization.signature_hash()).expect("signing a hash");
+    let plain = to(account.address(), words(&[1]));
+    let call = CallRequest { authorizations: vec![authorization.into_signed(signature)], ..plain.clone() };
+    // The account answers with the code that it takes on, and each authorization costs gas.
+    assert_eq!(output(run(&chain, &plain)), Bytes::new());
+    assert_eq!(output(run(&chain, &call)), words(&[0]));
+    let estimate = |request: &CallRequest| executor().estimate_gas(&chain.state, chain.header(), request);
+    assert!(estimate(&call).expect("succeeds") > estimate(&plain).expect("succeeds") + 12_500);
+    let create = CallRequest { to: None, ..call };
+    assert!(matches!(run(&chain, &create), Err(CallError::Refused(Refusal::Invalid { .. }))));
 }
 
 #[test]

@@ -200,7 +200,7 @@ async function checkCredits(chain: Chain, bundle: ReceiptBundle, standing: Stand
   for (const { payee, amount } of due.values()) {
     const pending = integer(await chain.call("Settlement", network.settlement, "pendingOf", standing.batch, payee));
     if (pending >= amount) continue;
-    const out = await paidOut(chain, network.settlement, batch, standing.batch, payee);
+    const out = await paidOut(chain, network.settlement, batch, standing.batch, payee, amount);
     if (out < amount) {
       const place = `cited payee ${toHex(payee)}`;
       const found = pending > out ? pending : out;
@@ -219,11 +219,22 @@ async function checkCredits(chain: Chain, bundle: ReceiptBundle, standing: Stand
   });
 }
 
-async function paidOut(chain: Chain, settlement: Uint8Array, batch: Value, number: bigint, payee: Uint8Array): Promise<bigint> {
+/** What a batch has paid to somebody, counted until it is enough. */
+async function paidOut(
+  chain: Chain,
+  settlement: Uint8Array,
+  batch: Value,
+  number: bigint,
+  payee: Uint8Array,
+  enough: bigint,
+): Promise<bigint> {
   const events = [abiOf("Settlement", "Paid"), abiOf("Settlement", "PayFailed")];
   const topics = [events.map(topicOf), word(number), addressWord(payee)];
-  const logs = await chain.logs(settlement, integer(field(batch, "settledBlock")), topics);
-  // Both events carry the same words.
-  const amounts = logs.map((log) => integer(field(decodeEvent(abiOf("Settlement", "Paid"), log.data), "amount")));
-  return amounts.reduce((sum, amount) => sum + amount, 0n);
+  let paid = 0n;
+  for await (const logs of chain.logs(settlement, integer(field(batch, "settledBlock")), topics)) {
+    // Both events carry the same words.
+    for (const log of logs) paid += integer(field(decodeEvent(abiOf("Settlement", "Paid"), log.data), "amount"));
+    if (paid >= enough) break;
+  }
+  return paid;
 }

@@ -1,4 +1,4 @@
-// A node's JSON-RPC: nothing but eth_chainId, eth_call and eth_getLogs, all reads.
+// A node's JSON-RPC: nothing but eth_chainId, eth_call, eth_getLogs and eth_blockNumber, all reads.
 import { fromHex, toHex } from "../verify/bytes.ts";
 import { AbiError, decodeResult, encodeCall, type AbiItem, type Value } from "./abi.ts";
 
@@ -48,14 +48,15 @@ export interface Log {
   data: Uint8Array;
 }
 
+/** Blocks that one request asks about where all at once are too many: Fonte's own limit. */
+export const LOG_BLOCKS = 10_000n;
+
 /** Typed reads of the contracts. */
 export class Chain {
   constructor(readonly send: Send) {}
 
-  async chainId(): Promise<bigint> {
-    const answer = await this.send("eth_chainId", []);
-    if (typeof answer !== "string" || !/^0x[0-9a-f]+$/i.test(answer)) throw new RpcError("no chain id came back");
-    return BigInt(answer);
+  chainId(): Promise<bigint> {
+    return this.quantity("eth_chainId", "chain id");
   }
 
   async call(contract: ContractName, address: Uint8Array, name: string, ...args: (bigint | Uint8Array)[]): Promise<Value> {
@@ -67,15 +68,45 @@ export class Chain {
     return decodeResult(item, data);
   }
 
-  async logs(address: Uint8Array, fromBlock: bigint, topics: (Uint8Array | Uint8Array[])[]): Promise<Log[]> {
+  /** Logs from a block on, oldest first: in one piece, or where the node refuses so many blocks, in several. */
+  async *logs(address: Uint8Array, fromBlock: bigint, topics: (Uint8Array | Uint8Array[])[]): AsyncGenerator<Log[]> {
     const hex = topics.map((topic) => (Array.isArray(topic) ? topic.map(toHex) : toHex(topic)));
-    const filter = { address: toHex(address), fromBlock: `0x${fromBlock.toString(16)}`, toBlock: "latest", topics: hex };
+    const between = (from: bigint, to: bigint | undefined) => {
+      const toBlock = to === undefined ? "latest" : quantity(to);
+      return this.logsOf({ address: toHex(address), fromBlock: quantity(from), toBlock, topics: hex });
+    };
+    let all: Log[] | undefined;
+    try {
+      all = await between(fromBlock, undefined);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+    }
+    if (all !== undefined) {
+      yield all;
+      return;
+    }
+    const latest = await this.quantity("eth_blockNumber", "block number");
+    for (let from = fromBlock; from <= latest; from += LOG_BLOCKS) {
+      const last = from + LOG_BLOCKS - 1n;
+      yield await between(from, last < latest ? last : latest);
+    }
+  }
+
+  private async quantity(method: string, what: string): Promise<bigint> {
+    const answer = await this.send(method, []);
+    if (typeof answer !== "string" || !/^0x[0-9a-f]+$/i.test(answer)) throw new RpcError(`no ${what} came back`);
+    return BigInt(answer);
+  }
+
+  private async logsOf(filter: object): Promise<Log[]> {
     const answer = await this.send("eth_getLogs", [filter]);
     if (!Array.isArray(answer)) throw new RpcError("no list of logs came back");
     const read = (text: unknown) => (typeof text === "string" ? fromHex(text) : undefined) ?? new Uint8Array();
     return answer.map((log) => ({ topics: Array.isArray(log?.topics) ? log.topics.map(read) : [], data: read(log?.data) }));
   }
 }
+
+const quantity = (n: bigint): string => `0x${n.toString(16)}`;
 
 /** A field of a decoded struct, as the kind that the caller needs. */
 export function field(value: Value, name: string): Value {
