@@ -77,7 +77,7 @@ impl Limiters {
     }
 }
 
-fn take<K: std::hash::Hash + Eq>(limit: &RateLimit<K>, caller: K, units: u32) -> Result<(), ApiError> {
+fn take<K: std::hash::Hash + Eq + Copy>(limit: &RateLimit<K>, caller: K, units: u32) -> Result<(), ApiError> {
     limit.take(caller, units, Instant::now()).map_err(|wait| {
         ApiError::too_many(wait, format!("too many requests: try again in {} s", wait.as_secs().max(1)))
     })
@@ -176,6 +176,8 @@ async fn common(
     let caller = if front.trust_forwarded { forwarded::caller(peer, request.headers()) } else { peer };
     request.extensions_mut().insert(ConnectInfo(caller));
     let id = request
+    // Whatever counts or tells callers apart goes by the client: a subscriber of IPv6 has more addresses than can be counted.
+    let caller = SocketAddr::new(forwarded::client_of(caller.ip()), caller.port());
         .headers()
         .get(&REQUEST_ID)
         .filter(|id| id.len() <= 64 && id.to_str().is_ok_and(|id| id.chars().all(|c| c.is_ascii_graphic())))
