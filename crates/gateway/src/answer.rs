@@ -134,6 +134,9 @@ pub(crate) async fn accept(app: &App, key: ApiKey, quoted: Quoted) -> Result<Acc
         match app.tabs.reserve(key.payer, quoted.max_fee, funds.spendable(), epoch) {
             Ok(reservation) => {
                 let reservation = reservation.shared(share.take());
+        if funds.cap > 0 {
+            app.keys.note_limit(&app.store, key.hash)?;
+        }
                 return Ok(Accepted { quoted, key, reservation });
             }
             // A batch settled between the two: what was read may count its fees twice or not at all.
