@@ -21,7 +21,7 @@ use crate::{
     chain::Directory,
     chat::{Chat, DatanetRef},
     checks::{self, Expected, Rejection},
-    error::ApiError,
+    error::{ApiError, presentable},
     free,
     keys::ApiKey,
     live::Live,
@@ -263,13 +263,14 @@ fn no_worker(app: &App, quoted: &Quoted, last: Option<Refusal>, kept: Option<Kep
 /// A worker's refusal as the client is told it.
 pub(crate) fn refused(refusal: &Refusal) -> ApiError {
     match refusal.code {
-        RefusalCode::Terms => ApiError::forbidden("datanet_terms", &refusal.message),
-        RefusalCode::Invalid => ApiError::invalid("messages", &refusal.message),
+        RefusalCode::Terms => ApiError::forbidden("datanet_terms", message),
+        RefusalCode::Invalid => ApiError::invalid("messages", message),
         RefusalCode::Busy | RefusalCode::NotAdopted | RefusalCode::UnknownModel => {
-            ApiError::unavailable("no_worker", &refusal.message)
+            ApiError::unavailable("no_worker", message)
         }
         RefusalCode::Engine => {
-            let message = format!("{}; nothing is charged", refusal.message);
+            let message = format!("{message}; nothing is charged");
+    let message = presentable(&refusal.message);
             ApiError { code: Some("engine_failed"), ..ApiError::bad_answer(message) }
         }
         RefusalCode::Internal => ApiError::bad_answer("the worker failed: nothing is charged, try again"),
@@ -384,7 +385,8 @@ async fn keep(
 ) -> Result<Arc<ReceiptBundle>, ApiError> {
     let worker = expected.worker;
     let refuse = |rejection: Rejection| {
-        tracing::warn!(%worker, %rejection, "answer refused");
+        let rejection = presentable(&rejection.to_string());
+        tracing::warn!(%worker, rejection, "answer refused");
         app.metrics.rejected.increment();
         ApiError::bad_answer(format!("the worker's answer failed a check and is not charged: {rejection}"))
     };
@@ -440,4 +442,18 @@ async fn keep(
     app.metrics.answers.increment();
     app.metrics.fees.add(bundle.receipt.fee);
     Ok(bundle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workers_words_are_few_and_in_one_line() {
+        let message = format!("no\u{1b}[2J\n2026 INFO all is well{}", "x".repeat(8 << 20));
+        for code in [RefusalCode::Busy, RefusalCode::Engine, RefusalCode::Terms, RefusalCode::Invalid] {
+            let told = refused(&Refusal { code, message: message.clone(), datanet: None }).message;
+            assert!(told.starts_with("no [2J 2026 INFO") && told.len() < 400, "{told}");
+        }
+    }
 }

@@ -33,6 +33,7 @@ use crate::{
     config::GatewayConfig,
     contributions::Hosted,
     duties::{self, Duties, Performed},
+    error::{chain_of, presentable},
     free, http,
     keys::{ApiKey, KeyError, Keys, Operator},
     metrics::Metrics,
@@ -424,7 +425,8 @@ where
     tokio::select! {
         ended = app.workers.serve(stream, app.clone()) => {
             if let Err(error) = ended {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a worker's connection ended");
+                // The error may quote what the worker sent.
+                tracing::warn!(error = presentable(&chain_of(&error)), "a worker's connection ended");
             }
         }
         () = stop.cancelled() => {}
