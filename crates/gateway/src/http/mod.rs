@@ -1,6 +1,7 @@
 //! The HTTP server: routes, bounds and what every response has in common.
 
 pub(crate) mod completion;
+pub(crate) mod connections;
 mod forwarded;
 mod network;
 mod openai;
@@ -11,12 +12,8 @@ pub(crate) mod respond;
 mod sse;
 
 use std::{
-    future::Future,
-    io,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -31,17 +28,14 @@ use axum::{
 };
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::net::TcpListener;
 use tower_http::{
     cors::{Any, CorsLayer},
     timeout::TimeoutLayer,
 };
 
 pub(crate) use self::network::METRICS;
+use self::connections::Bounded;
 use crate::{
     app::App,
     chat::{ChatBody, TextBody},
@@ -120,7 +114,7 @@ pub(crate) async fn serve(
         .layer(cors);
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let mut server = axum_server::Server::<SocketAddr>::from_listener(listener)
-        .acceptor(Bounded(Arc::new(Semaphore::new(limits.connections))))
+        .acceptor(Bounded::new(limits))
         .first_request_timeout(limits.header_timeout)
         .http1_only()
         .handle(handle);
@@ -174,8 +168,6 @@ async fn common(
     next: Next,
 ) -> Response {
     let caller = if front.trust_forwarded { forwarded::caller(peer, request.headers()) } else { peer };
-    request.extensions_mut().insert(ConnectInfo(caller));
-    let id = request
     // Whatever counts or tells callers apart goes by the client: a subscriber of IPv6 has more addresses than can be counted.
     let caller = SocketAddr::new(forwarded::client_of(caller.ip()), caller.port());
         .headers()
@@ -186,6 +178,8 @@ async fn common(
             let id = format!("req_{}", hex::encode(rand::random::<[u8; 12]>()));
             HeaderValue::from_str(&id).expect("hex is a header value")
         });
+    request.extensions_mut().insert(ConnectInfo(caller));
+    let id = request
     front.metrics.requests.increment();
     let mut response = match take(&front.reads, caller.ip(), 1) {
         Ok(()) => next.run(request).await,
@@ -205,13 +199,15 @@ pub(crate) async fn read_json<T: DeserializeOwned>(limits: &Limits, body: Body) 
     let mut bytes = Vec::new();
     let mut stream = body.into_data_stream();
     loop {
-        let piece = tokio::time::timeout(limits.body_timeout, stream.next()).await.map_err(|_| ApiError {
+        let next = tokio::time::timeout_at(pace.until(bytes.len() as u64), stream.next());
+        let piece = next.await.map_err(|_| ApiError {
             status: StatusCode::REQUEST_TIMEOUT,
             ..ApiError::malformed("the request's body stalled: send it again")
         })?;
         let Some(piece) = piece else { break };
         let piece = piece.map_err(|error| ApiError::malformed(format!("the request's body broke off: {error}")))?;
         if bytes.len() + piece.len() > limit {
+    let pace = Pace::new(limits.body_timeout);
             return Err(ApiError::too_large(limit as u64));
         }
         bytes.extend_from_slice(&piece);
@@ -228,6 +224,28 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = Path::<T>::from_request_parts(parts, state).await;
+/// Bytes a second that a body comes in with at least. Slower than any link that is still in use, and so fast that nobody
+/// holds a connection for days with a body that never ends.
+const SLOWEST_BODY: u64 = 16 << 10;
+
+/// Until when the next piece of a body must be in.
+pub(crate) struct Pace {
+    begun: tokio::time::Instant,
+    patience: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self { begun: tokio::time::Instant::now(), patience }
+    }
+
+    /// The earlier of two: `patience` from now, and `patience` after when this much is in at [`SLOWEST_BODY`].
+    pub(crate) fn until(&self, received: u64) -> tokio::time::Instant {
+        let due = self.begun + Duration::from_secs(received / SLOWEST_BODY) + self.patience;
+        due.min(tokio::time::Instant::now() + self.patience)
+    }
+}
+
         path.map(|Path(value)| Self(value)).map_err(|error| ApiError::invalid("url", error.body_text()))
     }
 }
@@ -271,63 +289,21 @@ async fn payer(app: &App, headers: &HeaderMap, caller: SocketAddr) -> Result<Api
     Ok(key)
 }
 
-/// Accepts at most so many connections; the next one waits until one ends.
-#[derive(Clone)]
-struct Bounded(Arc<Semaphore>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<S: Send + 'static> axum_server::accept::Accept<TcpStream, S> for Bounded {
-    type Stream = Counted;
-    type Service = S;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Counted, S)>> + Send>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let permits = self.0.clone();
-        Box::pin(async move {
-            // A connection that finds no place soon is closed, not kept: the queue itself must stay bounded.
-            let permit = tokio::time::timeout(Duration::from_secs(5), permits.acquire_owned())
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-                .map_err(|_| io::Error::from(io::ErrorKind::NotConnected))?;
-            stream.set_nodelay(true)?;
-            Ok((Counted { stream, _permit: permit }, service))
-        })
-    }
-}
-
-/// A connection with its place.
-struct Counted {
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    #[tokio::test(start_paused = true)]
+    async fn a_body_comes_in_steadily_or_not_at_all() {
+        let patience = Duration::from_secs(20);
+        let pace = Pace::new(patience);
+        let begun = tokio::time::Instant::now();
+        assert_eq!(pace.until(0), begun + patience);
+        // A byte in every 19 seconds is not enough.
+        tokio::time::advance(Duration::from_secs(19)).await;
+        assert_eq!(pace.until(1), begun + patience);
+        // Who is slow and steady has time, who was fast has no more than the patience.
+        assert_eq!(pace.until(5 * SLOWEST_BODY), begun + Duration::from_secs(25));
+        assert_eq!(pace.until(1 << 30), begun + Duration::from_secs(39));
     }
 }
