@@ -6,6 +6,7 @@ mod forwarded;
 mod network;
 mod openai;
 pub(crate) mod operator;
+pub(crate) mod pages;
 mod receipts;
 mod relay;
 pub(crate) mod respond;
@@ -34,8 +35,8 @@ use tower_http::{
     timeout::TimeoutLayer,
 };
 
-pub(crate) use self::network::METRICS;
 use self::connections::Bounded;
+pub(crate) use self::network::METRICS;
 use crate::{
     app::App,
     chat::{ChatBody, TextBody},
@@ -152,7 +153,14 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/chat/completions", post(openai::complete::<ChatBody>))
         .route("/v1/completions", post(openai::complete::<TextBody>))
         .route("/fonte/v1/contributions/{id}/bundle", put(relay::upload).get(relay::download));
-    Router::new().merge(quick_routes).merge(slow).with_state(app)
+    let routes = Router::new().merge(quick_routes).merge(slow);
+    // A gateway with a public URL is for everybody's pages, wherever it listens.
+    let routes = if app.config.listen.ip().is_loopback() && app.config.public_url.is_none() {
+        routes.layer(middleware::from_fn_with_state(app.clone(), pages::of_this_machine_or_with_key))
+    } else {
+        routes
+    };
+    routes.with_state(app)
 }
 
 /// The bound on time of requests that have no other.
@@ -170,6 +178,8 @@ async fn common(
     let caller = if front.trust_forwarded { forwarded::caller(peer, request.headers()) } else { peer };
     // Whatever counts or tells callers apart goes by the client: a subscriber of IPv6 has more addresses than can be counted.
     let caller = SocketAddr::new(forwarded::client_of(caller.ip()), caller.port());
+    request.extensions_mut().insert(ConnectInfo(caller));
+    let id = request
         .headers()
         .get(&REQUEST_ID)
         .filter(|id| id.len() <= 64 && id.to_str().is_ok_and(|id| id.chars().all(|c| c.is_ascii_graphic())))
@@ -178,8 +188,6 @@ async fn common(
             let id = format!("req_{}", hex::encode(rand::random::<[u8; 12]>()));
             HeaderValue::from_str(&id).expect("hex is a header value")
         });
-    request.extensions_mut().insert(ConnectInfo(caller));
-    let id = request
     front.metrics.requests.increment();
     let mut response = match take(&front.reads, caller.ip(), 1) {
         Ok(()) => next.run(request).await,
@@ -198,6 +206,7 @@ pub(crate) async fn read_json<T: DeserializeOwned>(limits: &Limits, body: Body) 
     let limit = limits.body;
     let mut bytes = Vec::new();
     let mut stream = body.into_data_stream();
+    let pace = Pace::new(limits.body_timeout);
     loop {
         let next = tokio::time::timeout_at(pace.until(bytes.len() as u64), stream.next());
         let piece = next.await.map_err(|_| ApiError {
@@ -207,7 +216,6 @@ pub(crate) async fn read_json<T: DeserializeOwned>(limits: &Limits, body: Body) 
         let Some(piece) = piece else { break };
         let piece = piece.map_err(|error| ApiError::malformed(format!("the request's body broke off: {error}")))?;
         if bytes.len() + piece.len() > limit {
-    let pace = Pace::new(limits.body_timeout);
             return Err(ApiError::too_large(limit as u64));
         }
         bytes.extend_from_slice(&piece);
@@ -216,14 +224,6 @@ pub(crate) async fn read_json<T: DeserializeOwned>(limits: &Limits, body: Body) 
         .map_err(|error| ApiError::malformed(format!("the body is not the JSON that is expected here: {error}")))
 }
 
-/// A part of the path, refused in the shape of every other error.
-pub(crate) struct Segment<T>(pub(crate) T);
-
-impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let path = Path::<T>::from_request_parts(parts, state).await;
 /// Bytes a second that a body comes in with at least. Slower than any link that is still in use, and so fast that nobody
 /// holds a connection for days with a body that never ends.
 const SLOWEST_BODY: u64 = 16 << 10;
@@ -246,6 +246,14 @@ impl Pace {
     }
 }
 
+/// A part of the path, refused in the shape of every other error.
+pub(crate) struct Segment<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Segment<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
         path.map(|Path(value)| Self(value)).map_err(|error| ApiError::invalid("url", error.body_text()))
     }
 }
