@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use alloy_primitives::B256;
@@ -35,7 +35,10 @@ use crate::{
 const MAX_CITED: usize = 1024;
 
 /// How long a request waits for a worker to adopt the latest versions before an older one will do.
-const ADOPTION: std::time::Duration = std::time::Duration::from_secs(2);
+const ADOPTION: Duration = Duration::from_secs(2);
+
+/// The part of the time for an answer within which a worker begins, where there is another one to ask.
+const BEGINNING: u32 = 4;
 
 /// A request with its price.
 #[derive(Clone)]
@@ -131,12 +134,12 @@ pub(crate) async fn accept(app: &App, key: ApiKey, quoted: Quoted) -> Result<Acc
     loop {
         let epoch = app.tabs.epoch();
         let funds = app.chain.funds(key.payer, key.session.address()).await?;
-        match app.tabs.reserve(key.payer, quoted.max_fee, funds.spendable(), epoch) {
-            Ok(reservation) => {
-                let reservation = reservation.shared(share.take());
         if funds.cap > 0 {
             app.keys.note_limit(&app.store, key.hash)?;
         }
+        match app.tabs.reserve(key.payer, quoted.max_fee, funds.spendable(), epoch) {
+            Ok(reservation) => {
+                let reservation = reservation.shared(share.take());
                 return Ok(Accepted { quoted, key, reservation });
             }
             // A batch settled between the two: what was read may count its fees twice or not at all.
@@ -192,8 +195,13 @@ pub(crate) async fn drive(app: &Arc<App>, accepted: Accepted, live: &Live) -> Re
         }
         // Stable: the least busy stays first among the current.
         candidates.sort_by_key(|(peer, _)| !quoted.selection.is_current(&peer.adopted()));
+        let mut left = candidates.len();
         for (peer, record) in candidates {
-            let attempt = attempt(app, &quoted, &key, nonce, salts, (&peer, &record), live, &mut reservation).await?;
+            left -= 1;
+            // The last one has all the time that there is.
+            let patience = (left > 0).then_some(app.config.limits.answer_timeout / BEGINNING);
+            let worker = (&peer, &record, patience);
+            let attempt = attempt(app, &quoted, &key, nonce, salts, worker, live, &mut reservation).await?;
             let Some(attempt) = attempt else {
                 continue;
             };
@@ -262,6 +270,7 @@ fn no_worker(app: &App, quoted: &Quoted, last: Option<Refusal>, kept: Option<Kep
 
 /// A worker's refusal as the client is told it.
 pub(crate) fn refused(refusal: &Refusal) -> ApiError {
+    let message = presentable(&refusal.message);
     match refusal.code {
         RefusalCode::Terms => ApiError::forbidden("datanet_terms", message),
         RefusalCode::Invalid => ApiError::invalid("messages", message),
@@ -270,7 +279,6 @@ pub(crate) fn refused(refusal: &Refusal) -> ApiError {
         }
         RefusalCode::Engine => {
             let message = format!("{message}; nothing is charged");
-    let message = presentable(&refusal.message);
             ApiError { code: Some("engine_failed"), ..ApiError::bad_answer(message) }
         }
         RefusalCode::Internal => ApiError::bad_answer("the worker failed: nothing is charged, try again"),
@@ -285,7 +293,7 @@ async fn attempt(
     key: &ApiKey,
     nonce: u64,
     (prompt_salt, answer_salt): (B256, B256),
-    (peer, registered): (&Arc<Peer>, &WorkerRecord),
+    (peer, registered, patience): (&Arc<Peer>, &WorkerRecord, Option<Duration>),
     live: &Live,
     reservation: &mut Option<Reservation>,
 ) -> Result<Option<Attempt>, ApiError> {
@@ -314,7 +322,7 @@ async fn attempt(
     let Some(mut running) = peer.start(job, registered.slots).await else {
         return Ok(None);
     };
-    let answer = match collect(&mut running, live).await? {
+    let answer = match collect(&mut running, live, patience).await? {
         Ok(answer) => answer,
         Err(refusal)
             if live.len() == 0 && refusal.code != RefusalCode::Terms && refusal.code != RefusalCode::Invalid =>
@@ -355,10 +363,24 @@ async fn attempt(
     Ok(Some(Attempt::Finished(Answered { bundle, finish, engine_usage })))
 }
 
-/// Reads a job to its end.
-async fn collect(running: &mut RunningJob, live: &Live) -> Result<Result<Box<SignedAnswer>, Refusal>, ApiError> {
+/// Reads a job to its end, which begins within `patience`; none: whenever.
+async fn collect(
+    running: &mut RunningJob,
+    live: &Live,
+    mut patience: Option<Duration>,
+) -> Result<Result<Box<SignedAnswer>, Refusal>, ApiError> {
     loop {
-        match running.next().await {
+        let event = match patience.take() {
+            None => running.next().await,
+            Some(patience) => match tokio::time::timeout(patience, running.next()).await {
+                Ok(event) => event,
+                Err(_) => {
+                    let message = format!("the worker did not begin within {} s", patience.as_secs());
+                    return Ok(Err(Refusal { code: RefusalCode::Busy, message, datanet: None }));
+                }
+            },
+        };
+        match event {
             Some(JobEvent::Delta(piece)) => {
                 if live.len() + piece.len() > MAX_ANSWER {
                     return Err(ApiError::bad_answer(format!(

@@ -199,9 +199,19 @@ impl Drop for Waiting {
     }
 }
 
-impl crate::workers::Texts for App {
+impl crate::workers::Facts for App {
+    async fn is_active(&self, worker: Address) -> Option<bool> {
+        match self.chain.client.worker(worker).await {
+            Ok(record) => Some(record.is_some_and(|record| record.active)),
+            Err(error) => {
+                tracing::warn!(%worker, %error, "a worker's registration could not be looked up");
+                None
+            }
+        }
+    }
+
     async fn bundle_file(&self, contribution: ContributionId) -> Option<PathBuf> {
-        match file_of(self, contribution).await {
+        match adoptable_file(self, contribution).await {
             Ok(path) => path,
             Err(error) => {
                 tracing::warn!(%contribution, %error, "a worker's contribution could not be looked up");
@@ -209,6 +219,17 @@ impl crate::workers::Texts for App {
             }
         }
     }
+}
+
+/// The file of a bundle that workers adopt: an accepted contribution of a datanet that may be indexed.
+async fn adoptable_file(app: &App, id: ContributionId) -> Result<Option<PathBuf>, ApiError> {
+    let Some(fact) = app.chain.contribution(id).await? else { return Ok(None) };
+    let directory = app.chain.directory().await?;
+    let datanet = directory.datanets.iter().find(|datanet| datanet.id == fact.membership.datanet);
+    if fact.status != ContributionStatus::Accepted || !datanet.is_some_and(|datanet| datanet.policy.index) {
+        return Ok(None);
+    }
+    file_of(app, id).await
 }
 
 async fn file_of(app: &App, id: ContributionId) -> Result<Option<PathBuf>, ApiError> {

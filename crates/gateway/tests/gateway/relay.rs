@@ -1,7 +1,5 @@
 //! Contributors who have only a key.
 
-use std::time::Duration;
-
 use alloy_primitives::U256;
 use fonte_bindings::client::ContributionStatus;
 use fonte_gateway::GatewayHandle;
@@ -9,7 +7,7 @@ use fonte_types::{ContributionId, receipt};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::net::{Draft, Net, get, policy, post, until, upload};
+use crate::net::{Draft, Net, PATIENCE, get, policy, post, until, upload};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commit_upload_reveal_withdraw_each_twice() {
@@ -173,15 +171,19 @@ async fn an_upload_counts_whoever_waits_for_its_answer() {
         ids[0],
         drafts[0].file.len()
     );
-    until("the texts are stored", || async {
-        let mut stream = tokio::net::TcpStream::connect(gateway.addr()).await.unwrap();
-        stream.write_all(&[head.as_bytes(), &drafts[0].file].concat()).await.unwrap();
-        // It leaves at once; where the gateway saw that before the last byte, once more.
-        drop(stream);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        gateway.texts().holds(drafts[0].terms.root).then_some(())
-    })
-    .await;
+    let held = || gateway.texts().holds(drafts[0].terms.root);
+    let unfinished = net.folder.path().join("gateway/texts/unfinished");
+    let mut stream = tokio::net::TcpStream::connect(gateway.addr()).await.unwrap();
+    stream.write_all(&[head.as_bytes(), &drafts[0].file].concat()).await.unwrap();
+    // It leaves while the texts are being stored.
+    let storing = async {
+        while !held() && std::fs::read_dir(&unfinished).unwrap().next().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, storing).await.expect("what was sent is stored");
+    drop(stream);
+    until("the texts are stored", || async { held().then_some(()) }).await;
     let (status, error) = upload(&gateway, ids[1], drafts[1].file.clone()).await;
     assert_eq!((status, &error["error"]["code"]), (503, &json!("storage_full")), "{error}");
     gateway.shutdown().await;
