@@ -13,9 +13,11 @@
 //! either document ([`Reason::Overlaps`]), or `C` at least [`CONTAINED`] ([`Reason::Reworded`]): the last finds what
 //! was edited until no window of it is left.
 //!
-//! `J` is computed, not estimated. MinHash would save reading the earlier texts again, at an error of some percent per
+//! `J` is computed, not estimated; sequences are told apart by 64 bits of a keyed hash, which two of them share once in
+//! thousands of the largest comparisons. MinHash would save reading the earlier texts again, at an error of some percent per
 //! pair; a reviewer's question is rare enough to read them. Earlier documents pass one by one and are forgotten, so
-//! memory follows the new texts (at most [`MAX_NEW_BYTES`] at a time) and the longest earlier document, not the corpus.
+//! memory follows the new texts (at most [`MAX_NEW_BYTES`] at a time) and the longest earlier document (six times its bytes
+//! at most), not the corpus.
 //!
 //! ```
 //! use fonte_corpus::near_duplicates::{Comparison, Reason};
@@ -31,7 +33,10 @@
 //! # Ok::<(), fonte_corpus::near_duplicates::TooLarge>(())
 //! ```
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, RandomState},
+};
 
 use fonte_types::{ContributionId, WINDOW};
 use serde::Serialize;
@@ -101,16 +106,18 @@ pub struct TooLarge {
     pub bytes: usize,
 }
 
-type Shingle = [u32; 3];
+/// Windows of the new text that are looked for in an earlier one at once: their table is some 100 MB.
+const PART: usize = 7 << 19;
 
-/// Fills a document of fewer than three words up.
-const NO_WORD: u32 = u32::MAX;
+/// Hash of three words in a row.
+type Shingle = u64;
 
 /// New documents, compared with one earlier document after the other.
 #[derive(Debug)]
 pub struct Comparison<'a> {
     texts: Vec<&'a str>,
-    words: HashMap<String, u32>,
+    /// Keyed at random, so that nobody can write a text whose sequences are taken for others.
+    hasher: RandomState,
     /// Per shingle, where its documents begin in `holders`, and how many they are.
     shingles: HashMap<Shingle, (u32, u32)>,
     holders: Vec<u32>,
@@ -131,14 +138,11 @@ impl<'a> Comparison<'a> {
         if bytes > MAX_NEW_BYTES {
             return Err(TooLarge { bytes });
         }
-        let mut words = HashMap::new();
+        let hasher = RandomState::new();
         let mut all: Vec<(Shingle, u32)> = Vec::new();
         let mut sizes = Vec::with_capacity(texts.len());
         for (document, text) in (0..).zip(&texts) {
-            let own = shingles_of(text, |word| {
-                let next = index(words.len());
-                *words.entry(word.to_owned()).or_insert(next)
-            });
+            let own = shingles_of(text, &hasher);
             sizes.push(index(own.len()));
             all.extend(own.into_iter().map(|shingle| (shingle, document)));
         }
@@ -151,20 +155,12 @@ impl<'a> Comparison<'a> {
         }
         let holders = all.into_iter().map(|(_, document)| document).collect();
         let found = vec![Vec::new(); texts.len()];
-        Ok(Self { texts, words, shingles, holders, sizes, found })
+        Ok(Self { texts, hasher, shingles, holders, sizes, found })
     }
 
     /// Compares them with one earlier document.
     pub fn with(&mut self, contribution: ContributionId, document: u32, text: &str) {
-        let mut others: HashMap<String, u32> = HashMap::new();
-        let known = index(self.words.len());
-        let earlier = shingles_of(text, |word| match self.words.get(word) {
-            Some(number) => *number,
-            None => {
-                let next = known + index(others.len());
-                *others.entry(word.to_owned()).or_insert(next)
-            }
-        });
+        let earlier = shingles_of(text, &self.hasher);
         let mut shared = vec![0u32; self.texts.len()];
         for shingle in &earlier {
             if let Some((start, count)) = self.shingles.get(shingle) {
@@ -174,6 +170,7 @@ impl<'a> Comparison<'a> {
             }
         }
         let earlier_size = index(earlier.len());
+        drop(earlier);
         for (new, shared) in (0..).zip(shared) {
             if shared == 0 {
                 continue;
@@ -185,7 +182,7 @@ impl<'a> Comparison<'a> {
                 continue;
             }
             let own = self.texts[new as usize];
-            let (overlap, earlier_overlap) = (overlap(own, text), overlap(text, own));
+            let (overlap, earlier_overlap) = overlaps(own, text, PART);
             let resemblance_ppm = ppm(shared, size + earlier_size - shared);
             let half = |part: usize, whole: usize| part > 0 && part * 2 >= whole;
             let reason = if resemblance_ppm >= RESEMBLES {
@@ -241,24 +238,28 @@ fn ppm(part: u32, whole: u32) -> u32 {
     u32::try_from(ppm).expect("a part is at most the whole")
 }
 
-/// The distinct shingles of a text. `number` gives each word its number.
-fn shingles_of(text: &str, mut number: impl FnMut(&str) -> u32) -> HashSet<Shingle> {
-    let mut shingles = HashSet::new();
-    let mut last = [NO_WORD; 3];
+/// The distinct shingles of a text, ascending.
+fn shingles_of(text: &str, hasher: &RandomState) -> Vec<Shingle> {
+    // A word and what parts it from the next take two bytes at least.
+    let mut shingles = Vec::with_capacity(text.len() / 2 + 1);
+    // Zeros fill a document of fewer than three words up.
+    let mut last = [0; 3];
     let mut count = 0;
     let mut lower = String::new();
     each_word(text, |word| {
         lower.clear();
         lower.extend(word.chars().flat_map(char::to_lowercase));
-        last = [last[1], last[2], number(&lower)];
+        last = [last[1], last[2], hasher.hash_one(lower.as_str())];
         count += 1;
         if count >= 3 {
-            shingles.insert(last);
+            shingles.push(hasher.hash_one(last));
         }
     });
     if (1..3).contains(&count) {
-        shingles.insert(last);
+        shingles.push(hasher.hash_one(last));
     }
+    shingles.sort_unstable();
+    shingles.dedup();
     shingles
 }
 
@@ -288,17 +289,35 @@ fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{20000}'..='\u{3134f}')
 }
 
-/// Bytes of `text` that lie in a window which `other` holds.
-fn overlap(text: &str, other: &str) -> usize {
-    let held: HashSet<&[u8]> = other.as_bytes().windows(WINDOW).collect();
+/// Bytes of the new text that lie in a window which the earlier one holds, and of the earlier text in one which the new
+/// one holds. At most `part` windows of the new text are in memory.
+fn overlaps(new: &str, earlier: &str, part: usize) -> (usize, usize) {
+    let new = new.as_bytes();
+    let mut hit = vec![false; earlier.len()];
     let (mut bytes, mut end) = (0, 0);
-    for (start, window) in text.as_bytes().windows(WINDOW).enumerate() {
-        if held.contains(window) {
-            bytes += start + WINDOW - end.max(start);
-            end = start + WINDOW;
+    for first in (0..(new.len() + 1).saturating_sub(WINDOW)).step_by(part) {
+        let text = &new[first..new.len().min(first + part + WINDOW - 1)];
+        let mut held: HashMap<&[u8], bool> = text.windows(WINDOW).map(|window| (window, false)).collect();
+        for (window, hit) in earlier.as_bytes().windows(WINDOW).zip(&mut hit) {
+            if let Some(found) = held.get_mut(window) {
+                (*found, *hit) = (true, true);
+            }
+        }
+        for (at, window) in (first..).zip(text.windows(WINDOW)) {
+            if held[window] {
+                cover(at, &mut bytes, &mut end);
+            }
         }
     }
-    bytes
+    let (mut earlier_bytes, mut end) = (0, 0);
+    hit.iter().enumerate().filter(|(_, hit)| **hit).for_each(|(at, _)| cover(at, &mut earlier_bytes, &mut end));
+    (bytes, earlier_bytes)
+}
+
+/// Counts the bytes of a window that no window before it covered.
+fn cover(start: usize, bytes: &mut usize, end: &mut usize) {
+    *bytes += start + WINDOW - (*end).max(start);
+    *end = start + WINDOW;
 }
 
 #[cfg(test)]
@@ -318,10 +337,42 @@ mod tests {
         assert_eq!((found[0].reason, found[0].overlap_bytes), (Reason::Reworded, 0));
 
         let window = "abcdefghijklmnopqrstuvwxyz012345";
-        assert_eq!(overlap(&format!("{window}6"), window), 32);
-        assert_eq!(overlap(&format!("{window}-{window}"), window), 64);
-        assert_eq!(overlap(&window[1..], window), 0);
-        assert_eq!(overlap("", window) + overlap(window, ""), 0);
+        let overlap = |new: &str, earlier: &str| overlaps(new, earlier, PART);
+        assert_eq!(overlap(&format!("{window}6"), window), (32, 32));
+        assert_eq!(overlap(&format!("{window}-{window}"), window), (64, 32));
+        assert_eq!(overlap(&window[1..], window), (0, 0));
+        assert_eq!((overlap("", window), overlap(window, "")), ((0, 0), (0, 0)));
+    }
+
+    /// Bytes of `text` that lie in a window which `other` holds, as the definition has it.
+    fn overlap_of(text: &[u8], other: &[u8]) -> usize {
+        let held: std::collections::HashSet<&[u8]> = other.windows(WINDOW).collect();
+        let within = |at: usize| {
+            let windows = at.saturating_sub(WINDOW - 1)..=at;
+            windows.into_iter().filter_map(|start| text.get(start..start + WINDOW)).any(|window| held.contains(window))
+        };
+        (0..text.len()).filter(|at| within(*at)).count()
+    }
+
+    #[test]
+    fn in_parts_the_overlap_is_the_same() {
+        // Texts of two letters repeat themselves; pieces of one stand in the other.
+        let mut state = 7u32;
+        let mut letters = |count: usize| -> String {
+            let mut letter = |_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                if state >> 31 == 0 { 'a' } else { 'b' }
+            };
+            (0..count).map(&mut letter).collect()
+        };
+        let (a, b, c) = (letters(700), letters(90), letters(300));
+        let new = format!("{a}{b}{}{c}{}", "a".repeat(100), &a[200..260]);
+        let earlier = format!("{c}{}{b}{}{b}", "a".repeat(60), &a[650..]);
+        let expected = (overlap_of(new.as_bytes(), earlier.as_bytes()), overlap_of(earlier.as_bytes(), new.as_bytes()));
+        assert!(expected.0 > 400 && expected.0 < new.len() && expected.1 > 400);
+        for part in [1, 2, 31, 32, 33, 100, 1000, PART] {
+            assert_eq!(overlaps(&new, &earlier, part), expected, "{part}");
+        }
     }
 
     #[test]

@@ -108,7 +108,47 @@ struct State {
     read: u64,
     lines: usize,
     records: BTreeMap<ContributionId, ContributionRecord>,
-    bundles: HashMap<B256, Arc<Bundle>>,
+    bundles: Opened,
+}
+
+/// Documents of bundles that are kept open, which is some 60 MB of their places; beyond, those not used for longest are
+/// opened again.
+const MOST_OPENED: usize = 1 << 20;
+
+/// Bundles whose index is in memory.
+#[derive(Debug, Default)]
+struct Opened {
+    bundles: HashMap<B256, (Arc<Bundle>, u64)>,
+    documents: usize,
+    /// Counts uses.
+    clock: u64,
+}
+
+impl Opened {
+    fn get(&mut self, root: B256) -> Option<Arc<Bundle>> {
+        self.clock += 1;
+        let (bundle, used) = self.bundles.get_mut(&root)?;
+        *used = self.clock;
+        Some(bundle.clone())
+    }
+
+    fn insert(&mut self, root: B256, bundle: Arc<Bundle>, most: usize) {
+        self.remove(root);
+        let documents = bundle.documents() as usize;
+        while self.documents + documents > most
+            && let Some(oldest) = self.bundles.iter().min_by_key(|(_, (_, used))| *used).map(|(root, _)| *root)
+        {
+            self.remove(oldest);
+        }
+        self.documents += documents;
+        self.bundles.insert(root, (bundle, self.clock));
+    }
+
+    fn remove(&mut self, root: B256) {
+        if let Some((bundle, _)) = self.bundles.remove(&root) {
+            self.documents -= bundle.documents() as usize;
+        }
+    }
 }
 
 impl Store {
@@ -131,7 +171,7 @@ impl Store {
             .truncate(false)
             .open(&path)
             .map_err(|source| io("open", &path, source))?;
-        let state = State { log, read: 0, lines: 0, records: BTreeMap::new(), bundles: HashMap::new() };
+        let state = State { log, read: 0, lines: 0, records: BTreeMap::new(), bundles: Opened::default() };
         let store = Self { root: root.to_owned(), limits, state: Mutex::new(state) };
         sweep(&store.root.join("unfinished"), |_| true)?;
         store.locked(|_| Ok(()))?;
@@ -170,15 +210,15 @@ impl Store {
     /// The bundle of a root.
     pub fn bundle(&self, root: B256) -> Result<Arc<Bundle>, StoreError> {
         let mut state = self.state();
-        if let Some(bundle) = state.bundles.get(&root) {
-            return Ok(bundle.clone());
+        if let Some(bundle) = state.bundles.get(root) {
+            return Ok(bundle);
         }
         let path = self.bundle_path(root);
         if !path.exists() {
             return Err(StoreError::NoBundle(root));
         }
         let bundle = Arc::new(Bundle::open(&path, self.limits)?);
-        state.bundles.insert(root, bundle.clone());
+        state.bundles.insert(root, bundle.clone(), MOST_OPENED);
         Ok(bundle)
     }
 
@@ -247,7 +287,7 @@ impl Store {
 
     /// Erases the texts and salts of a withdrawn contribution. The record stays.
     pub fn erase(&self, root: B256) -> Result<(), StoreError> {
-        self.state().bundles.remove(&root);
+        self.state().bundles.remove(root);
         let path = self.bundle_path(root);
         match std::fs::remove_file(&path) {
             Ok(()) => sync_folder(&self.root.join("bundles")),
@@ -391,4 +431,35 @@ pub(crate) fn sweep(folder: &Path, unfinished: impl Fn(&Path) -> bool) -> Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_bundles_are_kept_open() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let sealed = |name: &str| {
+            let mut draft = store.begin(name).expect("a draft");
+            let text = format!("The text of {name}.");
+            let document = Document { path: "a.md".into(), metadata: Metadata::default(), text };
+            draft.add(&document).expect("added");
+            draft.add(&document).expect("added");
+            store.seal(draft).expect("sealed").root
+        };
+        let roots = ["ana", "ben", "cleo"].map(sealed);
+        let bundles = roots.map(|root| store.bundle(root).expect("held"));
+        let mut opened = Opened::default();
+        opened.insert(roots[0], bundles[0].clone(), 4);
+        opened.insert(roots[1], bundles[1].clone(), 4);
+        assert!(opened.get(roots[0]).is_some());
+        opened.insert(roots[2], bundles[2].clone(), 4);
+        let open = roots.map(|root| opened.get(root).is_some());
+        assert_eq!((open, opened.documents), ([true, false, true], 4), "the one not used for longest is gone");
+        opened.remove(roots[0]);
+        opened.remove(roots[0]);
+        assert_eq!(opened.documents, 2);
+    }
 }

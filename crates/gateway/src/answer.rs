@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use alloy_primitives::B256;
@@ -21,7 +21,7 @@ use crate::{
     chain::Directory,
     chat::{Chat, DatanetRef},
     checks::{self, Expected, Rejection},
-    error::ApiError,
+    error::{ApiError, presentable},
     free,
     keys::ApiKey,
     live::Live,
@@ -35,7 +35,10 @@ use crate::{
 const MAX_CITED: usize = 1024;
 
 /// How long a request waits for a worker to adopt the latest versions before an older one will do.
-const ADOPTION: std::time::Duration = std::time::Duration::from_secs(2);
+const ADOPTION: Duration = Duration::from_secs(2);
+
+/// The part of the time for an answer within which a worker begins, where there is another one to ask.
+const BEGINNING: u32 = 4;
 
 /// A request with its price.
 #[derive(Clone)]
@@ -131,6 +134,9 @@ pub(crate) async fn accept(app: &App, key: ApiKey, quoted: Quoted) -> Result<Acc
     loop {
         let epoch = app.tabs.epoch();
         let funds = app.chain.funds(key.payer, key.session.address()).await?;
+        if funds.cap > 0 {
+            app.keys.note_limit(&app.store, key.hash)?;
+        }
         match app.tabs.reserve(key.payer, quoted.max_fee, funds.spendable(), epoch) {
             Ok(reservation) => {
                 let reservation = reservation.shared(share.take());
@@ -189,8 +195,13 @@ pub(crate) async fn drive(app: &Arc<App>, accepted: Accepted, live: &Live) -> Re
         }
         // Stable: the least busy stays first among the current.
         candidates.sort_by_key(|(peer, _)| !quoted.selection.is_current(&peer.adopted()));
+        let mut left = candidates.len();
         for (peer, record) in candidates {
-            let attempt = attempt(app, &quoted, &key, nonce, salts, (&peer, &record), live, &mut reservation).await?;
+            left -= 1;
+            // The last one has all the time that there is.
+            let patience = (left > 0).then_some(app.config.limits.answer_timeout / BEGINNING);
+            let worker = (&peer, &record, patience);
+            let attempt = attempt(app, &quoted, &key, nonce, salts, worker, live, &mut reservation).await?;
             let Some(attempt) = attempt else {
                 continue;
             };
@@ -259,14 +270,15 @@ fn no_worker(app: &App, quoted: &Quoted, last: Option<Refusal>, kept: Option<Kep
 
 /// A worker's refusal as the client is told it.
 pub(crate) fn refused(refusal: &Refusal) -> ApiError {
+    let message = presentable(&refusal.message);
     match refusal.code {
-        RefusalCode::Terms => ApiError::forbidden("datanet_terms", &refusal.message),
-        RefusalCode::Invalid => ApiError::invalid("messages", &refusal.message),
+        RefusalCode::Terms => ApiError::forbidden("datanet_terms", message),
+        RefusalCode::Invalid => ApiError::invalid("messages", message),
         RefusalCode::Busy | RefusalCode::NotAdopted | RefusalCode::UnknownModel => {
-            ApiError::unavailable("no_worker", &refusal.message)
+            ApiError::unavailable("no_worker", message)
         }
         RefusalCode::Engine => {
-            let message = format!("{}; nothing is charged", refusal.message);
+            let message = format!("{message}; nothing is charged");
             ApiError { code: Some("engine_failed"), ..ApiError::bad_answer(message) }
         }
         RefusalCode::Internal => ApiError::bad_answer("the worker failed: nothing is charged, try again"),
@@ -281,7 +293,7 @@ async fn attempt(
     key: &ApiKey,
     nonce: u64,
     (prompt_salt, answer_salt): (B256, B256),
-    (peer, registered): (&Arc<Peer>, &WorkerRecord),
+    (peer, registered, patience): (&Arc<Peer>, &WorkerRecord, Option<Duration>),
     live: &Live,
     reservation: &mut Option<Reservation>,
 ) -> Result<Option<Attempt>, ApiError> {
@@ -310,7 +322,7 @@ async fn attempt(
     let Some(mut running) = peer.start(job, registered.slots).await else {
         return Ok(None);
     };
-    let answer = match collect(&mut running, live).await? {
+    let answer = match collect(&mut running, live, patience).await? {
         Ok(answer) => answer,
         Err(refusal)
             if live.len() == 0 && refusal.code != RefusalCode::Terms && refusal.code != RefusalCode::Invalid =>
@@ -351,10 +363,24 @@ async fn attempt(
     Ok(Some(Attempt::Finished(Answered { bundle, finish, engine_usage })))
 }
 
-/// Reads a job to its end.
-async fn collect(running: &mut RunningJob, live: &Live) -> Result<Result<Box<SignedAnswer>, Refusal>, ApiError> {
+/// Reads a job to its end, which begins within `patience`; none: whenever.
+async fn collect(
+    running: &mut RunningJob,
+    live: &Live,
+    mut patience: Option<Duration>,
+) -> Result<Result<Box<SignedAnswer>, Refusal>, ApiError> {
     loop {
-        match running.next().await {
+        let event = match patience.take() {
+            None => running.next().await,
+            Some(patience) => match tokio::time::timeout(patience, running.next()).await {
+                Ok(event) => event,
+                Err(_) => {
+                    let message = format!("the worker did not begin within {} s", patience.as_secs());
+                    return Ok(Err(Refusal { code: RefusalCode::Busy, message, datanet: None }));
+                }
+            },
+        };
+        match event {
             Some(JobEvent::Delta(piece)) => {
                 if live.len() + piece.len() > MAX_ANSWER {
                     return Err(ApiError::bad_answer(format!(
@@ -381,7 +407,8 @@ async fn keep(
 ) -> Result<Arc<ReceiptBundle>, ApiError> {
     let worker = expected.worker;
     let refuse = |rejection: Rejection| {
-        tracing::warn!(%worker, %rejection, "answer refused");
+        let rejection = presentable(&rejection.to_string());
+        tracing::warn!(%worker, rejection, "answer refused");
         app.metrics.rejected.increment();
         ApiError::bad_answer(format!("the worker's answer failed a check and is not charged: {rejection}"))
     };
@@ -437,4 +464,18 @@ async fn keep(
     app.metrics.answers.increment();
     app.metrics.fees.add(bundle.receipt.fee);
     Ok(bundle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workers_words_are_few_and_in_one_line() {
+        let message = format!("no\u{1b}[2J\n2026 INFO all is well{}", "x".repeat(8 << 20));
+        for code in [RefusalCode::Busy, RefusalCode::Engine, RefusalCode::Terms, RefusalCode::Invalid] {
+            let told = refused(&Refusal { code, message: message.clone(), datanet: None }).message;
+            assert!(told.starts_with("no [2J 2026 INFO") && told.len() < 400, "{told}");
+        }
+    }
 }

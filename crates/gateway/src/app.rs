@@ -33,6 +33,7 @@ use crate::{
     config::GatewayConfig,
     contributions::Hosted,
     duties::{self, Duties, Performed},
+    error::{chain_of, presentable},
     free, http,
     keys::{ApiKey, KeyError, Keys, Operator},
     metrics::Metrics,
@@ -287,14 +288,24 @@ impl GatewayHandle {
         let (app, stop) = (self.app.clone(), self.stop.clone());
         self.tasks.lock().spawn(async move {
             let mut connections = JoinSet::new();
+            // Of one client half of all there may be.
+            let most = app.config.limits.workers.max(1);
+            let clients = http::connections::Clients::new(most);
             loop {
                 // Twice as many as may be registered: the rest is told so after its greeting.
-                let full = connections.len() >= app.config.limits.workers.saturating_mul(2).max(1);
+                let full = connections.len() >= most.saturating_mul(2);
                 tokio::select! {
                     accepted = listener.accept(), if !full => match accepted {
-                        Ok((stream, _)) => {
-                            connections.spawn(serve_worker(app.clone(), stream, stop.clone()));
-                        }
+                        Ok((stream, from)) => match clients.enter(from) {
+                            Ok(place) => {
+                                let serving = serve_worker(app.clone(), stream, stop.clone());
+                                connections.spawn(async move {
+                                    let _place = place;
+                                    serving.await;
+                                });
+                            }
+                            Err(error) => tracing::debug!(%from, %error, "a worker's connection is not taken"),
+                        },
                         Err(error) => {
                             tracing::warn!(%error, "a worker's connection could not be accepted");
                             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -424,7 +435,8 @@ where
     tokio::select! {
         ended = app.workers.serve(stream, app.clone()) => {
             if let Err(error) = ended {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a worker's connection ended");
+                // The error may quote what the worker sent.
+                tracing::warn!(error = presentable(&chain_of(&error)), "a worker's connection ended");
             }
         }
         () = stop.cancelled() => {}

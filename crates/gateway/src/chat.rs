@@ -9,7 +9,7 @@ use fonte_types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::error::ApiError;
+use crate::{error::ApiError, select::MAX_DATANETS};
 
 /// Most messages of one conversation.
 const MAX_MESSAGES: usize = 1024;
@@ -291,6 +291,7 @@ impl Options {
             ));
         }
         let options = self.fonte.unwrap_or_default();
+        named_within_limits("fonte.datanets", &options.datanets)?;
         Ok(Chat {
             shape,
             stream: self.stream.unwrap_or(false),
@@ -312,6 +313,7 @@ impl Options {
 impl Chat {
     /// Adds the datanets that stand in the model's name.
     pub(crate) fn name_datanets(&mut self, named: Vec<DatanetRef>) -> Result<(), ApiError> {
+        named_within_limits("model", &named)?;
         if !named.is_empty() && !self.datanets.is_empty() && named != self.datanets {
             return Err(ApiError::invalid(
                 "fonte.datanets",
@@ -351,6 +353,17 @@ fn millionths(param: &'static str, value: Option<f64>, least: f64, most: f64) ->
     #[expect(clippy::cast_possible_truncation, reason = "at most two million")]
     let rounded = (value * 1e6).round() as i32;
     Ok(Some(rounded))
+}
+
+/// Each name is looked for among all datanets.
+fn named_within_limits(param: &str, named: &[DatanetRef]) -> Result<(), ApiError> {
+    if named.len() > MAX_DATANETS {
+        return Err(ApiError::invalid(
+            param,
+            format!("more than {MAX_DATANETS} datanets are named, the limit per answer: name those that matter"),
+        ));
+    }
+    Ok(())
 }
 
 fn jurisdictions(codes: &[String]) -> Result<Vec<[u8; 2]>, ApiError> {
@@ -448,6 +461,24 @@ mod tests {
         assert_eq!(conversation::render(&parts.asked.turns), parts.prompt);
         assert_eq!((parts.seed, parts.choices, parts.asked.stop), (None, 1, vec!["x".to_owned()]));
         assert_eq!(parts.asked.sampling, Sampling { temperature: Some(300_000), ..Sampling::default() });
+    }
+
+    #[test]
+    fn few_datanets_are_named() {
+        let naming = |count: u32| {
+            let datanets: Vec<u32> = (0..count).collect();
+            let messages = json!([{"role": "user", "content": "x"}]);
+            check(json!({"model": "m", "messages": messages, "fonte": {"datanets": datanets}}))
+        };
+        let most = MAX_DATANETS as u32;
+        let mut chat = naming(most).expect("as many as an answer may use");
+        let refused = naming(most + 1).expect_err("more than that");
+        assert_eq!((refused.status.as_u16(), refused.param.as_deref()), (400, Some("fonte.datanets")));
+        chat.datanets.clear();
+        let named = |count| (0..count).map(DatanetRef::Id).collect();
+        let refused = chat.name_datanets(named(most + 1)).expect_err("more than that in the model's name");
+        assert_eq!(refused.param.as_deref(), Some("model"));
+        chat.name_datanets(named(most)).expect("as many as an answer may use");
     }
 
     #[test]

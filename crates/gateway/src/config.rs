@@ -99,14 +99,19 @@ pub struct Limits {
     pub unrevealed_for: Duration,
     /// Open connections; more wait in the listen queue.
     pub connections: usize,
+    /// Open connections of one client, an IPv4 address or a /64 of IPv6; those of this machine are not counted, as a reverse
+    /// proxy on it carries everybody's.
+    pub connections_per_client: usize,
     /// Answers in progress; more get 429.
     pub answers: usize,
     /// Connected workers.
     pub workers: usize,
     /// Until the request's headers are in.
     pub header_timeout: Duration,
-    /// Until the next piece of a request's body is in.
+    /// Until the next piece of a request's body is in; in all a body comes in with at least 16 KiB a second after that.
     pub body_timeout: Duration,
+    /// How long a peer may read nothing of what it is sent.
+    pub write_timeout: Duration,
     /// An answer takes at most this long.
     pub answer_timeout: Duration,
     /// Output tokens where the request does not say.
@@ -141,10 +146,12 @@ impl Default for Limits {
             unrevealed: 4 << 30,
             unrevealed_for: Duration::from_secs(24 * 3600),
             connections: 512,
+            connections_per_client: 128,
             answers: 64,
             workers: 64,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(20),
+            write_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(120),
             default_output_tokens: 512,
             max_output_tokens: 4096,

@@ -20,8 +20,9 @@ use crate::{
     answer::unix_now,
     app::App,
     chain::{Call, ChainError, ContributionFacts},
-    error::ApiError,
-    store::{RelayedCommit, Upload},
+    error::{ApiError, chain_of},
+    http::Pace,
+    store::{RelayedCommit, Store, StoreError, Upload},
 };
 
 /// A commitment with fewer blocks than this until it expires is committed anew.
@@ -116,16 +117,14 @@ pub(crate) struct Hosted {
     pub(crate) texts: Arc<Texts>,
     incoming: PathBuf,
     waiting: Arc<Mutex<u64>>,
+    /// Uploads of one root take turns: the second finds what the first stored, and is not counted.
+    turns: [Mutex<()>; 16],
     /// Building the licence texts takes a second: once is enough.
     commons: tokio::sync::OnceCell<Option<B256>>,
 }
 
 impl Hosted {
-    pub(crate) fn open(
-        texts: Arc<Texts>,
-        incoming: PathBuf,
-        store: &crate::store::Store,
-    ) -> Result<Self, crate::GatewayError> {
+    pub(crate) fn open(texts: Arc<Texts>, incoming: PathBuf, store: &Store) -> Result<Self, crate::GatewayError> {
         // What a killed upload left.
         match std::fs::remove_dir_all(&incoming) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -136,12 +135,38 @@ impl Hosted {
         std::fs::create_dir_all(&incoming)
             .map_err(|source| crate::GatewayError::DataDir { path: incoming.clone(), source })?;
         let waiting = store.uploads()?.iter().map(|upload| upload.bytes).sum();
-        Ok(Self { texts, incoming, waiting: Arc::new(Mutex::new(waiting)), commons: Default::default() })
+        Ok(Self {
+            texts,
+            incoming,
+            waiting: Arc::new(Mutex::new(waiting)),
+            turns: Default::default(),
+            commons: Default::default(),
+        })
     }
 
-    fn release(&self, bytes: u64) {
+    fn turn(&self, root: B256) -> &Mutex<()> {
+        &self.turns[usize::from(root[0]) % self.turns.len()]
+    }
+
+    /// Notes an upload. From now on its bytes are counted by the row, in the place of an older one.
+    fn note(&self, store: &Store, upload: &Upload, counted: Waiting) -> Result<(), StoreError> {
         let mut waiting = self.waiting.lock();
-        *waiting = waiting.saturating_sub(bytes);
+        let replaced = store.upload(upload.root)?;
+        store.put_upload(upload)?;
+        *waiting = waiting.saturating_sub(replaced.map_or(0, |old| old.bytes));
+        drop(waiting);
+        counted.keep();
+        Ok(())
+    }
+
+    /// The bundle of a root waits no more, and is counted no more.
+    fn settle(&self, store: &Store, root: B256) -> Result<(), StoreError> {
+        let mut waiting = self.waiting.lock();
+        if let Some(upload) = store.upload(root)? {
+            store.forget_upload(root)?;
+            *waiting = waiting.saturating_sub(upload.bytes);
+        }
+        Ok(())
     }
 }
 
@@ -174,9 +199,19 @@ impl Drop for Waiting {
     }
 }
 
-impl crate::workers::Texts for App {
+impl crate::workers::Facts for App {
+    async fn is_active(&self, worker: Address) -> Option<bool> {
+        match self.chain.client.worker(worker).await {
+            Ok(record) => Some(record.is_some_and(|record| record.active)),
+            Err(error) => {
+                tracing::warn!(%worker, %error, "a worker's registration could not be looked up");
+                None
+            }
+        }
+    }
+
     async fn bundle_file(&self, contribution: ContributionId) -> Option<PathBuf> {
-        match file_of(self, contribution).await {
+        match adoptable_file(self, contribution).await {
             Ok(path) => path,
             Err(error) => {
                 tracing::warn!(%contribution, %error, "a worker's contribution could not be looked up");
@@ -184,6 +219,17 @@ impl crate::workers::Texts for App {
             }
         }
     }
+}
+
+/// The file of a bundle that workers adopt: an accepted contribution of a datanet that may be indexed.
+async fn adoptable_file(app: &App, id: ContributionId) -> Result<Option<PathBuf>, ApiError> {
+    let Some(fact) = app.chain.contribution(id).await? else { return Ok(None) };
+    let directory = app.chain.directory().await?;
+    let datanet = directory.datanets.iter().find(|datanet| datanet.id == fact.membership.datanet);
+    if fact.status != ContributionStatus::Accepted || !datanet.is_some_and(|datanet| datanet.policy.index) {
+        return Ok(None);
+    }
+    file_of(app, id).await
 }
 
 async fn file_of(app: &App, id: ContributionId) -> Result<Option<PathBuf>, ApiError> {
@@ -287,7 +333,7 @@ pub(crate) async fn commit(app: &App, items: &[CommitItem]) -> Result<Vec<Commit
 }
 
 /// Takes a bundle from the network, and keeps it if every text in it hashes up to its root.
-pub(crate) async fn upload(app: &App, id: ContributionId, body: axum::body::Body) -> Result<Uploaded, ApiError> {
+pub(crate) async fn upload(app: &Arc<App>, id: ContributionId, body: axum::body::Body) -> Result<Uploaded, ApiError> {
     let contract = app.chain.datanets();
     let count = app.chain.read("the number of contributions", contract.contributionCount().call().await)?;
     if id.0 == 0 || id.0 > count {
@@ -298,13 +344,14 @@ pub(crate) async fn upload(app: &App, id: ContributionId, body: axum::body::Body
     }
     let limits = &app.config.limits;
     let path = app.hosted.incoming.join(hex::encode(rand::random::<[u8; 16]>()));
-    let _file = RemovedOnDrop(path.clone());
+    let incoming = RemovedOnDrop(path.clone());
     let mut waiting = Waiting { bytes: 0, total: app.hosted.waiting.clone() };
     let failed = |error: std::io::Error| ApiError::internal(&error);
     let mut file = tokio::fs::File::create(&path).await.map_err(failed)?;
     let mut body = body.into_data_stream();
+    let pace = Pace::new(limits.body_timeout);
     loop {
-        let piece = tokio::time::timeout(limits.body_timeout, body.next())
+        let piece = tokio::time::timeout_at(pace.until(waiting.bytes), body.next())
             .await
             .map_err(|_| ApiError::timed_out("the upload stalled: send it again"))?;
         let Some(piece) = piece else { break };
@@ -322,41 +369,35 @@ pub(crate) async fn upload(app: &App, id: ContributionId, body: axum::body::Body
     }
     file.flush().await.map_err(failed)?;
     drop(file);
-    let texts = app.hosted.texts.clone();
-    let (root, documents, text_bytes, held) = tokio::task::spawn_blocking(move || {
-        let refused = |error: &dyn std::error::Error| ApiError::invalid("body", chain_of(error));
-        let limits = fonte_corpus::bundle::BundleLimits::default();
-        let stated = Bundle::open(&path, limits).map_err(|error| refused(&error))?;
-        let (root, documents, text_bytes) = (stated.root(), stated.documents(), stated.text_bytes());
-        let held = texts.holds(root);
-        if !held {
-            let file = std::fs::File::open(&path).map_err(|error| ApiError::internal(&error))?;
-            texts.receive(root, file).map_err(|error| match error {
-                TextsError::Bundle(error) => refused(&error),
-                other => ApiError::internal(&other),
-            })?;
-        }
-        Ok::<_, ApiError>((root, documents, text_bytes, held))
-    })
-    .await
-    .map_err(|error| ApiError::internal(&error))??;
-    if !held {
-        app.store.put_upload(&Upload { root, id, bytes: waiting.bytes, at: unix_now() })?;
-        waiting.keep();
-    }
-    Ok(Uploaded { id, root, documents, text_bytes })
+    // What is stored must be counted: once begun, this ends, whoever stops listening.
+    let task = app.clone();
+    tokio::task::spawn_blocking(move || store_upload(&task, id, &incoming, waiting))
+        .await
+        .map_err(|error| ApiError::internal(&error))?
 }
 
-/// An error with its causes, in one line.
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
+/// Stores what was uploaded, if every text in it hashes up to its root. Blocks.
+fn store_upload(app: &App, id: ContributionId, file: &RemovedOnDrop, waiting: Waiting) -> Result<Uploaded, ApiError> {
+    let refused = |error: &dyn std::error::Error| ApiError::invalid("body", chain_of(error));
+    let (hosted, limits) = (&app.hosted, fonte_corpus::bundle::BundleLimits::default());
+    let stated = Bundle::open(&file.0, limits).map_err(|error| refused(&error))?;
+    let root = stated.root();
+    let uploaded = Uploaded { id, root, documents: stated.documents(), text_bytes: stated.text_bytes() };
+    let _turn = hosted.turn(root).lock();
+    if hosted.texts.holds(root) {
+        return Ok(uploaded);
     }
-    text
+    let bytes = std::fs::File::open(&file.0).map_err(|error| ApiError::internal(&error))?;
+    // Noted before it is stored: what a crash leaves is swept like what nobody reveals.
+    hosted.note(&app.store, &Upload { root, id, bytes: waiting.bytes, at: unix_now() }, waiting)?;
+    if let Err(error) = hosted.texts.receive(root, bytes) {
+        hosted.settle(&app.store, root)?;
+        return Err(match error {
+            TextsError::Bundle(error) => refused(&error),
+            other => ApiError::internal(&other),
+        });
+    }
+    Ok(uploaded)
 }
 
 struct RemovedOnDrop(PathBuf);
@@ -494,10 +535,7 @@ fn refused(id: ContributionId, why: String) -> Revealed {
 
 /// The bundle waits no more, and the text store learns what the chain says of it.
 async fn note_registered(app: &App, item: &RevealItem, fact: &ContributionFacts) -> Result<(), ApiError> {
-    if let Some(upload) = app.store.upload(item.terms.root)? {
-        app.store.forget_upload(upload.root)?;
-        app.hosted.release(upload.bytes);
-    }
+    app.hosted.settle(&app.store, item.terms.root)?;
     let directory = app.chain.directory().await?;
     let indexable = directory.datanets.iter().find(|d| d.id == fact.membership.datanet).is_some_and(|d| d.policy.index);
     let Ok(bundle) = app.hosted.texts.bundle(fact.root) else {
@@ -551,11 +589,15 @@ pub(crate) async fn sweep(app: &App) -> Result<(), ApiError> {
         // Someone else may have revealed it: what is registered is never deleted here.
         let registered = app.chain.contribution(upload.id).await?.is_some_and(|fact| fact.root == upload.root)
             || app.hosted.texts.records().iter().any(|record| record.root == upload.root);
+        // Somebody is sending it again: the next sweep looks.
+        let Some(_turn) = app.hosted.turn(upload.root).try_lock() else { continue };
+        if app.store.upload(upload.root)? != Some(upload) {
+            continue;
+        }
         if !registered {
             app.hosted.texts.erase(upload.root).map_err(|error| ApiError::internal(&error))?;
         }
-        app.store.forget_upload(upload.root)?;
-        app.hosted.release(upload.bytes);
+        app.hosted.settle(&app.store, upload.root)?;
     }
     if app.store.open_batches()?.is_empty() && app.store.pending(1)?.is_empty() {
         let records = app.hosted.texts.records();

@@ -13,6 +13,7 @@ use fonte_corpus::{
 };
 use fonte_types::ContributionId;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::{app::App, error::ApiError};
 
@@ -25,6 +26,8 @@ enum CompareError {
     Bundle(#[from] BundleError),
     #[error("a text is too large to be compared")]
     TooLarge(#[from] TooLarge),
+    #[error("nobody waits for the report any more")]
+    Cancelled,
 }
 
 /// One report reads every hosted text, so there is one at a time.
@@ -49,16 +52,24 @@ pub(crate) async fn report(app: &App, id: ContributionId) -> Result<Report, ApiE
     if !app.hosted.texts.holds(fact.root) {
         return Err(unknown());
     }
+    // Before the chain is read: whoever waits for a turn holds nothing. The turn ends with the work, not with the request,
+    // which a client can end at any time.
+    let turn = ONE_AT_A_TIME.acquire().await.map_err(|error| ApiError::internal(&error))?;
     let stands = |status| matches!(status, ContributionStatus::Accepted | ContributionStatus::Pending);
     let mut earlier = app.chain.contributions().await?;
     earlier.retain(|other| other.id < id && stands(other.status));
     let texts = app.hosted.texts.clone();
-    let _turn = ONE_AT_A_TIME.acquire().await.map_err(|error| ApiError::internal(&error))?;
     let count = earlier.len();
     let hosted: Vec<_> =
         earlier.into_iter().map(|other| (other.id, other.root)).filter(|(_, root)| texts.holds(*root)).collect();
     let compared = hosted.len();
-    let near_duplicates = tokio::task::spawn_blocking(move || compare(&texts, fact.root, &hosted))
+    let cancelled = CancellationToken::new();
+    let _guard = cancelled.clone().drop_guard();
+    let work = move || {
+        let _turn = turn;
+        compare(&texts, fact.root, &hosted, &cancelled)
+    };
+    let near_duplicates = tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| ApiError::internal(&error))?
         .map_err(|error| ApiError::internal(&error))?;
@@ -70,6 +81,7 @@ fn compare(
     texts: &Arc<Texts>,
     root: B256,
     earlier: &[(ContributionId, B256)],
+    cancelled: &CancellationToken,
 ) -> Result<Vec<NearDuplicate>, CompareError> {
     let bundle = texts.bundle(root)?;
     let mut found = Vec::new();
@@ -90,6 +102,9 @@ fn compare(
         for (id, root) in earlier {
             let other = texts.bundle(*root)?;
             for document in 0..other.documents() {
+                if cancelled.is_cancelled() {
+                    return Err(CompareError::Cancelled);
+                }
                 comparison.with(*id, document, &other.text(document)?);
             }
         }

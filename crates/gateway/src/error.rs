@@ -150,3 +150,21 @@ impl From<crate::chain::ChainError> for ApiError {
         }
     }
 }
+
+/// An error with its causes, in one line.
+pub(crate) fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// What a peer wrote, or had a part in: one line without control characters, cut to a length for a log or a client.
+pub(crate) fn presentable(text: &str) -> String {
+    const MOST: usize = 300;
+    text.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

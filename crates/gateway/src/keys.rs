@@ -3,6 +3,9 @@
 //! Only the token's hash is kept. A fresh key is harmless: the payer must first let its session key sign vouchers, on
 //! chain and up to a cap. Whoever then holds the token spends up to that cap, and the gateway could too: that is what a
 //! payer trusts a gateway with.
+//!
+//! Anybody may have keys made, in any payer's name. So a key that no limit ever came for on chain counts against no payer,
+//! and where a gateway has as many keys as it takes, the oldest of them makes room.
 
 use std::{
     collections::HashMap,
@@ -35,6 +38,9 @@ pub(crate) struct KeyRecord {
     /// Signs vouchers.
     session_key: B256,
     pub(crate) created_at: u64,
+    /// A limit was seen on chain for it: it stays.
+    #[serde(default)]
+    limited: bool,
 }
 
 /// A key that opened the door.
@@ -50,9 +56,31 @@ pub(crate) struct ApiKey {
 
 /// All keys of this gateway, in memory and in the store.
 pub(crate) struct Keys {
-    all: RwLock<HashMap<B256, ApiKey>>,
+    all: RwLock<HashMap<B256, Held>>,
     limit: usize,
     per_payer: usize,
+}
+
+struct Held {
+    key: ApiKey,
+    created_at: u64,
+    limited: bool,
+}
+
+impl Held {
+    fn new(hash: B256, session: PrivateKeySigner, record: &KeyRecord) -> Self {
+        let key = ApiKey { hash, payer: record.payer, session, client: None };
+        Self { key, created_at: record.created_at, limited: record.limited }
+    }
+
+    fn record(&self) -> KeyRecord {
+        KeyRecord {
+            payer: self.key.payer,
+            session_key: self.key.session.to_bytes(),
+            created_at: self.created_at,
+            limited: self.limited,
+        }
+    }
 }
 
 /// No key was made.
@@ -60,7 +88,7 @@ pub(crate) struct Keys {
 pub(crate) enum KeyError {
     #[error("this gateway holds {0} API keys and takes no more: use one that you have, or another gateway")]
     Full(usize),
-    #[error("payer {payer} has {held} API keys here: use one of them")]
+    #[error("payer {payer} has {held} API keys with a limit here: use one of them")]
     FullForPayer { payer: Address, held: usize },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -72,8 +100,7 @@ impl Keys {
         for (hash, record) in store.all_keys()? {
             match PrivateKeySigner::from_bytes(&record.session_key) {
                 Ok(session) => {
-                    let payer = record.payer;
-                    all.insert(hash, ApiKey { hash, payer, session, client: None });
+                    all.insert(hash, Held::new(hash, session, &record));
                 }
                 Err(error) => tracing::error!(%hash, %error, "a stored session key is damaged and left out"),
             }
@@ -84,34 +111,73 @@ impl Keys {
     /// Makes a key for a payer; the token is returned this once.
     pub(crate) fn create(&self, store: &Store, payer: Address, now: u64) -> Result<(String, ApiKey), KeyError> {
         let token = format!("{PREFIX}{}", hex::encode(rand::random::<[u8; 32]>()));
-        let session = PrivateKeySigner::random();
         let hash = hash_of(&token);
-        let record = KeyRecord { payer, session_key: session.to_bytes(), created_at: now };
         let mut all = self.all.write();
         if all.len() >= self.limit {
             return Err(KeyError::Full(all.len()));
         }
-        let held = all.values().filter(|key| key.payer == payer).count();
+        let held = all.values().filter(|held| held.limited && held.key.payer == payer).count();
         if held >= self.per_payer {
             return Err(KeyError::FullForPayer { payer, held });
         }
-        store.put_key(hash, &record)?;
-        let key = ApiKey { hash, payer, session, client: None };
-        all.insert(hash, key.clone());
+        let key = Self::add(&mut all, store, hash, KeyRecord::fresh(payer, now, false))?;
         Ok((token, key))
     }
 
     /// The key kept under a name that is no token's hash, made if there is none of this payer.
     pub(crate) fn own(&self, store: &Store, hash: B256, payer: Address, now: u64) -> Result<ApiKey, StoreError> {
         let mut all = self.all.write();
-        if let Some(known) = all.get(&hash).filter(|key| key.payer == payer) {
-            return Ok(known.clone());
+        match all.get_mut(&hash).filter(|held| held.key.payer == payer) {
+            Some(known) => {
+                known.limited = true;
+                Ok(known.key.clone())
+            }
+            None => Self::add(&mut all, store, hash, KeyRecord::fresh(payer, now, true)),
         }
-        let session = PrivateKeySigner::random();
-        store.put_key(hash, &KeyRecord { payer, session_key: session.to_bytes(), created_at: now })?;
-        let key = ApiKey { hash, payer, session, client: None };
-        all.insert(hash, key.clone());
+    }
+
+    fn add(
+        all: &mut HashMap<B256, Held>,
+        store: &Store,
+        hash: B256,
+        (record, session): (KeyRecord, PrivateKeySigner),
+    ) -> Result<ApiKey, StoreError> {
+        store.put_key(hash, &record)?;
+        let held = Held::new(hash, session, &record);
+        let key = held.key.clone();
+        all.insert(hash, held);
         Ok(key)
+    }
+
+    /// A limit stands on chain for a key: it makes room for none.
+    pub(crate) fn note_limit(&self, store: &Store, hash: B256) -> Result<(), StoreError> {
+        if self.all.read().get(&hash).is_none_or(|held| held.limited) {
+            return Ok(());
+        }
+        let mut all = self.all.write();
+        let Some(held) = all.get_mut(&hash) else { return Ok(()) };
+        held.limited = true;
+        store.put_key(hash, &held.record())
+    }
+
+    /// The key to let go of first where there is no room: the oldest that no limit was seen for.
+    pub(crate) fn oldest_without_limit(&self) -> Option<ApiKey> {
+        let all = self.all.read();
+        if all.len() < self.limit {
+            return None;
+        }
+        let oldest = all.values().filter(|held| !held.limited).min_by_key(|held| (held.created_at, held.key.hash));
+        oldest.map(|held| held.key.clone())
+    }
+
+    /// Lets go of a key, unless a limit was seen for it meanwhile.
+    pub(crate) fn forget(&self, store: &Store, hash: B256) -> Result<(), StoreError> {
+        let mut all = self.all.write();
+        if all.get(&hash).is_some_and(|held| !held.limited) {
+            store.forget_key(hash)?;
+            all.remove(&hash);
+        }
+        Ok(())
     }
 
     /// The key of a token. The map is searched by the token's hash, so timing tells nothing about any token.
@@ -119,13 +185,26 @@ impl Keys {
         if !token.starts_with(PREFIX) || token.len() != PREFIX.len() + 64 {
             return None;
         }
-        self.all.read().get(&hash_of(token)).cloned()
+        self.all.read().get(&hash_of(token)).map(|held| held.key.clone())
     }
 
-    /// All session keys of a payer.
+    /// Session keys of a payer that may have a limit: those that one was seen for, and the oldest of the others, which may
+    /// be from before that was noted.
     pub(crate) fn sessions_of(&self, payer: Address) -> Vec<PrivateKeySigner> {
         let all = self.all.read();
-        all.values().filter(|key| key.payer == payer).map(|key| key.session.clone()).collect()
+        let mut keys: Vec<&Held> = all.values().filter(|held| held.key.payer == payer).collect();
+        keys.sort_by_key(|held| (!held.limited, held.created_at));
+        let limited = keys.iter().filter(|held| held.limited).count();
+        keys.truncate(limited + self.per_payer);
+        keys.into_iter().map(|held| held.key.session.clone()).collect()
+    }
+}
+
+impl KeyRecord {
+    /// With a fresh session key.
+    fn fresh(payer: Address, now: u64, limited: bool) -> (Self, PrivateKeySigner) {
+        let session = PrivateKeySigner::random();
+        (Self { payer, session_key: session.to_bytes(), created_at: now, limited }, session)
     }
 }
 
@@ -196,13 +275,16 @@ mod tests {
         let payer = Address::repeat_byte(7);
         let (token, session) = {
             let store = Store::open(folder.path()).expect("opens");
-            let keys = Keys::load(&store, 3, 2).expect("loads");
+            let keys = Keys::load(&store, 3, 1).expect("loads");
             let (token, key) = keys.create(&store, payer, 5).expect("first");
-            keys.create(&store, payer, 5).expect("second");
-            let third = keys.create(&store, payer, 5).err().expect("over the payer's limit");
-            assert!(matches!(third, KeyError::FullForPayer { held: 2, .. }), "{third}");
-            keys.create(&store, Address::ZERO, 5).expect("another payer");
-            let full = keys.create(&store, Address::ZERO, 5).err().expect("over the limit");
+            keys.create(&store, payer, 6).expect("in anybody's name, as long as no limit is on it");
+            keys.note_limit(&store, key.hash).expect("noted");
+            keys.note_limit(&store, B256::ZERO).expect("of no key");
+            let third = keys.create(&store, payer, 7).err().expect("over the payer's limit");
+            assert!(matches!(third, KeyError::FullForPayer { held: 1, .. }), "{third}");
+            assert!(keys.oldest_without_limit().is_none(), "there is room");
+            keys.create(&store, Address::ZERO, 4).expect("another payer");
+            let full = keys.create(&store, Address::ZERO, 8).err().expect("over the limit");
             assert!(matches!(full, KeyError::Full(3)), "{full}");
             (token, key.session.address())
         };
@@ -212,7 +294,7 @@ mod tests {
             "the token itself is nowhere on disk"
         );
         let store = Store::open(folder.path()).expect("opens again");
-        let keys = Keys::load(&store, 3, 2).expect("loads again");
+        let keys = Keys::load(&store, 3, 1).expect("loads again");
         let found = keys.find(&token).expect("known");
         assert_eq!((found.payer, found.session.address()), (payer, session));
         assert_eq!(keys.sessions_of(payer).len(), 2);
@@ -220,6 +302,24 @@ mod tests {
         other.replace_range(9..10, if &token[9..10] == "0" { "1" } else { "0" });
         assert!(keys.find(&other).is_none());
         assert!(keys.find("sk-fonte-").is_none());
+
+        // Those without a limit make room, the oldest first; the one with a limit stays.
+        for payer in [Address::ZERO, payer] {
+            let oldest = keys.oldest_without_limit().expect("one without a limit");
+            assert_eq!(oldest.payer, payer);
+            keys.forget(&store, oldest.hash).expect("forgotten");
+            keys.create(&store, Address::repeat_byte(9), 9).expect("there is room");
+        }
+        keys.forget(&store, found.hash).expect("nothing to do");
+        drop(keys);
+        let keys = Keys::load(&store, 3, 1).expect("loads again");
+        assert!(keys.find(&token).is_some());
+        assert_eq!(keys.sessions_of(payer).len(), 1);
+        assert_eq!(
+            keys.sessions_of(Address::repeat_byte(9)).len(),
+            1,
+            "of many that may be anybody's, few are asked for"
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use alloy_primitives::B256;
 use fonte_bindings::ModelRecord;
 
-use crate::{chat::DatanetRef, error::ApiError};
+use crate::{chat::DatanetRef, error::ApiError, select::MAX_DATANETS};
 
 /// Shortest beginning of a hash that is looked for, in hexadecimal digits.
 const MIN_DIGITS: usize = 8;
@@ -57,7 +57,7 @@ pub(crate) fn resolve(
     is_datanet: impl Fn(&str) -> bool,
     asked: &str,
 ) -> Result<(usize, Vec<DatanetRef>), ApiError> {
-    let parts: Vec<&str> = asked.split(':').collect();
+    let parts: Vec<&str> = asked.split(':').take(4).collect();
     let written = || {
         ApiError::invalid(
             "model",
@@ -89,7 +89,8 @@ fn datanets(named: &str) -> Option<Vec<DatanetRef>> {
         Ok(id) => Some(DatanetRef::Id(id)),
         Err(_) => Some(DatanetRef::Name(name.to_owned())),
     };
-    named.split('+').map(one).collect()
+    // One more than may be named: that is refused, and what follows is not looked at.
+    named.split('+').take(MAX_DATANETS + 1).map(one).collect()
 }
 
 /// Those of the places that count: the served, if there are any.

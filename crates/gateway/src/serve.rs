@@ -13,6 +13,7 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -125,7 +126,7 @@ pub struct PlainRequest {
 pub struct EngineServerConfig {
     /// Where it listens; port 0 picks one.
     pub listen: SocketAddr,
-    /// The key that every request must carry; none: anyone who reaches the server may ask.
+    /// The key that every request must carry; none: anyone who reaches the server may ask, but for web pages of other sites.
     pub api_key: Option<String>,
     /// The key for orders to load and unload; none: one is drawn.
     pub operator_key: Option<String>,
@@ -221,7 +222,12 @@ fn routes(server: Arc<Server>) -> Router {
         .route("/v1/chat/completions", post(complete::<ChatBody>))
         .route("/v1/completions", post(complete::<TextBody>))
         .route("/v1/embeddings", post(embeddings));
-    Router::new().merge(quick).merge(slow).with_state(server)
+    let routes = Router::new().merge(quick).merge(slow);
+    let routes = match server.api_key {
+        Some(_) => routes,
+        None => routes.layer(middleware::from_fn(http::pages::of_this_machine)),
+    };
+    routes.with_state(server)
 }
 
 impl Server {

@@ -389,6 +389,12 @@ impl Store {
         Ok(batch.commit()?)
     }
 
+    pub(crate) fn forget_key(&self, hash: B256) -> Result<(), StoreError> {
+        let mut batch = self.durable();
+        batch.remove(&self.keys, hash.as_slice());
+        Ok(batch.commit()?)
+    }
+
     pub(crate) fn all_keys(&self) -> Result<Vec<(B256, KeyRecord)>, StoreError> {
         let mut all = Vec::new();
         for entry in self.keys.iter() {

@@ -9,7 +9,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -18,6 +18,7 @@ use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use fonte_types::{
     ContributionId, DatanetId, DatanetVersion, ModelId, Network,
+    receipt::{greeting_digest, recover},
     wire::{
         EngineReport, Frame, FrameError, Job, MAX_FRAME, MAX_MODELS, PART, PROTOCOL, Refusal, RefusalCode,
         SignedAnswer, ToGateway, ToWorker,
@@ -29,7 +30,10 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     sync::{mpsc, oneshot},
 };
-use tokio_util::codec::{Framed, LengthDelimitedCodec};
+use tokio_util::{
+    codec::{Framed, LengthDelimitedCodec},
+    sync::CancellationToken,
+};
 
 /// Events of one job that wait for the one who asked; then the connection's reader waits.
 const JOB_QUEUE: usize = 64;
@@ -41,12 +45,20 @@ const NEED_QUEUE: usize = 65_536;
 const MAX_ADOPTED: usize = 65_536;
 /// How long a worker may take to load an adapter that the operator wants.
 const ORDER: Duration = Duration::from_secs(60);
-/// Until the greeting is over.
+/// Until the greeting is over and the worker has shown that its key is its own.
 const GREETING: Duration = Duration::from_secs(10);
+/// How long a worker may be connected that is not registered and active on chain.
+const REGISTRATION: Duration = Duration::from_secs(60);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(5);
 
-/// Where contributions' bytes come from.
-pub(crate) trait Texts: Send + Sync + 'static {
-    /// The file that holds a contribution's bundle; none where this gateway does not have it.
+/// What a gateway knows of workers and contributions.
+pub(crate) trait Facts: Send + Sync + 'static {
+    /// Whether a worker is registered and active on chain; none: the chain could not be asked.
+    fn is_active(&self, worker: Address) -> impl Future<Output = Option<bool>> + Send;
+
+    /// The file that holds a contribution's bundle; none where this gateway does not have it, or where workers have no use
+    /// for it.
     fn bundle_file(&self, contribution: ContributionId) -> impl Future<Output = Option<std::path::PathBuf>> + Send;
 }
 
@@ -95,6 +107,10 @@ pub(crate) struct Peer {
     out: mpsc::Sender<Frame<ToWorker>>,
     /// Numbers jobs and orders.
     next_job: AtomicU64,
+    /// It was registered and active on chain when that was last looked at.
+    active: AtomicBool,
+    /// Its place is given to another.
+    displaced: CancellationToken,
     state: Mutex<PeerState>,
 }
 
@@ -306,10 +322,10 @@ impl Workers {
     }
 
     /// Runs a worker's connection until it ends.
-    pub(crate) async fn serve<S, T>(&self, stream: S, texts: Arc<T>) -> Result<(), WireError>
+    pub(crate) async fn serve<S, F>(&self, stream: S, facts: Arc<F>) -> Result<(), WireError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        T: Texts,
+        F: Facts,
     {
         let codec = LengthDelimitedCodec::builder().length_field_type::<u32>().max_frame_length(MAX_FRAME).new_codec();
         let (mut sink, mut source) = Framed::new(stream, codec).split::<Bytes>();
@@ -328,12 +344,27 @@ impl Workers {
                 _ => Err(WireError::Rules("its first message is no hello")),
             }
         };
-        let (worker, slots, offer) = tokio::time::timeout(GREETING, greeting)
-            .await
-            .map_err(|_| WireError::Rules("its greeting took too long"))??;
+        // Both halves of the greeting end by then.
+        let deadline = tokio::time::Instant::now() + GREETING;
+        let late = |_| WireError::Rules("its greeting took too long");
+        let (worker, slots, offer) = tokio::time::timeout_at(deadline, greeting).await.map_err(late)??;
         if !self.allowed.is_empty() && !self.allowed.contains(&worker) {
             return Err(WireError::NotTaken("it is not on this gateway's list"));
         }
+        let nonce = B256::from(rand::random::<[u8; 32]>());
+        let proof = async {
+            let hello = ToWorker::Hello { protocol: PROTOCOL, network: self.network, gateway: self.gateway, nonce };
+            sink.send(Frame::Message(hello).encode()?.into()).await?;
+            let frame = source.next().await.ok_or(WireError::Rules("it left without a proof of its address"))??;
+            let Frame::Message(ToGateway::Proof { signature }) = Frame::<ToGateway>::decode(&frame)? else {
+                return Err(WireError::Rules("its second message is no proof of its address"));
+            };
+            if recover(&signature, greeting_digest(self.gateway, nonce, &self.network)) != Ok(worker) {
+                return Err(WireError::Rules("the key that it signs with is not of the address that it names"));
+            }
+            Ok(())
+        };
+        tokio::time::timeout_at(deadline, proof).await.map_err(late)??;
         let (out, mut queue) = mpsc::channel::<Frame<ToWorker>>(OUT_QUEUE);
         let peer = Arc::new(Peer {
             id: self.next.fetch_add(1, Ordering::Relaxed),
@@ -341,10 +372,10 @@ impl Workers {
             slots: slots.min(4096),
             out: out.clone(),
             next_job: AtomicU64::new(1),
+            active: AtomicBool::new(facts.is_active(worker).await == Some(true)),
+            displaced: CancellationToken::new(),
             state: Mutex::new(PeerState { offer, ..PeerState::default() }),
         });
-        let hello = ToWorker::Hello { protocol: PROTOCOL, network: self.network, gateway: self.gateway };
-        sink.send(Frame::Message(hello).encode()?.into()).await?;
         let _registered = self.register(&peer)?;
         tracing::info!(%worker, slots, "worker connected");
 
@@ -357,9 +388,22 @@ impl Workers {
         let (need, mut needed) = mpsc::channel::<ContributionId>(NEED_QUEUE);
         let supply = async {
             while let Some(contribution) = needed.recv().await {
-                supply(&out, texts.as_ref(), contribution).await?;
+                supply(&out, &peer, facts.as_ref(), contribution).await?;
             }
             Ok::<_, WireError>(())
+        };
+        let look = async {
+            let mut inactive = Duration::ZERO;
+            while inactive < REGISTRATION {
+                tokio::time::sleep(LOOK).await;
+                match facts.is_active(worker).await {
+                    Some(true) => inactive = Duration::ZERO,
+                    Some(false) => inactive += LOOK,
+                    None => continue,
+                }
+                peer.active.store(inactive.is_zero(), Ordering::Relaxed);
+            }
+            Err(WireError::NotTaken("it is not registered and active on chain"))
         };
         let read = async {
             while let Some(frame) = source.next().await {
@@ -370,11 +414,13 @@ impl Workers {
             }
             Ok(())
         };
-        // The reader ends with the connection; the other two only by an error, as this function holds their queues.
+        // The reader ends with the connection; the others only by an error, as this function holds their queues.
         tokio::select! {
             ended = read => ended,
             ended = write => ended,
             ended = supply => ended,
+            ended = look => ended,
+            () = peer.displaced.cancelled() => Err(WireError::NotTaken("a registered worker needs its place")),
         }
     }
 
@@ -385,7 +431,7 @@ impl Workers {
         need: &mpsc::Sender<ContributionId>,
     ) -> Result<(), WireError> {
         let (job, event) = match message {
-            ToGateway::Hello { .. } => return Err(WireError::Rules("it greeted twice")),
+            ToGateway::Hello { .. } | ToGateway::Proof { .. } => return Err(WireError::Rules("it greeted twice")),
             ToGateway::Models { models, generating } => {
                 peer.state.lock().offer = Offer::new(models, generating)?;
                 return Ok(());
@@ -433,10 +479,19 @@ impl Workers {
         Ok(())
     }
 
+    /// Takes a peer onto the list. Where that is full, a registered worker gets the place of one that is not, or of one that
+    /// has several: a key costs nothing.
     fn register(&self, peer: &Arc<Peer>) -> Result<Registered<'_>, WireError> {
         let mut peers = self.peers.lock();
         if peers.len() >= self.limit {
-            return Err(WireError::NotTaken("the gateway has all the workers that it takes"));
+            let spare = |other: &&Arc<Peer>| {
+                let connections = peers.values().filter(|peer| peer.worker == other.worker).count();
+                connections > 1 || !other.active.load(Ordering::Relaxed)
+            };
+            let spare = peers.values().find(spare).filter(|_| peer.active.load(Ordering::Relaxed)).cloned();
+            let spare = spare.ok_or(WireError::NotTaken("the gateway has all the workers that it takes"))?;
+            peers.remove(&spare.id);
+            spare.displaced.cancel();
         }
         peers.insert(peer.id, peer.clone());
         Ok(Registered { workers: self, peer: peer.clone() })
@@ -465,14 +520,18 @@ impl Drop for Registered<'_> {
 }
 
 /// Sends one contribution in parts.
-async fn supply<T: Texts>(
+async fn supply<F: Facts>(
     out: &mpsc::Sender<Frame<ToWorker>>,
-    texts: &T,
+    peer: &Peer,
+    facts: &F,
     contribution: ContributionId,
 ) -> Result<(), WireError> {
     let closed = |_| WireError::Rules("its connection closed while a contribution was sent");
     let missing = Frame::Message(ToWorker::ContributionMissing { contribution });
-    let Some(path) = texts.bundle_file(contribution).await else {
+    // Who has just registered need not wait for the next look.
+    let active = peer.active.load(Ordering::Relaxed) || facts.is_active(peer.worker).await == Some(true);
+    let path = if active { facts.bundle_file(contribution).await } else { None };
+    let Some(path) = path else {
         return out.send(missing).await.map_err(closed);
     };
     let mut file = match tokio::fs::File::open(&path).await {
@@ -502,14 +561,54 @@ pub(crate) fn at_least(adopted: &[DatanetVersion], datanet: DatanetId, version: 
 
 #[cfg(test)]
 mod tests {
+    use alloy_signer_local::PrivateKeySigner;
+    use fonte_types::receipt::sign;
+
     use super::*;
 
-    struct NoTexts;
+    /// Workers that are registered; nothing is hosted.
+    struct Registry(Vec<Address>);
 
-    impl Texts for NoTexts {
+    impl Facts for Registry {
+        async fn is_active(&self, worker: Address) -> Option<bool> {
+            Some(self.0.contains(&worker))
+        }
+
         async fn bundle_file(&self, _: ContributionId) -> Option<std::path::PathBuf> {
             None
         }
+    }
+
+    type Wire = Framed<tokio::io::DuplexStream, LengthDelimitedCodec>;
+
+    fn gateway(limit: usize) -> Workers {
+        let at = Address::repeat_byte;
+        let network = Network { chain_id: 1, network_id: B256::ZERO, settlement: at(1), datanets: at(2) };
+        Workers::new(network, at(3), limit, Vec::new())
+    }
+
+    fn wire() -> (Wire, tokio::io::DuplexStream) {
+        let (ours, theirs) = tokio::io::duplex(MAX_FRAME);
+        let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
+        (Framed::new(ours, codec), theirs)
+    }
+
+    async fn say(wire: &mut Wire, message: ToGateway) -> bool {
+        let frame = Frame::Message(message).encode().expect("it fits a frame");
+        wire.send(Bytes::from(frame)).await.is_ok()
+    }
+
+    /// Greets as the worker of an address, and signs with a key for a gateway.
+    async fn greet(wire: &mut Wire, worker: Address, signer: &PrivateKeySigner, of: &Workers, models: Vec<ModelId>) {
+        let hello =
+            ToGateway::Hello { protocol: PROTOCOL, worker, models: models.clone(), slots: 1, generating: models };
+        say(wire, hello).await;
+        let Some(Ok(frame)) = wire.next().await else { return };
+        let Ok(Frame::Message(ToWorker::Hello { network, nonce, .. })) = Frame::decode(&frame) else {
+            panic!("no greeting")
+        };
+        let signature = sign(signer, greeting_digest(of.gateway, nonce, &network)).expect("a key in memory signs");
+        say(wire, ToGateway::Proof { signature }).await;
     }
 
     /// So many models with the longest numbers.
@@ -520,28 +619,22 @@ mod tests {
     /// A worker that offers one list after the other: how many models the gateway knew it to serve after each, and how the
     /// connection ended.
     async fn offering(offers: &[Vec<ModelId>]) -> (Vec<usize>, Result<(), WireError>) {
-        let zero = Address::ZERO;
-        let network = Network { chain_id: 1, network_id: B256::ZERO, settlement: zero, datanets: zero };
-        let workers = Workers::new(network, zero, 1, Vec::new());
-        let (ours, theirs) = tokio::io::duplex(MAX_FRAME);
+        let (workers, key) = (gateway(1), PrivateKeySigner::random());
+        let registry = Registry(vec![key.address()]);
+        let (mut wire, theirs) = wire();
         let known = || workers.all().first().map_or(0, |peer| peer.offer().models.len());
-        let worker = async move {
-            let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME).new_codec();
-            let mut wire = Framed::new(ours, codec);
+        let worker = async {
             let mut served = Vec::new();
             for models in offers {
-                let (models, generating) = (models.clone(), models.clone());
-                let offer = if served.is_empty() {
-                    ToGateway::Hello { protocol: PROTOCOL, worker: zero, models, slots: 1, generating }
+                if served.is_empty() {
+                    greet(&mut wire, key.address(), &key, &workers, models.clone()).await;
                 } else {
-                    ToGateway::Models { models, generating }
-                };
-                // What answers the second was read after the first.
-                for message in [offer, ToGateway::NeedContribution { contribution: ContributionId(1) }] {
-                    let frame = Frame::Message(message).encode().expect("it fits a frame");
-                    if wire.send(Bytes::from(frame)).await.is_err() {
-                        return served;
-                    }
+                    let (models, generating) = (models.clone(), models.clone());
+                    say(&mut wire, ToGateway::Models { models, generating }).await;
+                }
+                // What answers this was read after the models.
+                if !say(&mut wire, ToGateway::NeedContribution { contribution: ContributionId(1) }).await {
+                    return served;
                 }
                 loop {
                     let Some(Ok(frame)) = wire.next().await else { return served };
@@ -551,9 +644,10 @@ mod tests {
                 }
                 served.push(known());
             }
+            drop(wire);
             served
         };
-        tokio::join!(worker, workers.serve(theirs, Arc::new(NoTexts)))
+        tokio::join!(worker, workers.serve(theirs, Arc::new(registry)))
     }
 
     #[tokio::test]
@@ -566,5 +660,87 @@ mod tests {
             assert_eq!(served.len(), good);
             assert!(matches!(ended, Err(WireError::Rules(rule)) if rule.contains("more models")), "{good}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_address_is_proved() {
+        let (mine, other) = (PrivateKeySigner::random(), PrivateKeySigner::random());
+        let registry = Arc::new(Registry(vec![mine.address(), other.address()]));
+        let (here, elsewhere) = (gateway(4), Workers { gateway: Address::repeat_byte(9), ..gateway(4) });
+        for (worker, of, taken) in [(&mine, &here, true), (&other, &here, false), (&mine, &elsewhere, false)] {
+            let (mut wire, theirs) = wire();
+            let greeting = async {
+                greet(&mut wire, worker.address(), &mine, of, ids(1)).await;
+                say(&mut wire, ToGateway::NeedContribution { contribution: ContributionId(1) }).await;
+                let answered = wire.next().await.is_some();
+                drop(wire);
+                answered
+            };
+            let (answered, ended) = tokio::join!(greeting, here.serve(theirs, registry.clone()));
+            assert_eq!(answered, taken);
+            assert_eq!(ended.is_ok(), taken, "{ended:?}");
+        }
+        // Nothing is told or taken before the proof, and not for ever.
+        let (mut wire, theirs) = wire();
+        let (worker, generating) = (mine.address(), Vec::new());
+        say(&mut wire, ToGateway::Hello { protocol: PROTOCOL, worker, models: ids(1), slots: 1, generating }).await;
+        say(&mut wire, ToGateway::NeedContribution { contribution: ContributionId(1) }).await;
+        let ended = here.serve(theirs, registry.clone()).await;
+        assert!(matches!(ended, Err(WireError::Rules(rule)) if rule.contains("no proof")), "{ended:?}");
+        assert_eq!(here.count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_greet_or_register_is_left() {
+        let key = PrivateKeySigner::random();
+        let workers = gateway(1);
+        let (wire_of_none, theirs) = wire();
+        let ended = workers.serve(theirs, Arc::new(Registry(Vec::new()))).await;
+        assert!(matches!(ended, Err(WireError::Rules(rule)) if rule.contains("too long")), "{ended:?}");
+        drop(wire_of_none);
+
+        let begun = tokio::time::Instant::now();
+        let (mut wire, theirs) = wire();
+        let greeting = greet(&mut wire, key.address(), &key, &workers, ids(1));
+        let ((), ended) = tokio::join!(greeting, workers.serve(theirs, Arc::new(Registry(Vec::new()))));
+        assert!(matches!(ended, Err(WireError::NotTaken(why)) if why.contains("registered")), "{ended:?}");
+        assert!((REGISTRATION..REGISTRATION * 2).contains(&begun.elapsed()));
+    }
+
+    #[tokio::test]
+    async fn a_registered_worker_gets_the_place_of_one_that_is_not() {
+        let keys: Vec<_> = (0..3).map(|_| PrivateKeySigner::random()).collect();
+        let registry = Arc::new(Registry(keys[1..].iter().map(PrivateKeySigner::address).collect()));
+        let workers = Arc::new(gateway(1));
+        let connect = |key: &PrivateKeySigner| {
+            let (mut wire, theirs) = wire();
+            let (serving, registry, of) = (workers.clone(), registry.clone(), workers.clone());
+            let serving = tokio::spawn(async move { serving.serve(theirs, registry).await });
+            let key = key.clone();
+            async move {
+                greet(&mut wire, key.address(), &key, &of, ids(1)).await;
+                (wire, serving)
+            }
+        };
+        let listed = |worker: Address| {
+            let workers = workers.clone();
+            async move {
+                while !workers.all().iter().any(|peer| peer.worker == worker) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        let (_idle, ended) = connect(&keys[0]).await;
+        listed(keys[0].address()).await;
+        // Another that is not registered does not get it, a registered one does, and keeps it.
+        let (_more, refused) = connect(&PrivateKeySigner::random()).await;
+        assert!(matches!(refused.await.unwrap(), Err(WireError::NotTaken(_))));
+        let (_wire, serving) = connect(&keys[1]).await;
+        listed(keys[1].address()).await;
+        assert!(matches!(ended.await.unwrap(), Err(WireError::NotTaken(_))));
+        let (_late, refused) = connect(&keys[2]).await;
+        assert!(matches!(refused.await.unwrap(), Err(WireError::NotTaken(_))));
+        assert_eq!(workers.count(), 1);
+        serving.abort();
     }
 }

@@ -39,6 +39,8 @@ pub mod signed {
         }
         #[derive(Debug, PartialEq, Eq)]
         struct Withdrawal { uint64 contribution; uint64 deadline; }
+        #[derive(Debug, PartialEq, Eq)]
+        struct Greeting { address gateway; bytes32 nonce; }
     }
 }
 
@@ -343,6 +345,12 @@ impl ContributionTerms {
 /// Digest of a withdrawal that a contributor signs for a relayer.
 pub fn withdrawal_digest(contribution: ContributionId, deadline: u64, network: &Network) -> B256 {
     network.datanets_digest(&signed::Withdrawal { contribution: contribution.0, deadline })
+}
+
+/// Digest of what a worker signs to show a gateway that its address is its own (`docs/spec/wire.md`, greeting): good for one
+/// connection to one gateway, and for nothing else.
+pub fn greeting_digest(gateway: Address, nonce: B256, network: &Network) -> B256 {
+    network.settlement_digest(&signed::Greeting { gateway, nonce })
 }
 
 /// A 65-byte signature was refused.

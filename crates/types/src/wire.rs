@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Version of the wire; peers with another one part.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Longest frame in bytes, the length field not counted.
 pub const MAX_FRAME: usize = 8 << 20;
@@ -40,7 +40,7 @@ pub const MAX_MODELS: usize = 16_384;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToWorker {
-    /// First message.
+    /// First message, in answer to the worker's.
     Hello {
         /// [`PROTOCOL`].
         protocol: u32,
@@ -48,6 +48,9 @@ pub enum ToWorker {
         network: Network,
         /// The gateway's address.
         gateway: Address,
+        /// Drawn at random for this connection: what the worker signs. Of an earlier protocol there is none.
+        #[serde(default)]
+        nonce: B256,
     },
     /// Answer this.
     Job(Box<Job>),
@@ -170,6 +173,11 @@ pub enum ToGateway {
         /// Those of the models that generate: they sample, continue any text, and may tell log-probabilities.
         #[serde(default)]
         generating: Vec<ModelId>,
+    },
+    /// Second message: the worker's address is its own. Until then it is given nothing.
+    Proof {
+        /// Over [`crate::receipt::greeting_digest`] of the gateway's greeting.
+        signature: Bytes,
     },
     /// The models that it serves from now on, in the place of those that it named before. Jobs that it has go on.
     Models {

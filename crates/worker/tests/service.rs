@@ -484,7 +484,8 @@ async fn who_does_not_say_where_it_stands_answers_from_no_datanet_that_names_pla
 async fn a_gateway_that_breaks_the_protocol_is_left() {
     let (world, worker, gateway, _) = small().await;
     gateway.close().await.unwrap();
-    let hello = |protocol, network| ToWorker::Hello { protocol, network, gateway: world.gateway.address() };
+    let nonce = alloy_primitives::B256::random();
+    let hello = |protocol, network| ToWorker::Hello { protocol, network, gateway: world.gateway.address(), nonce };
 
     let mut gateway = Gateway::raw(&worker);
     gateway.send(hello(PROTOCOL + 1, network())).await;

@@ -1,6 +1,6 @@
-//! Who calls through a reverse proxy on this machine.
+//! Who calls, directly or through a reverse proxy on this machine.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 
@@ -21,6 +21,17 @@ pub(super) fn caller(peer: SocketAddr, headers: &HeaderMap) -> SocketAddr {
 /// An address, perhaps with a port, as some proxies write it.
 fn parse(text: &str) -> Option<IpAddr> {
     text.parse().ok().or_else(|| text.parse().ok().map(|address: SocketAddr| address.ip()))
+}
+
+/// Whom a request is counted for: one address, or the network that one subscriber of IPv6 has.
+pub(super) fn client_of(caller: IpAddr) -> IpAddr {
+    match caller.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 => v4,
+    }
 }
 
 #[cfg(test)]
@@ -53,5 +64,13 @@ mod tests {
         for nothing in [&[][..], &[""], &["unknown"], &["192.0.2.7, "], &["192.0.2.7, unknown"]] {
             assert_eq!(called("127.0.0.1:5", nothing), "127.0.0.1:5");
         }
+    }
+
+    #[test]
+    fn one_subscriber_is_one_client() {
+        let caller = |text: &str| client_of(text.parse().unwrap());
+        assert_eq!(caller("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::".parse::<IpAddr>().unwrap());
+        assert_eq!(caller("::ffff:10.0.0.1"), caller("10.0.0.1"));
+        assert_ne!(caller("10.0.0.1"), caller("10.0.0.2"));
     }
 }

@@ -1,22 +1,20 @@
 //! The HTTP server: routes, bounds and what every response has in common.
 
 pub(crate) mod completion;
+pub(crate) mod connections;
 mod forwarded;
 mod network;
 mod openai;
 pub(crate) mod operator;
+pub(crate) mod pages;
 mod receipts;
 mod relay;
 pub(crate) mod respond;
 mod sse;
 
 use std::{
-    future::Future,
-    io,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
@@ -31,16 +29,13 @@ use axum::{
 };
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::net::TcpListener;
 use tower_http::{
     cors::{Any, CorsLayer},
     timeout::TimeoutLayer,
 };
 
+use self::connections::Bounded;
 pub(crate) use self::network::METRICS;
 use crate::{
     app::App,
@@ -77,7 +72,7 @@ impl Limiters {
     }
 }
 
-fn take<K: std::hash::Hash + Eq>(limit: &RateLimit<K>, caller: K, units: u32) -> Result<(), ApiError> {
+fn take<K: std::hash::Hash + Eq + Copy>(limit: &RateLimit<K>, caller: K, units: u32) -> Result<(), ApiError> {
     limit.take(caller, units, Instant::now()).map_err(|wait| {
         ApiError::too_many(wait, format!("too many requests: try again in {} s", wait.as_secs().max(1)))
     })
@@ -120,7 +115,7 @@ pub(crate) async fn serve(
         .layer(cors);
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let mut server = axum_server::Server::<SocketAddr>::from_listener(listener)
-        .acceptor(Bounded(Arc::new(Semaphore::new(limits.connections))))
+        .acceptor(Bounded::new(limits))
         .first_request_timeout(limits.header_timeout)
         .http1_only()
         .handle(handle);
@@ -158,7 +153,14 @@ fn router(app: Arc<App>) -> Router {
         .route("/v1/chat/completions", post(openai::complete::<ChatBody>))
         .route("/v1/completions", post(openai::complete::<TextBody>))
         .route("/fonte/v1/contributions/{id}/bundle", put(relay::upload).get(relay::download));
-    Router::new().merge(quick_routes).merge(slow).with_state(app)
+    let routes = Router::new().merge(quick_routes).merge(slow);
+    // A gateway with a public URL is for everybody's pages, wherever it listens.
+    let routes = if app.config.listen.ip().is_loopback() && app.config.public_url.is_none() {
+        routes.layer(middleware::from_fn_with_state(app.clone(), pages::of_this_machine_or_with_key))
+    } else {
+        routes
+    };
+    routes.with_state(app)
 }
 
 /// The bound on time of requests that have no other.
@@ -174,6 +176,8 @@ async fn common(
     next: Next,
 ) -> Response {
     let caller = if front.trust_forwarded { forwarded::caller(peer, request.headers()) } else { peer };
+    // Whatever counts or tells callers apart goes by the client: a subscriber of IPv6 has more addresses than can be counted.
+    let caller = SocketAddr::new(forwarded::client_of(caller.ip()), caller.port());
     request.extensions_mut().insert(ConnectInfo(caller));
     let id = request
         .headers()
@@ -202,8 +206,10 @@ pub(crate) async fn read_json<T: DeserializeOwned>(limits: &Limits, body: Body) 
     let limit = limits.body;
     let mut bytes = Vec::new();
     let mut stream = body.into_data_stream();
+    let pace = Pace::new(limits.body_timeout);
     loop {
-        let piece = tokio::time::timeout(limits.body_timeout, stream.next()).await.map_err(|_| ApiError {
+        let next = tokio::time::timeout_at(pace.until(bytes.len() as u64), stream.next());
+        let piece = next.await.map_err(|_| ApiError {
             status: StatusCode::REQUEST_TIMEOUT,
             ..ApiError::malformed("the request's body stalled: send it again")
         })?;
@@ -216,6 +222,28 @@ pub(crate) async fn read_json<T: DeserializeOwned>(limits: &Limits, body: Body) 
     }
     serde_json::from_slice(&bytes)
         .map_err(|error| ApiError::malformed(format!("the body is not the JSON that is expected here: {error}")))
+}
+
+/// Bytes a second that a body comes in with at least. Slower than any link that is still in use, and so fast that nobody
+/// holds a connection for days with a body that never ends.
+const SLOWEST_BODY: u64 = 16 << 10;
+
+/// Until when the next piece of a body must be in.
+pub(crate) struct Pace {
+    begun: tokio::time::Instant,
+    patience: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new(patience: Duration) -> Self {
+        Self { begun: tokio::time::Instant::now(), patience }
+    }
+
+    /// The earlier of two: `patience` from now, and `patience` after when this much is in at [`SLOWEST_BODY`].
+    pub(crate) fn until(&self, received: u64) -> tokio::time::Instant {
+        let due = self.begun + Duration::from_secs(received / SLOWEST_BODY) + self.patience;
+        due.min(tokio::time::Instant::now() + self.patience)
+    }
 }
 
 /// A part of the path, refused in the shape of every other error.
@@ -269,63 +297,21 @@ async fn payer(app: &App, headers: &HeaderMap, caller: SocketAddr) -> Result<Api
     Ok(key)
 }
 
-/// Accepts at most so many connections; the next one waits until one ends.
-#[derive(Clone)]
-struct Bounded(Arc<Semaphore>);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<S: Send + 'static> axum_server::accept::Accept<TcpStream, S> for Bounded {
-    type Stream = Counted;
-    type Service = S;
-    type Future = Pin<Box<dyn Future<Output = io::Result<(Counted, S)>> + Send>>;
-
-    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let permits = self.0.clone();
-        Box::pin(async move {
-            // A connection that finds no place soon is closed, not kept: the queue itself must stay bounded.
-            let permit = tokio::time::timeout(Duration::from_secs(5), permits.acquire_owned())
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-                .map_err(|_| io::Error::from(io::ErrorKind::NotConnected))?;
-            stream.set_nodelay(true)?;
-            Ok((Counted { stream, _permit: permit }, service))
-        })
-    }
-}
-
-/// A connection with its place.
-struct Counted {
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    #[tokio::test(start_paused = true)]
+    async fn a_body_comes_in_steadily_or_not_at_all() {
+        let patience = Duration::from_secs(20);
+        let pace = Pace::new(patience);
+        let begun = tokio::time::Instant::now();
+        assert_eq!(pace.until(0), begun + patience);
+        // A byte in every 19 seconds is not enough.
+        tokio::time::advance(Duration::from_secs(19)).await;
+        assert_eq!(pace.until(1), begun + patience);
+        // Who is slow and steady has time, who was fast has no more than the patience.
+        assert_eq!(pace.until(5 * SLOWEST_BODY), begun + Duration::from_secs(25));
+        assert_eq!(pace.until(1 << 30), begun + Duration::from_secs(39));
     }
 }

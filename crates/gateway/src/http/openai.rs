@@ -160,6 +160,7 @@ pub(super) async fn create_key(
     if request.payer == app.free_key.payer {
         return Err(ApiError::invalid("payer", "the commons pay for requests without an API key: send none"));
     }
+    make_room(&app).await?;
     let task = app.clone();
     let made = tokio::task::spawn_blocking(move || task.keys.create(&task.store, request.payer, unix_now()))
         .await
@@ -182,4 +183,20 @@ pub(super) async fn create_key(
             app.chain.network().settlement
         ),
     })))
+}
+
+/// Where there is no room for another key, lets go of the oldest that no limit ever came for on chain.
+async fn make_room(app: &App) -> Result<(), ApiError> {
+    // Limits that came and were not used yet are noted on the way, some at a time.
+    const MOST_ASKED: usize = 16;
+    for _ in 0..MOST_ASKED {
+        let Some(oldest) = app.keys.oldest_without_limit() else { break };
+        let (_, cap) = app.chain.spent_and_cap(oldest.payer, oldest.session.address()).await?;
+        if cap == 0 {
+            app.keys.forget(&app.store, oldest.hash)?;
+            break;
+        }
+        app.keys.note_limit(&app.store, oldest.hash)?;
+    }
+    Ok(())
 }

@@ -1,11 +1,17 @@
 //! Adapters in the workers' memory: who has which, and the operator's orders to load and unload.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alloy_primitives::B256;
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use fonte_bindings::ModelRecord;
-use fonte_types::wire::{Refusal, RefusalCode};
+use fonte_types::{
+    DatanetId,
+    wire::{EngineReport, Refusal, RefusalCode},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,7 +20,7 @@ use crate::{
     answer::{self, refused},
     app::App,
     chain::Directory,
-    error::ApiError,
+    error::{ApiError, presentable},
     names,
     workers::Peer,
 };
@@ -86,7 +92,8 @@ async fn order(app: &App, headers: &HeaderMap, body: Body, keep: bool) -> Result
         match result {
             Ok(()) => done.push(worker),
             Err(refusal) => {
-                failed.push(json!({"worker": worker, "code": refusal.code, "message": refusal.message}));
+                let message = presentable(&refusal.message);
+                failed.push(json!({"worker": worker, "code": refusal.code, "message": message}));
                 first = first.or(Some(refusal));
             }
         }
@@ -100,11 +107,22 @@ async fn order(app: &App, headers: &HeaderMap, body: Body, keep: bool) -> Result
 /// `GET /fonte/v1/residency`: which worker serves what, and which adapters it has in memory.
 pub(super) async fn residency(State(app): SharedApp) -> Result<Json<Value>, ApiError> {
     let directory = app.chain.directory().await?;
-    let workers: Vec<Value> = app.workers.all().iter().map(|peer| describe(peer, &directory)).collect();
+    // What a worker tells of that is not on chain says nothing to anybody, and would be as much as it likes.
+    let known = Known {
+        datanets: directory.datanets.iter().map(|datanet| datanet.id).collect(),
+        adapters: directory.models.iter().map(|model| model.adapter).collect(),
+    };
+    let workers: Vec<Value> = app.workers.all().iter().map(|peer| describe(peer, &directory, &known)).collect();
     Ok(Json(json!({ "workers": workers })))
 }
 
-fn describe(peer: &Peer, directory: &Directory) -> Value {
+/// What is on chain.
+struct Known {
+    datanets: BTreeSet<DatanetId>,
+    adapters: BTreeSet<B256>,
+}
+
+fn describe(peer: &Peer, directory: &Directory, known: &Known) -> Value {
     let engine = peer.engine();
     let offer = peer.offer();
     let resident = engine.iter().flat_map(|engine| &engine.resident);
@@ -125,8 +143,14 @@ fn describe(peer: &Peer, directory: &Directory) -> Value {
             })
         })
         .collect();
+    let mut adopted = peer.adopted();
+    adopted.retain(|version| known.datanets.contains(&version.datanet));
+    let engine = engine.map(|engine| {
+        let mut engine = EngineReport::clone(&engine);
+        engine.resident.retain(|resident| known.adapters.contains(&resident.adapter));
+        engine
+    });
     json!({
-        "worker": peer.worker, "slots": peer.slots(), "adopted": peer.adopted(), "models": models,
-        "engine": engine.as_deref(),
+        "worker": peer.worker, "slots": peer.slots(), "adopted": adopted, "models": models, "engine": engine,
     })
 }

@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 
 use alloy_primitives::B256;
-use alloy_provider::Provider;
-use alloy_rpc_types_eth::Filter;
-use alloy_sol_types::{SolCall, SolEvent};
+use alloy_sol_types::SolCall;
 use fonte_bindings::{
+    client::LOG_BLOCKS,
     contracts::{Demands, demands::IDemands},
     convert,
 };
@@ -34,54 +33,113 @@ const PROMPT: u8 = 3;
 /// Place of `Open` in `IDemands.Status`.
 const OPEN: u8 = 1;
 
+/// What a keeper remembers of demands between passes; all of it can be found again.
+#[derive(Default)]
+pub(super) struct Followed {
+    /// Blocks below this one have been searched for demands of the batches below.
+    next: u64,
+    /// How often the range was halved: a node may refuse one that holds too many events.
+    halved: u32,
+    /// Batches that are not paid out, by the contract's number.
+    open: BTreeMap<u64, BatchRecord>,
+    /// Demands of these batches that may still want an answer, by their number.
+    waiting: BTreeMap<u64, IDemands::Demand>,
+}
+
+/// How a demand stands.
+enum Outcome {
+    Shown,
+    /// It was answered or judged, or is of no row of ours.
+    Over,
+    /// What is demanded is not here: it may come.
+    Missing,
+}
+
 /// Shows what is demanded of the batches that are not paid out; returns how many demands were answered.
-pub(super) async fn answer_due(app: &App) -> Result<usize, SettlementError> {
+pub(super) async fn answer_due(app: &App, followed: &mut Followed) -> Result<usize, SettlementError> {
+    if followed.open.is_empty() {
+        followed.next = u64::MAX;
+    }
     let mut open = BTreeMap::new();
-    let mut since = u64::MAX;
     for record in app.store.open_batches()? {
         if let BatchState::Settled { batch, block, .. } = record.state {
-            since = since.min(block);
+            // Something may have been demanded of it before this gateway heard that it is settled.
+            if !followed.open.contains_key(&batch) {
+                followed.next = followed.next.min(block);
+            }
             open.insert(batch, record);
         }
     }
-    if open.is_empty() {
+    followed.open = open;
+    followed.waiting.retain(|_, demand| followed.open.contains_key(&demand.batch));
+    if followed.open.is_empty() {
         return Ok(0);
     }
-    let filter = Filter::new()
-        .address(app.chain.client.addresses().demands)
-        .event_signature(Demands::Demanded::SIGNATURE_HASH)
-        .from_block(since);
-    let logs = app.chain.provider().get_logs(&filter).await;
-    let logs = logs.map_err(|error| ChainError::Rpc { what: "the demands on chain", why: error.to_string() })?;
+    let read = followed.follow(app).await;
     let mut answered = 0;
-    for demanded in logs.iter().filter_map(|log| Demands::Demanded::decode_log(&log.inner).ok()) {
-        let Some(record) = open.get(&demanded.demand.batch) else { continue };
-        match answer(app, record, demanded.id, &demanded.demand).await {
-            Ok(true) => answered += 1,
-            Ok(false) => {}
+    let waiting: Vec<u64> = followed.waiting.keys().copied().collect();
+    for id in waiting {
+        let demand = &followed.waiting[&id];
+        match answer(app, &followed.open[&demand.batch], id, demand).await {
+            Ok(Outcome::Missing) => {}
+            Ok(outcome) => {
+                answered += usize::from(matches!(outcome, Outcome::Shown));
+                followed.waiting.remove(&id);
+            }
             // One demand that cannot be answered must not keep the others from it.
-            Err(error) => tracing::error!(demand = demanded.id, %error, "a demand is not answered"),
+            Err(error) => tracing::error!(demand = id, %error, "a demand is not answered"),
         }
     }
+    read?;
     Ok(answered)
 }
 
-/// Answers one demand; `false`: it needs no answer any more, or there is none here.
-async fn answer(app: &App, record: &BatchRecord, id: u64, demand: &IDemands::Demand) -> Result<bool, SettlementError> {
+impl Followed {
+    /// Reads of demands up to the latest block, in parts that a node answers: its bound on a range must not end this
+    /// gateway's answers while an old batch is open.
+    async fn follow(&mut self, app: &App) -> Result<(), ChainError> {
+        let client = &app.chain.client;
+        let (at, latest) = (client.addresses().demands, client.block_number().await?);
+        while self.next <= latest {
+            let last = latest.min(self.next + (LOG_BLOCKS >> self.halved).max(1) - 1);
+            match client.events_between::<Demands::Demanded>("the demands on chain", at, self.next, last).await {
+                Ok(events) => {
+                    let ours = events.into_iter().filter(|event| self.open.contains_key(&event.demand.batch));
+                    self.waiting.extend(ours.map(|event| (event.id, event.demand)));
+                }
+                Err(error) => {
+                    self.halved = (self.halved + 1).min(LOG_BLOCKS.ilog2());
+                    return Err(error.into());
+                }
+            }
+            self.halved = self.halved.saturating_sub(1);
+            self.next = last + 1;
+        }
+        Ok(())
+    }
+}
+
+/// Answers one demand.
+async fn answer(
+    app: &App,
+    record: &BatchRecord,
+    id: u64,
+    demand: &IDemands::Demand,
+) -> Result<Outcome, SettlementError> {
     let now = app.chain.client.demands_contract().demandOf(id).call().await;
     if app.chain.read("a demand", now)?.status != OPEN {
-        return Ok(false);
+        return Ok(Outcome::Over);
     }
-    let Some(row) = record.rows().nth(demand.row as usize) else { return Ok(false) };
-    let Some(bundle) = app.store.receipt(row.receipt)? else { return Ok(false) };
+    let Some(row) = record.rows().nth(demand.row as usize) else { return Ok(Outcome::Over) };
+    let Some(bundle) = app.store.receipt(row.receipt)? else { return Ok(Outcome::Missing) };
     let Some(data) = shown(app, id, demand, &bundle) else {
         tracing::error!(demand = id, receipt = %bundle.id, "what is demanded is not here");
-        return Ok(false);
+        return Ok(Outcome::Missing);
     };
     let to = app.chain.client.addresses().demands;
     app.chain.submit(&Call { what: "showing what was demanded", to, value: 0, data: data.into() }).await?;
     tracing::info!(demand = id, receipt = %bundle.id, "a demand was answered");
-    Ok(true)
+    Ok(Outcome::Shown)
 }
 
 /// The call that shows what is demanded; none where this gateway does not have it.

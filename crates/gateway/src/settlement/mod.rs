@@ -85,13 +85,14 @@ pub(crate) struct Settlement {
     rows: Notify,
     /// Held while a batch is on its way.
     turn: Mutex<()>,
+    demands: Mutex<demands::Followed>,
     /// Counts finished batches and pushes, for those who wait.
     progress: watch::Sender<u64>,
 }
 
 impl Settlement {
     pub(crate) fn new() -> Self {
-        Self { rows: Notify::new(), turn: Mutex::new(()), progress: watch::Sender::new(0) }
+        Self { rows: Notify::new(), turn: Mutex::new(()), demands: Mutex::default(), progress: watch::Sender::new(0) }
     }
 
     /// A row was journaled.
@@ -133,7 +134,7 @@ pub(crate) async fn push_due(app: &App) -> Result<Vec<PushedBatch>, SettlementEr
 /// Shows what is demanded on chain of this gateway's batches; returns how many demands were answered.
 pub(crate) async fn answer_demands(app: &App) -> Result<usize, SettlementError> {
     let _turn = app.settlement.turn.lock().await;
-    demands::answer_due(app).await
+    demands::answer_due(app, &mut *app.settlement.demands.lock().await).await
 }
 
 /// Makes batches by time and size until told to stop.

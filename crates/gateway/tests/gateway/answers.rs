@@ -4,13 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::U256;
 use alloy_signer_local::PrivateKeySigner;
+use fonte_bindings::client::{Policy, ReviewRule};
+use fonte_gateway::Gateway;
 use fonte_types::{bundle, wire::RefusalCode};
 use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::{
     net::{Net, PATIENCE, PRICE_IN, PRICE_OUT, ask, coins, get, policy, post},
-    peer::{Answer, Peer, Tamper, honest},
+    peer::{Answer, Peer, Tamper, honest, needed},
 };
 
 const FIRST: &str =
@@ -283,15 +285,18 @@ async fn only_registered_workers_in_the_right_place_are_asked() {
         post(&gateway, "/v1/chat/completions", Some(&key), body).await
     };
     let signer = PrivateKeySigner::random();
-    let mut peer = Peer::connect_as(signer.clone(), &net, &gateway, &[id, local], honest()).await;
-    let versions = [net.version(net.datanet).await, net.version(here).await];
-    gateway.adopted(&versions).await;
+    let mut peer = Peer::connect_as(signer.clone(), &net, &gateway, &[], honest()).await;
     let (status, error) = chat(&|_| ()).await;
     assert_eq!((status, &error["error"]["code"]), (503, &json!("no_worker")), "{error}");
     assert!(error["error"]["message"].as_str().unwrap().contains("registered"), "{error}");
     assert_eq!(*peer.jobs.borrow_and_update(), 0, "it was asked without a stake");
+    assert!(needed(&signer, &net, &gateway, id).await.is_none(), "it was given texts without a stake");
+    drop(peer);
 
     let worker = net.register_worker(&signer, 2, *b"BR").await;
+    assert_eq!(needed(&signer, &net, &gateway, id).await.as_ref(), Some(&draft.file));
+    let mut peer = Peer::connect_as(signer.clone(), &net, &gateway, &[id, local], honest()).await;
+    gateway.adopted(&[net.version(net.datanet).await, net.version(here).await]).await;
     let (status, answer) = chat(&|_| ()).await;
     assert_eq!(status, 200, "{answer}");
     // Its texts may be processed in Portugal alone, and the worker stands in Brazil.
@@ -315,6 +320,52 @@ async fn only_registered_workers_in_the_right_place_are_asked() {
     assert_eq!(chat(&|_| ()).await.0, 503, "a paused worker is left alone");
     worker.send("going on", contract.setStatus(1).with_cloned_provider()).await.unwrap();
     assert_eq!(chat(&|_| ()).await.0, 200);
+    gateway.shutdown().await;
+}
+
+/// Workers get what they may adopt: nothing that still waits for its review, was withdrawn, or may not be indexed.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_go_to_registered_workers_once_they_are_accepted() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let hidden = net.create_datanet("hidden", policy(|policy| policy.index = false)).await;
+    let reviewed = |policy: &mut Policy| {
+        policy.review = ReviewRule::Reviewers;
+        (policy.reviewers, policy.approvals) = (3, 2);
+    };
+    let reviewed = net.create_datanet("reviewed", policy(reviewed)).await;
+    let signer = PrivateKeySigner::random();
+    net.register_worker(&signer, 2, *b"BR").await;
+    let sent = async |id| needed(&signer, &net, &gateway, id).await.is_some();
+    let draft = net.draft(net.datanet, "ana", &[FIRST]);
+    let accepted = net.publish(&gateway, &draft).await;
+    assert!(sent(accepted).await);
+    net.withdraw(&gateway, &draft, accepted).await;
+    assert!(!sent(accepted).await, "withdrawn");
+    let id = net.publish(&gateway, &net.draft(hidden, "rui", &[SECOND])).await;
+    assert!(!sent(id).await, "its datanet forbids indexing");
+    let id = net.publish(&gateway, &net.draft(reviewed, "eva", &[SECOND])).await;
+    assert!(!sent(id).await, "it waits for its review");
+    gateway.shutdown().await;
+}
+
+/// One that takes jobs and never begins keeps nobody waiting to the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_worker_is_asked_where_the_first_does_not_begin() {
+    let net = Net::start().await;
+    let mut config = net.config();
+    config.limits.answer_timeout = Duration::from_secs(40);
+    let gateway = Gateway::start(config).await.unwrap();
+    let key = net.api_key(&gateway, coins(5), coins(5)).await;
+    let id = net.publish(&gateway, &net.draft(net.datanet, "ana", &[FIRST])).await;
+    let hang: Tamper = Arc::new(|_, answer: &mut Answer| answer.hang = true);
+    let mut hanging = Peer::connect(&net, &gateway, &[id], hang).await;
+    let _good = Peer::connect(&net, &gateway, &[id], honest()).await;
+    gateway.adopted_by(2, &[net.version(net.datanet).await]).await;
+    let (status, answer) = post(&gateway, "/v1/chat/completions", Some(&key), ask("What is heard first?")).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(*hanging.jobs.borrow_and_update(), 1, "it was asked first");
+    tokio::time::timeout(PATIENCE, hanging.cancelled.wait_for(|count| *count == 1)).await.unwrap().unwrap();
     gateway.shutdown().await;
 }
 

@@ -123,6 +123,15 @@ impl Net {
 
     /// With parameters, and with a genesis, that differ; the latter may name the gateway.
     pub async fn start_with(change: impl FnOnce(&mut Parameters), begin: impl FnOnce(&mut Genesis, Address)) -> Self {
+        Self::start_on(|_| (), change, begin).await
+    }
+
+    /// The same on a node that is set up differently.
+    pub async fn start_on(
+        set: impl FnOnce(&mut ChainConfig),
+        change: impl FnOnce(&mut Parameters),
+        begin: impl FnOnce(&mut Genesis, Address),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let admin = PrivateKeySigner::random();
         let (payer, gateway_key) = (PrivateKeySigner::random(), PrivateKeySigner::random());
@@ -150,10 +159,11 @@ impl Net {
                 .collect(),
         };
         begin(&mut genesis, gateway_key.address());
-        let config = ChainConfig {
+        let mut config = ChainConfig {
             heartbeat: Duration::from_millis(500),
             ..ChainConfig::development(folder.path().join("chain"), genesis)
         };
+        set(&mut config);
         let chain = Ground::Own(Box::new(Chain::start(config).await.unwrap()));
         Self::on(chain, Addresses::predeployed(), parameters, admin, payer, gateway_key, folder).await
     }

@@ -12,7 +12,7 @@ use fonte_types::{
     bundle::{CitedContribution, CitedDocument},
     evidence::{Evidence, OtherChannels, Run, Source},
     merkle::CommittedText,
-    receipt::sign,
+    receipt::{greeting_digest, sign},
     shares::Shares,
     wire::{Frame, Job, MAX_FRAME, PROTOCOL, Refusal, RefusalCode, SignedAnswer, ToGateway, ToWorker, Told},
 };
@@ -75,45 +75,14 @@ impl Peer {
         contributions: &[ContributionId],
         tamper: Tamper,
     ) -> Self {
-        let (ours, theirs) = tokio::io::duplex(1 << 16);
-        gateway.attach_worker(theirs);
+        let mut framed = greet(&key, net, gateway).await;
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let mut framed = Framed::new(ours, codec());
-        send(
-            &mut framed,
-            ToGateway::Hello {
-                protocol: PROTOCOL,
-                worker: key.address(),
-                models: vec![net.model],
-                slots: 2,
-                generating: Vec::new(),
-            },
-        )
-        .await;
-        match next(&mut framed).await {
-            Some(Frame::Message(ToWorker::Hello { network, .. })) => assert_eq!(network, *net.client.network()),
-            other => panic!("no hello but {other:?}"),
-        }
         let mut held: BTreeMap<ContributionId, (Arc<Bundle>, CitedContribution)> = BTreeMap::new();
         let mut versions: BTreeMap<_, DatanetVersion> = BTreeMap::new();
         for id in contributions {
             let record = net.client.contribution(*id).await.unwrap().unwrap();
-            send(&mut framed, ToGateway::NeedContribution { contribution: *id }).await;
-            let mut bytes = Vec::new();
-            loop {
-                match next(&mut framed).await {
-                    Some(Frame::Part(part_of, part)) => {
-                        assert_eq!(part_of, *id);
-                        bytes.extend(part);
-                    }
-                    Some(Frame::Message(ToWorker::ContributionEnd { contribution, bytes: sent })) => {
-                        assert_eq!((contribution, sent), (*id, bytes.len() as u64));
-                        break;
-                    }
-                    other => panic!("{other:?}"),
-                }
-            }
+            let bytes = fetch(&mut framed, *id).await.expect("the gateway hosts it");
             let bundle = store.receive(record.root, bytes.as_slice()).unwrap();
             let cited = CitedContribution {
                 contribution: *id,
@@ -133,11 +102,7 @@ impl Peer {
         let versions: Vec<_> = versions.into_values().collect();
         send(&mut framed, ToGateway::Adopted { versions: versions.clone() }).await;
         // What is answered to this was read after the adoption.
-        send(&mut framed, ToGateway::NeedContribution { contribution: ContributionId(u64::MAX) }).await;
-        match next(&mut framed).await {
-            Some(Frame::Message(ToWorker::ContributionMissing { .. })) => {}
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(fetch(&mut framed, ContributionId(u64::MAX)).await, None);
         let (count, cancelled) = tokio::sync::watch::channel(0);
         let (started, jobs) = tokio::sync::watch::channel(0);
         let (network, signer, model) = (*net.client.network(), key.clone(), net.model);
@@ -183,6 +148,53 @@ impl Peer {
             }
         });
         Self { key, cancelled, jobs, task }
+    }
+}
+
+/// What a gateway sends a worker that needs a contribution; none: it has nothing for it.
+pub async fn needed(key: &PrivateKeySigner, net: &Net, gateway: &GatewayHandle, id: ContributionId) -> Option<Vec<u8>> {
+    let mut framed = greet(key, net, gateway).await;
+    fetch(&mut framed, id).await
+}
+
+/// Connects, and shows that the key is its own.
+async fn greet(key: &PrivateKeySigner, net: &Net, gateway: &GatewayHandle) -> Wire {
+    let (ours, theirs) = tokio::io::duplex(1 << 16);
+    gateway.attach_worker(theirs);
+    let mut framed = Framed::new(ours, codec());
+    let (worker, models) = (key.address(), vec![net.model]);
+    let hello = ToGateway::Hello { protocol: PROTOCOL, worker, models, slots: 2, generating: Vec::new() };
+    send(&mut framed, hello).await;
+    match next(&mut framed).await {
+        Some(Frame::Message(ToWorker::Hello { network, nonce, gateway, .. })) => {
+            assert_eq!(network, *net.client.network());
+            let signature = sign(key, greeting_digest(gateway, nonce, &network)).unwrap();
+            send(&mut framed, ToGateway::Proof { signature }).await;
+        }
+        other => panic!("no hello but {other:?}"),
+    }
+    framed
+}
+
+async fn fetch(framed: &mut Wire, id: ContributionId) -> Option<Vec<u8>> {
+    send(framed, ToGateway::NeedContribution { contribution: id }).await;
+    let mut bytes = Vec::new();
+    loop {
+        match next(framed).await {
+            Some(Frame::Part(part_of, part)) => {
+                assert_eq!(part_of, id);
+                bytes.extend(part);
+            }
+            Some(Frame::Message(ToWorker::ContributionEnd { contribution, bytes: sent })) => {
+                assert_eq!((contribution, sent), (id, bytes.len() as u64));
+                return Some(bytes);
+            }
+            Some(Frame::Message(ToWorker::ContributionMissing { contribution })) => {
+                assert_eq!(contribution, id);
+                return None;
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use alloy_primitives::U256;
 use fonte_bindings::client::ContributionStatus;
+use fonte_gateway::GatewayHandle;
 use fonte_types::{ContributionId, receipt};
 use serde_json::json;
+use tokio::io::AsyncWriteExt;
 
-use crate::net::{Net, get, policy, post, upload};
+use crate::net::{Draft, Net, PATIENCE, get, policy, post, until, upload};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commit_upload_reveal_withdraw_each_twice() {
@@ -137,5 +139,73 @@ async fn relays_are_bounded() {
     let payer = json!({"payer": net.payer.address()});
     assert_eq!(post(&gateway, "/fonte/v1/api-keys", None, payer.clone()).await.0, 200);
     assert_eq!(post(&gateway, "/fonte/v1/api-keys", None, payer).await.0, 429);
+    gateway.shutdown().await;
+}
+
+/// Commits drafts, so that there are numbers to upload under.
+async fn committed(gateway: &GatewayHandle, drafts: &[Draft]) -> Vec<ContributionId> {
+    let items: Vec<_> = drafts.iter().map(|d| json!({"commitment": d.terms.commitment(d.key.address())})).collect();
+    let (_, committed) = post(gateway, "/fonte/v1/contributions/commit", None, json!(items)).await;
+    committed.as_array().unwrap().iter().map(|c| serde_json::from_value(c["id"].clone()).unwrap()).collect()
+}
+
+/// Drafts of one size.
+fn alike(net: &Net, count: usize) -> Vec<Draft> {
+    let text = |i: usize| format!("{i} stands at the beginning of a text of some length.");
+    let drafts: Vec<_> = (0..count).map(|i| net.draft(net.datanet, &format!("p{i}"), &[&text(i)])).collect();
+    assert!(drafts.iter().all(|draft| draft.file.len() == drafts[0].file.len()));
+    drafts
+}
+
+/// Whoever leaves before the answer has uploaded all the same: what is stored is counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_counts_whoever_waits_for_its_answer() {
+    let net = Net::start().await;
+    let drafts = alike(&net, 2);
+    let mut config = net.config();
+    config.limits.unrevealed = (2 * drafts[0].file.len() - 1) as u64;
+    let gateway = fonte_gateway::Gateway::start(config).await.unwrap();
+    let ids = committed(&gateway, &drafts).await;
+    let head = format!(
+        "PUT /fonte/v1/contributions/{}/bundle HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        ids[0],
+        drafts[0].file.len()
+    );
+    let held = || gateway.texts().holds(drafts[0].terms.root);
+    let unfinished = net.folder.path().join("gateway/texts/unfinished");
+    let mut stream = tokio::net::TcpStream::connect(gateway.addr()).await.unwrap();
+    stream.write_all(&[head.as_bytes(), &drafts[0].file].concat()).await.unwrap();
+    // It leaves while the texts are being stored.
+    let storing = async {
+        while !held() && std::fs::read_dir(&unfinished).unwrap().next().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, storing).await.expect("what was sent is stored");
+    drop(stream);
+    until("the texts are stored", || async { held().then_some(()) }).await;
+    let (status, error) = upload(&gateway, ids[1], drafts[1].file.clone()).await;
+    assert_eq!((status, &error["error"]["code"]), (503, &json!("storage_full")), "{error}");
+    gateway.shutdown().await;
+}
+
+/// The same bundle from many at once is stored once, and counted once.
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_of_one_bundle_at_once_are_counted_once() {
+    const MANY: usize = 8;
+    let net = Net::start().await;
+    let drafts = alike(&net, MANY);
+    let mut config = net.config();
+    config.limits.unrevealed = (MANY * drafts[0].file.len()) as u64;
+    let gateway = fonte_gateway::Gateway::start(config).await.unwrap();
+    let ids = committed(&gateway, &drafts).await;
+    let at_once = (0..MANY).map(|_| upload(&gateway, ids[0], drafts[0].file.clone()));
+    for (status, uploaded) in futures::future::join_all(at_once).await {
+        assert_eq!(status, 200, "{uploaded}");
+    }
+    for (draft, id) in drafts.iter().zip(&ids) {
+        let (status, uploaded) = upload(&gateway, *id, draft.file.clone()).await;
+        assert_eq!(status, 200, "{uploaded}");
+    }
     gateway.shutdown().await;
 }

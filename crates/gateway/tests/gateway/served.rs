@@ -78,3 +78,36 @@ async fn a_proxys_clients_are_payers_of_their_own_where_it_is_trusted() {
         server.shutdown().await;
     }
 }
+
+#[tokio::test]
+async fn without_a_key_pages_of_other_sites_may_not_ask() {
+    for (api_key, statuses) in [(None, [200, 200, 403]), (Some("k".repeat(32)), [200, 200, 200])] {
+        let local = Arc::<Remembers>::default();
+        let config = EngineServerConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            api_key: api_key.clone(),
+            operator_key: None,
+            trust_forwarded: false,
+            limits: Limits::default(),
+        };
+        let server = EngineServer::start(config, local.clone()).await.unwrap();
+        let body = json!({"model": "tiny", "messages": [{"role": "user", "content": "Is it?"}]}).to_string();
+        for (origin, status) in
+            [None, Some("http://localhost:3000"), Some("https://example.org")].into_iter().zip(statuses)
+        {
+            // What a page sends without asking the browser's leave: a body of plain text.
+            let mut request = reqwest::Client::new()
+                .post(format!("http://{}/v1/chat/completions", server.addr()))
+                .header("Content-Type", "text/plain")
+                .body(body.clone());
+            if let Some(origin) = origin {
+                request = request.header("Origin", origin);
+            }
+            if let Some(key) = &api_key {
+                request = request.bearer_auth(key);
+            }
+            assert_eq!(request.send().await.unwrap().status(), status, "{origin:?}");
+        }
+        server.shutdown().await;
+    }
+}

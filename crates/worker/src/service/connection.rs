@@ -2,10 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use fonte_types::{
     ModelId,
+    receipt::{greeting_digest, sign},
     wire::{Frame, Job, MAX_FRAME, PROTOCOL, Refusal, RefusalCode, ToGateway, ToWorker},
 };
 use futures::{
@@ -61,7 +62,10 @@ where
     let (models, generating) = offered.clone();
     let (worker, slots) = (shared.config.signer.address(), shared.config.slots);
     send(&mut writer, ToGateway::Hello { protocol: PROTOCOL, worker, models, slots, generating }).await?;
-    let gateway = greeting(&shared, &mut reader).await?;
+    let (gateway, nonce) = greeting(&shared, &mut reader).await?;
+    let digest = greeting_digest(gateway, nonce, &shared.config.network);
+    let signature = sign(&shared.config.signer, digest).map_err(|_| ServeError::Signer)?;
+    send(&mut writer, ToGateway::Proof { signature }).await?;
 
     let (out, outgoing) = mpsc::channel(OUTGOING);
     let (deliver, deliveries) = mpsc::channel(DELIVERIES);
@@ -83,7 +87,8 @@ where
     result
 }
 
-async fn greeting<S>(shared: &Shared, reader: &mut Reader<S>) -> Result<Address, ServeError>
+/// Who the gateway is, and what it wants signed.
+async fn greeting<S>(shared: &Shared, reader: &mut Reader<S>) -> Result<(Address, B256), ServeError>
 where
     S: AsyncRead + AsyncWrite,
 {
@@ -96,7 +101,7 @@ where
         Frame::Message(ToWorker::Hello { network, .. }) if network != shared.config.network => {
             Err(ServeError::OtherNetwork { theirs: Box::new(network), ours: Box::new(shared.config.network) })
         }
-        Frame::Message(ToWorker::Hello { gateway, .. }) => Ok(gateway),
+        Frame::Message(ToWorker::Hello { gateway, nonce, .. }) => Ok((gateway, nonce)),
         _ => Err(ServeError::Protocol("its first message is no greeting")),
     }
 }

@@ -145,6 +145,9 @@ pub enum ServeError {
         /// Ours.
         ours: u32,
     },
+    /// The worker's key did not sign.
+    #[error("the worker's key did not sign")]
+    Signer,
     /// The gateway is on another network.
     #[error("the gateway follows network {theirs:?}, this worker {ours:?}: point both at the same chain")]
     OtherNetwork {

@@ -27,7 +27,7 @@ use fonte_types::{
     generation::GenerationRecord,
     ids::Membership,
     metadata::Metadata,
-    receipt::{Countersignature, request_id, sign},
+    receipt::{Countersignature, greeting_digest, recover, request_id, sign},
     wire::{Asked, Frame, Job, MAX_FRAME, PART, PROTOCOL, Refusal, SignedAnswer, ToGateway, ToWorker},
 };
 use fonte_worker::{Config, Ledger, LibraryError, Reading, ServeError, Worker};
@@ -383,9 +383,14 @@ impl Gateway {
             }
             other => panic!("unexpected: {other:?}"),
         }
-        gateway
-            .send(ToWorker::Hello { protocol: PROTOCOL, network: network(), gateway: world.gateway.address() })
-            .await;
+        let (address, nonce) = (world.gateway.address(), B256::random());
+        gateway.send(ToWorker::Hello { protocol: PROTOCOL, network: network(), gateway: address, nonce }).await;
+        match gateway.receive().await.unwrap() {
+            ToGateway::Proof { signature } => {
+                assert_eq!(recover(&signature, greeting_digest(address, nonce, &network())), Ok(worker.address()));
+            }
+            other => panic!("unexpected: {other:?}"),
+        }
         gateway
     }
 
