@@ -171,7 +171,7 @@ abstract contract World is Test {
         uint32[] memory nets = new uint32[](1);
         nets[0] = net;
         return IModels.Terms(
-            1e12, 2e12, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0, 0, new uint64[](0), 0, ""
+            1e13, 2e13, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0, 0, new uint64[](0), 0, ""
         );
     }
 
