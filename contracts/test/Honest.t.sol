@@ -126,7 +126,6 @@ contract HonestTest is World {
     /// @dev The tokens of the answer, and as many more as the fee of 1 ether costs.
     function receiptOf(Story memory story) internal view override returns (IChallenges.AnswerReceipt memory r) {
         r = super.receiptOf(story);
-        r.outputTokens = uint32((story.answer.length + 3) / 4);
         r.inputTokens = 1e8 - 2 * r.outputTokens;
     }
 

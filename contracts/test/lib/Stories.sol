@@ -165,7 +165,7 @@ abstract contract Stories is World {
     /// World.
     function priced(Story memory story) internal view returns (IChallenges.AnswerReceipt memory r) {
         r = receiptOf(story);
-        withTokens(r, uint32((story.answer.length + 3) / 4));
+        withTokens(r, r.outputTokens);
     }
 
     /// @dev The same fee with other output tokens: one of them costs two of the prompt's.
