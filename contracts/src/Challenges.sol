@@ -22,6 +22,10 @@ contract Challenges is IChallenges, Seals {
     uint256 public constant MAX_RUNS = Commitments.MAX_RUNS;
     /// @inheritdoc IChallenges
     uint256 public constant PRICE_GRACE = 1 hours;
+    /// @dev Bytes of a text that can be quoted: 2^32 chunks of 2^10.
+    uint256 private constant MAX_TEXT = 1 << 42;
+    /// @dev Bytes of an answer in a token, whoever answers (docs/decisions/0063-a-token-is-four-bytes-whoever-answers.md).
+    uint256 private constant TOKEN_BYTES = 4;
     /// @dev Most shares of a row.
     uint256 private constant MAX_SHARES = 16;
     /// @dev Versions of terms that are looked at for one fee.
@@ -45,6 +49,14 @@ contract Challenges is IChallenges, Seals {
         address payee;
         address curator;
         uint256 curatorPpm;
+    }
+
+    /// @dev What is read of a model's terms.
+    struct Offer {
+        uint256 priceIn;
+        uint256 priceOut;
+        uint256 since;
+        uint32[] datanets;
     }
 
     /// @dev What the event tells beside the judgement.
@@ -391,11 +403,15 @@ contract Challenges is IChallenges, Seals {
     }
 
     function _earnersOf(Case memory facts, uint64 contribution) private view returns (Earners memory) {
-        uint32[] memory nets = new uint32[](1);
-        nets[0] = facts.datanets.membership(contribution).datanet;
-        uint256 head = facts.datanets.headsOf(nets)[0];
+        uint256 head = _headOf(facts, facts.datanets.membership(contribution).datanet);
         address payee = facts.datanets.payeeAt(contribution, facts.batch.payeeClock);
         return Earners(payee, address(uint160(head >> 96)), uint32(head >> 32));
+    }
+
+    function _headOf(Case memory facts, uint32 datanet) private view returns (uint256) {
+        uint32[] memory nets = new uint32[](1);
+        nets[0] = datanet;
+        return facts.datanets.headsOf(nets)[0];
     }
 
     // ---------------------------------------------------------------- what a challenge checks
@@ -464,7 +480,9 @@ contract Challenges is IChallenges, Seals {
         if (run.matchStart > run.start || run.end > run.matchEnd || run.matchEnd > opened.receipt.answerBytes) {
             return true;
         }
-        if (run.matchEnd - run.matchStart < WINDOW_BYTES) return true;
+        uint256 size = run.matchEnd - run.matchStart;
+        // No chunk beyond 2^32 can be opened or demanded: a witness there could not be judged.
+        if (size < WINDOW_BYTES || run.offset + size > MAX_TEXT) return true;
         if (run.contribution == PROMPT) return run.document != 0;
         if (!_isNamed(facts, row, run.contribution)) return true;
         return run.document >= facts.datanets.contribution(run.contribution).documents;
@@ -482,6 +500,8 @@ contract Challenges is IChallenges, Seals {
                 || receipt.requestId != keccak256(abi.encode(receipt.payer, receipt.gateway, receipt.nonce))
                 || receipt.worker != said.worker || receipt.model != said.model || receipt.fee != said.fee
                 || receipt.versions.length != said.versions.length || receipt.shares.length != said.shares.length
+                // Shares are parts of the bytes, the fee is for the tokens: bytes that nobody pays for would thin out the shares.
+                || receipt.outputTokens != (uint256(receipt.answerBytes) + TOKEN_BYTES - 1) / TOKEN_BYTES
         ) return false;
         for (uint256 i; i < said.versions.length; ++i) {
             if (uint256(receipt.versions[i].datanet) << 32 | receipt.versions[i].version != said.versions[i]) {
@@ -498,8 +518,8 @@ contract Challenges is IChallenges, Seals {
         return true;
     }
 
-    /// @dev Whether the fee follows from any terms in force from PRICE_GRACE before the receipt's time to PRICE_GRACE after.
-    /// The gateway priced the request before the worker dated the receipt, and their clocks are not the chain's. A receipt
+    /// @dev Whether the fee follows from any terms in force from PRICE_GRACE before the receipt's time to PRICE_GRACE after, and
+    /// these allow the datanets that are named. The gateway priced the request before the worker dated the receipt, and their clocks are not the chain's. A receipt
     /// may be settled long after its time, but never before.
     function _feeFollows(Case memory facts, AnswerReceipt calldata receipt, uint32 version)
         private
@@ -509,35 +529,52 @@ contract Challenges is IChallenges, Seals {
         uint256 issued = Math.min(receipt.issuedAt, facts.batch.settledAt);
         uint256 latest = Math.min(issued + PRICE_GRACE, facts.batch.settledAt);
         if (version < facts.models.termsCount(receipt.model)) {
-            (,, uint256 next) = _pricesOf(facts.models, receipt.model, version + 1);
-            require(next > latest, WrongTerms(version, latest));
+            require(
+                _offerOf(facts.models, receipt.model, version + 1).since > latest, WrongTerms(version, latest)
+            );
         }
         for (uint256 i; i < MAX_TERMS; ++i) {
-            (uint256 priceIn, uint256 priceOut, uint256 since) = _pricesOf(facts.models, receipt.model, version);
+            Offer memory offer = _offerOf(facts.models, receipt.model, version);
             // The first terms are in force since ever, as for IModels.payoutsAt. A version that does not exist has no `since`.
-            require(since != 0 && (since <= latest || version == 1), WrongTerms(version, latest));
-            if (receipt.fee == Shares.fee(receipt.inputTokens, receipt.outputTokens, priceIn, priceOut)) return true;
-            if (version == 1 || since + PRICE_GRACE <= issued) return false;
+            require(offer.since != 0 && (offer.since <= latest || version == 1), WrongTerms(version, latest));
+            if (
+                receipt.fee == Shares.fee(receipt.inputTokens, receipt.outputTokens, offer.priceIn, offer.priceOut)
+                    && _mayName(facts, receipt, offer.datanets)
+            ) return true;
+            if (version == 1 || offer.since + PRICE_GRACE <= issued) return false;
             --version;
         }
         revert TermsUndecided();
     }
 
-    /// @dev `IModels.termsOf`, of which the prices are the first two words and the time the second value. The rest of the terms
-    /// is not decoded: it is long, and nothing here needs it.
-    function _pricesOf(IModels models, uint32 model, uint32 version)
+    /// @dev Whether each named datanet is one of the terms', or a commons: those are curated by the treasury. Terms without
+    /// datanets allow all.
+    function _mayName(Case memory facts, AnswerReceipt calldata receipt, uint32[] memory allowed)
         private
         view
-        returns (uint256 priceIn, uint256 priceOut, uint256 since)
+        returns (bool)
     {
+        if (allowed.length == 0) return true;
+        for (uint256 i; i < receipt.versions.length; ++i) {
+            uint32 named = receipt.versions[i].datanet;
+            uint256 j;
+            while (j < allowed.length && allowed[j] != named) ++j;
+            if (j == allowed.length && address(uint160(_headOf(facts, named) >> 96)) != facts.treasury) return false;
+        }
+        return true;
+    }
+
+    /// @dev `IModels.termsOf`, of which the prices are the first two words, the datanets the eighth, and the time the second
+    /// value. The rest of the terms is not decoded: it is long, and nothing here needs it.
+    function _offerOf(IModels models, uint32 model, uint32 version) private view returns (Offer memory offer) {
         (bool ok, bytes memory data) = address(models).staticcall(abi.encodeCall(IModels.termsOf, (model, version)));
         require(ok, WrongTerms(version, 0));
-        uint256 start;
-        (start, since) = abi.decode(data, (uint256, uint256));
         assembly ("memory-safe") {
-            let terms := add(add(data, 0x20), start)
-            priceIn := mload(terms)
-            priceOut := mload(add(terms, 0x20))
+            let terms := add(add(data, 0x20), mload(add(data, 0x20)))
+            mstore(offer, mload(terms))
+            mstore(add(offer, 0x20), mload(add(terms, 0x20)))
+            mstore(add(offer, 0x40), mload(add(data, 0x40)))
+            mstore(add(offer, 0x60), add(terms, mload(add(terms, 0xe0)))) // an array in memory is laid out as it is encoded
         }
     }
 

@@ -141,7 +141,7 @@ contract Datanets is IDatanets, NetworkDomain {
 
     /// @inheritdoc IDatanets
     function reveal(uint64 id, Reveal calldata opening, bytes calldata signature) external {
-        _reveal(id, opening, signature);
+        _reveal(id, opening, signature, false);
     }
 
     /// @inheritdoc IDatanets
@@ -151,7 +151,7 @@ contract Datanets is IDatanets, NetworkDomain {
             BatchMismatch(openings.length, signatures.length)
         );
         for (uint256 i; i < ids.length; ++i) {
-            _reveal(ids[i], openings[i], signatures[i]);
+            _reveal(ids[i], openings[i], signatures[i], true);
         }
     }
 
@@ -167,7 +167,9 @@ contract Datanets is IDatanets, NetworkDomain {
         emit Committed(id, commitment, revealBy);
     }
 
-    function _reveal(uint64 id, Reveal calldata opening, bytes calldata signature) private {
+    /// @dev Of a batch what somebody has revealed before is left out: a signature is public, and by sending one of many alone
+    /// anybody could undo the whole batch.
+    function _reveal(uint64 id, Reveal calldata opening, bytes calldata signature, bool batched) private {
         require(
             opening.root != 0 && opening.documents != 0 && opening.contributor != address(0)
                 && opening.payee != address(0),
@@ -178,7 +180,10 @@ contract Datanets is IDatanets, NetworkDomain {
         Commit storage held = _commits[commitment];
         require(held.contribution != 0, NotCommitted(commitment));
         require(held.contribution == id, CommittedAs(commitment, held.contribution));
-        require(held.revealBy != REVEALED, AlreadyRevealed(id));
+        if (held.revealBy == REVEALED) {
+            require(batched, AlreadyRevealed(id));
+            return;
+        }
         require(block.number <= held.revealBy, RevealExpired(id, held.revealBy));
         if (msg.sender != opening.contributor) {
             bytes32 structHash = keccak256(
@@ -215,19 +220,19 @@ contract Datanets is IDatanets, NetworkDomain {
 
     /// @inheritdoc IDatanets
     function accept(uint64 id) external {
-        _judge(id, true);
+        _judge(id, true, false);
     }
 
     /// @inheritdoc IDatanets
     function acceptBatch(uint64[] calldata ids) external {
         for (uint256 i; i < ids.length; ++i) {
-            _judge(ids[i], true);
+            _judge(ids[i], true, true);
         }
     }
 
     /// @inheritdoc IDatanets
     function reject(uint64 id) external {
-        _judge(id, false);
+        _judge(id, false, false);
     }
 
     /// @inheritdoc IReviewed
@@ -239,7 +244,15 @@ contract Datanets is IDatanets, NetworkDomain {
     /// @inheritdoc IDatanets
     function withdraw(uint64 id) external {
         address contributor = _contributor(id);
-        require(msg.sender == contributor, NotAllowed(msg.sender));
+        if (msg.sender != contributor) {
+            Record storage record = _datanets[_memberships[id].datanet];
+            // In an open datanet nobody looked before, and what is no text at all keeps every later version from being
+            // adopted. What a vote made common stays.
+            require(
+                record.review == ReviewRule.Open && msg.sender == record.curator && contributor != treasury,
+                NotAllowed(msg.sender)
+            );
+        }
         _withdraw(id);
     }
 
@@ -278,13 +291,17 @@ contract Datanets is IDatanets, NetworkDomain {
     }
 
     /// @dev The curator's judgement of a pending contribution. In a datanet of reviewers it is the fallback of a case that no
-    /// panel could decide: `decide` refuses any other, and comes back by `onDecision`.
-    function _judge(uint64 id, bool approved) private {
+    /// panel could decide: `decide` refuses any other, and comes back by `onDecision`. Of a batch what is no longer pending
+    /// is left out: a contributor could undo the whole batch by taking one back.
+    function _judge(uint64 id, bool approved, bool batched) private {
         _contributor(id);
         Record storage record = _datanets[_memberships[id].datanet];
         require(msg.sender == record.curator, NotAllowed(msg.sender));
         Status status = _status(id);
-        require(status == Status.Pending, WrongStatus(id, status));
+        if (status != Status.Pending) {
+            require(batched, WrongStatus(id, status));
+            return;
+        }
         if (record.review == ReviewRule.Reviewers) IReviews(reviews).decide(caseOf[id], approved);
         else _decide(id, approved);
     }

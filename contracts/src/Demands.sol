@@ -27,7 +27,9 @@ contract Demands is IDemands, Seals {
     /// @dev Gas that who gets a deposit has: as Settlement's PUSH_GAS.
     uint256 private constant PAY_GAS = 30_000;
     uint64 private constant PROMPT = type(uint64).max;
+    /// @dev A receipt's `visibility`, and the flag of a datanet that private requests may use.
     uint8 private constant PRIVATE = 1;
+    uint8 private constant FLAG_PRIVATE = 8;
 
     /// @inheritdoc IDemands
     ISettlement public immutable settlement;
@@ -217,7 +219,12 @@ contract Demands is IDemands, Seals {
         _demands[id].status = Status.Judged;
         bool stands = !settlement.windowOver(open.batch) && !challenges.rowState(open.batch, open.row).reversed;
         emit Withheld(id, open.batch, open.row, stands);
-        if (stands) challenges.reverseWithheld(row, open.demander, open.rewarded);
+        if (stands) {
+            // Nobody can demand the same again: without a reward for the judge a gateway would make looking worthless to
+            // everybody by demanding of itself, unannounced.
+            (address found, bool rewarded) = open.rewarded ? (open.demander, true) : (msg.sender, _wasAnnounced());
+            challenges.reverseWithheld(row, found, rewarded);
+        }
         _give(open.demander, open.deposit);
     }
 
@@ -242,7 +249,24 @@ contract Demands is IDemands, Seals {
         bytes32 id = _receiptId(receipt);
         require(id == row.row.receipt, IChallenges.ReceiptMismatch(row.row.receipt, id));
         // The row's payer is whose deposit was debited.
-        require(receipt.visibility != PRIVATE || msg.sender == row.payer, PrivateReceipt(row.payer));
+        require(
+            receipt.visibility != PRIVATE || msg.sender == row.payer || !_mayBePrivate(row.row.versions),
+            PrivateReceipt(row.payer)
+        );
+    }
+
+    /// @dev Whether every datanet lets private requests use it. Authors of one that does not may look at what they earn, so
+    /// that a gateway cannot hide it from them by a word in the receipt. A datanet that does not exist hides nothing either.
+    function _mayBePrivate(uint64[] calldata versions) private view returns (bool) {
+        IDatanets datanets = settlement.datanets();
+        for (uint256 i; i < versions.length; ++i) {
+            try datanets.licenceOf(uint32(versions[i] >> 32)) returns (uint8 flags, uint128) {
+                if (flags & FLAG_PRIVATE == 0) return false;
+            } catch {
+                return false;
+            }
+        }
+        return true;
     }
 
     function _receiptId(IChallenges.AnswerReceipt calldata receipt) private view returns (bytes32) {

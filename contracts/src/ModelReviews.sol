@@ -30,6 +30,13 @@ contract ModelReviews is IModelReviews, IReviewed {
         address[] seats;
     }
 
+    /// @dev The suspensions of a model, and the upheld reports since the last one began: a model that is in use again was
+    /// forgiven what went before, so only these keep it suspended.
+    struct Standing {
+        uint64 era;
+        uint64 reports;
+    }
+
     /// @notice Where models stand.
     IModels public immutable models;
     /// @notice The pool of staked reviewers.
@@ -63,6 +70,8 @@ contract ModelReviews is IModelReviews, IReviewed {
     mapping(uint32 model => mapping(uint32 round => Stored)) private _rounds;
     mapping(uint32 model => mapping(uint32 round => mapping(address evaluator => Vote))) private _votes;
     mapping(uint64 caseId => Report) private _reports;
+    mapping(uint32 model => Standing) private _standing;
+    mapping(uint64 caseId => uint64) private _eraOf;
 
     /// @notice What the constructor fixes for good.
     struct Parameters {
@@ -103,12 +112,15 @@ contract ModelReviews is IModelReviews, IReviewed {
         number = roundCount[model];
         Phase before = _phase(_rounds[model][number]);
         require(before == Phase.None || before == Phase.Failed, WrongPhase(model, number, before));
-        require(number < MAX_ROUNDS, NoRoundLeft(model));
+        // A round that nobody could draw costs whoever opened it nothing, so it uses up none: the next one has its number.
+        bool again = before == Phase.Failed && _rounds[model][number].commitUntil == 0;
+        require(again || number < MAX_ROUNDS, NoRoundLeft(model));
         uint256 asked = uint256(evaluationFee) * life.criteria.evaluators;
         require(msg.value == asked, WrongPayment(msg.value, asked));
         _checkTime(model, life.deadline);
 
-        roundCount[model] = ++number;
+        if (again) delete _rounds[model][number];
+        else roundCount[model] = ++number;
         Stored storage r = _rounds[model][number];
         r.payer = msg.sender;
         r.drawBlock = uint64(block.number) + 1;
@@ -225,12 +237,26 @@ contract ModelReviews is IModelReviews, IReviewed {
         bool changed;
         if (approved != decided.upheld) {
             decided.upheld = approved;
-            if (approved) ++upheldCount[model];
-            else --upheldCount[model];
-            // A reversal lifts a suspension unless another report stands.
-            if (approved || upheldCount[model] == 0) changed = models.setSuspended(model, approved);
+            changed = approved ? _uphold(model, caseId) : _reverse(model, caseId);
         }
         emit ReportDecided(model, caseId, approved, changed);
+    }
+
+    function _uphold(uint32 model, uint64 caseId) private returns (bool) {
+        ++upheldCount[model];
+        Standing storage standing = _standing[model];
+        if (_inUse(models.stateOf(model))) (standing.era, standing.reports) = (standing.era + 1, 0);
+        ++standing.reports;
+        _eraOf[caseId] = standing.era;
+        return models.setSuspended(model, true);
+    }
+
+    /// @dev A reversal lifts a suspension unless another report stands.
+    function _reverse(uint32 model, uint64 caseId) private returns (bool) {
+        --upheldCount[model];
+        Standing storage standing = _standing[model];
+        if (_eraOf[caseId] != standing.era) return false;
+        return --standing.reports == 0 && models.setSuspended(model, false);
     }
 
     /// @inheritdoc IModelReviews

@@ -212,7 +212,9 @@ contract Reviews is IReviews {
         Case storage held = _inStage(id, Stage.Seating);
         uint64 seedBlock = held.seedBlock;
         require(block.number > seedBlock, TooEarly(seedBlock));
-        if (block.number - seedBlock > SEED_LIFE) return _reseed(id, held);
+        // An appeal: see there.
+        require(seedBlock != 0 || block.timestamp > held.deadline, TooSoon(held.deadline));
+        if (seedBlock == 0 || block.number - seedBlock > SEED_LIFE) return _reseed(id, held);
 
         bool appealed = held.appellant != address(0);
         (uint256 size, uint256 needed) = _sizeOf(held);
@@ -228,10 +230,10 @@ contract Reviews is IReviews {
         seated.commitBy = uint64(block.timestamp) + periodSeconds;
         seated.revealBy = seated.commitBy + periodSeconds;
         seated.approvals = uint8(needed);
-        // Nobody can be made to work for nothing: a missing vote costs at most what it would have earned. Rounds down, in
-        // favour of the reviewer.
+        // Nobody can be made to work for nothing: in all the draws of a case missing votes cost together at most what votes
+        // would have earned. Rounds down, in favour of the reviewer.
         uint256 offered = appealed ? seatFee() : held.fees / size;
-        seated.penalty = (offered < seatFee() ? offered : seatFee()).toUint128();
+        seated.penalty = ((offered < seatFee() ? offered : seatFee()) / MAX_DRAWS).toUint128();
         seated.members = members;
         for (uint256 i; i < size; ++i) {
             _ballots[number][members[i]].vote = Vote.Seated;
@@ -442,8 +444,11 @@ contract Reviews is IReviews {
         held.appellant = msg.sender;
         held.deposit = deposit;
         held.draws = 0;
+        held.stage = Stage.Seating;
+        // Whoever appeals must not choose the block that draws the panel: leaders are known ahead, and one of them could draw
+        // the appeal as it drew the first panel. `seat` names the block once the time to appeal is over.
+        held.seedBlock = 0;
         emit Appealed(id, msg.sender, deposit);
-        _reseed(id, held);
     }
 
     /// @dev The appeal's panel earns the same whatever it decides: of the slashed stakes, or of the deposit.

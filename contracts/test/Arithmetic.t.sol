@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IChallenges} from "../src/interfaces/IChallenges.sol";
+import {IDatanets} from "../src/interfaces/IDatanets.sol";
 import {IModels} from "../src/interfaces/IModels.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
 import {ModelsDouble} from "./lib/Doubles.sol";
@@ -53,7 +54,7 @@ contract ArithmeticTest is Stories {
 
     function testAFeeThatNoPriceGives() public {
         IChallenges.AnswerReceipt memory r = priced(honest());
-        r.outputTokens -= 1;
+        r.inputTokens -= 1;
         IChallenges.RowOpening memory opening = settled(honest(), r);
         uint256 deposit = settlement.depositOf(payer);
         challengeRow(opening, r, 1);
@@ -97,10 +98,38 @@ contract ArithmeticTest is Stories {
         }
     }
 
+    /// @dev Bytes that nobody paid for would leave an author's part of them next to nothing: 66 of 2^32 instead of 66 of 129.
+    function testBytesWithoutTokensDoNotFollow() public {
+        IChallenges.AnswerReceipt memory r = priced(honest());
+        r.answerBytes = type(uint32).max;
+        IChallenges.RowOpening memory opening = settled(honest(), r);
+        challengeRow(opening, r, 1);
+        assertReversed(opening.batch);
+        vm.assertEq(challenger.balance, FEE);
+    }
+
+    /// @dev Four bytes are a token, rounded up; at the same fee neither one more nor one less follows.
+    function testTokensFollowTheBytes() public {
+        IChallenges.AnswerReceipt memory r = priced(honest());
+        for (uint32 length; length < 10; ++length) {
+            r.answerBytes = length;
+            uint32 right = length == 0 ? 0 : length < 5 ? 1 : length < 9 ? 2 : 3;
+            for (uint32 tokens; tokens < 5; ++tokens) {
+                uint256 state = vm.snapshotState();
+                withTokens(r, tokens);
+                IChallenges.RowOpening memory opening = settled(honest(), r);
+                if (tokens == right) vm.expectRevert(IChallenges.RowFollows.selector);
+                challenges.challengeRow(opening, r, 1);
+                vm.assertEq(challenges.rowState(opening.batch, 0).reversed, tokens != right);
+                vm.revertToState(state);
+            }
+        }
+    }
+
     /// @dev Half the price from `since` on: within an hour of it, either is fair.
     function testPricesAroundAChange() public {
         IModels.Terms memory terms = termsOf(100_000, 200_000, 100_000, 600_000);
-        (terms.priceIn, terms.priceOut) = (5e11, 1e12);
+        (terms.priceIn, terms.priceOut) = (5e12, 1e13);
         vm.prank(developer);
         models.setTerms(model, terms);
         uint64 since = NOW + NOTICE;
@@ -146,6 +175,65 @@ contract ArithmeticTest is Stories {
         opening = settled(story, dear);
         vm.expectRevert(IChallenges.RowFollows.selector);
         challenges.challengeRow(opening, dear, 1);
+    }
+
+    function naming(uint64 nonce, uint32 another) private view returns (Story memory story) {
+        story = honest();
+        story.nonce = nonce;
+        story.versions = new uint64[](2);
+        story.versions[0] = named(net)[0];
+        story.versions[1] = uint64(another) << 32;
+    }
+
+    /// @dev A gateway answers from the datanets that the model's terms name, if they name any, and from the commons; not from one
+    /// of its own, filled with what the answer would otherwise owe to nobody.
+    function testDatanetsFollowTheTerms() public {
+        uint32 another = createDatanet(IDatanets.ReviewRule.Open);
+        Story memory story = naming(11, another);
+        IChallenges.AnswerReceipt memory r = priced(story);
+        IChallenges.RowOpening memory opening = settled(story, r);
+        challengeRow(opening, r, 1);
+        assertReversed(opening.batch);
+
+        // What the treasury curates is commons.
+        bytes2[] memory nowhere = new bytes2[](0);
+        vm.prank(treasury);
+        uint32 commons = datanets.create(
+            "commons", IDatanets.Policy("CC0-1.0", 9, IDatanets.ReviewRule.Curator, 0, 0, 0, 0, nowhere)
+        );
+        story = naming(12, commons);
+        r = priced(story);
+        opening = settled(story, r);
+        vm.expectRevert(IChallenges.RowFollows.selector);
+        challenges.challengeRow(opening, r, 1);
+
+        // Terms that allow it follow within the hour in which they begin, as prices do.
+        IModels.Terms memory terms = termsOf(100_000, 200_000, 100_000, 600_000);
+        terms.datanets = new uint32[](2);
+        (terms.datanets[0], terms.datanets[1]) = (net, another);
+        vm.prank(developer);
+        models.setTerms(model, terms);
+        vm.warp(NOW + NOTICE + 10 * 3600);
+        story = naming(13, another);
+        r = priced(story);
+        r.issuedAt = NOW + NOTICE - 3600;
+        opening = settled(story, r);
+        vm.expectRevert(IChallenges.RowFollows.selector);
+        challenges.challengeRow(opening, r, 2);
+        r.issuedAt -= 1;
+        opening = settled(story, r);
+        challenges.challengeRow(opening, r, 1);
+        assertReversed(opening.batch);
+
+        // Terms without datanets allow all.
+        terms.datanets = new uint32[](0);
+        vm.prank(developer);
+        model = models.register(IModels.ModelInput("any", IModels.Kind.Quote, 0, 0, terms, 0, new uint64[](0)));
+        story = naming(14, another);
+        r = priced(story);
+        opening = settled(story, r);
+        vm.expectRevert(IChallenges.RowFollows.selector);
+        challenges.challengeRow(opening, r, 1);
     }
 
     /// @dev Terms that change every few minutes, which Models refuses: the fee is not judged rather than at any cost.
@@ -416,7 +504,7 @@ contract ArithmeticTest is Stories {
 
     function testOnlyAnAnnouncedChallengeIsRewarded() public {
         IChallenges.AnswerReceipt memory r = priced(honest());
-        r.outputTokens += 1;
+        r.inputTokens += 1;
         IChallenges.RowOpening memory opening = settled(honest(), r);
         bytes memory data = abi.encodeCall(IChallenges.challengeRow, (opening, r, 1));
         bytes32 seal = keccak256(abi.encode(challenger, keccak256(data)));

@@ -63,7 +63,7 @@ contract ChallengesTest is Stories {
 
     /// @dev Runs that no text can make true need no text.
     function testImpossibleRuns() public {
-        for (uint256 i; i < 11; ++i) {
+        for (uint256 i; i < 14; ++i) {
             Story memory story = honest();
             story.nonce = uint64(100 + i);
             IChallenges.Run memory r = story.runs[0];
@@ -78,12 +78,32 @@ contract ChallengesTest is Stories {
             if (i == 8) (r.contribution, r.document) = (PROMPT, 1);
             if (i == 9) (r.matchEnd) = 130;
             if (i == 10) (r.contribution, r.document, r.matchEnd, r.offset) = (0, 0, 0, 1);
+            // Beyond the last chunk that can be opened: in part, and as far as it goes.
+            if (i == 11) r.offset = (1 << 42) - 65;
+            if (i == 12) r.offset = type(uint64).max;
+            if (i == 13) (r.contribution, r.document, r.offset) = (PROMPT, 0, 1 << 42);
             uint64 batch = settle(rowOf(story));
             IChallenges.TextOpening memory nothing;
             IChallenges.SourceOpening memory nowhere;
             challenges.challengeNotThere(row(batch, story), run(story, 0), 0, nothing, nowhere);
             vm.assertTrue(challenges.runChallenged(batch, 0, 0));
         }
+    }
+
+    /// @dev The last bytes that a chunk can hold may be quoted: there only the text can show a lie.
+    function testTheLastByteThatCanBeOpened() public {
+        Story memory story = honest();
+        story.runs[0].offset = (1 << 42) - 66;
+        uint64 batch = settle(rowOf(story));
+        IChallenges.RowOpening memory opening = row(batch, story);
+        IChallenges.RunOpening memory opened = run(story, 0);
+        IChallenges.TextOpening memory nothing;
+        IChallenges.SourceOpening memory nowhere;
+        vm.expectRevert(abi.encodeWithSelector(IChallenges.SourceMismatch.selector, 0, 0));
+        challenges.challengeNotThere(opening, opened, 0, nothing, nowhere);
+        // Ana's document is shorter, and her gateway can be asked for it.
+        uint64 demanded = demands.demandSource{value: 1 ether}(opening, opened, type(uint32).max);
+        vm.assertEq(uint256(demands.demandOf(demanded).chunk), type(uint32).max);
     }
 
     function testLaterMembersAreNotThere() public {

@@ -270,6 +270,63 @@ contract DatanetsTest is World {
         datanets.revealBatch(ids, openings, new bytes[](1));
     }
 
+    /// @dev Signatures of a batch are public, and anybody can send one of them first.
+    function testABatchLeavesOutWhatWasRevealed() public {
+        IDatanets.Reveal[] memory openings = new IDatanets.Reveal[](3);
+        bytes[] memory signatures = new bytes[](3);
+        uint64[] memory ids = new uint64[](3);
+        for (uint256 i; i < 3; ++i) {
+            openings[i] = opening(curated, vm.toString(i));
+            ids[i] = commit(openings[i]);
+            signatures[i] = signed(ANA_KEY, openings[i]);
+        }
+        vm.prank(address(0xBAD));
+        datanets.reveal(ids[1], openings[1], signatures[1]);
+        uint256 state = vm.snapshotState();
+        datanets.revealBatch(ids, openings, signatures);
+        for (uint256 i; i < 3; ++i) {
+            expectStatus(ids[i], IDatanets.Status.Pending);
+        }
+        // Alone it is told; and what is wrong about another is the batch's fault still.
+        vm.expectRevert(abi.encodeWithSelector(IDatanets.AlreadyRevealed.selector, ids[1]));
+        datanets.reveal(ids[1], openings[1], signatures[1]);
+        vm.revertToState(state);
+        signatures[2] = signatures[0];
+        vm.expectRevert(abi.encodeWithSelector(IDatanets.InvalidSignature.selector, ana));
+        datanets.revealBatch(ids, openings, signatures);
+    }
+
+    /// @dev A contributor cannot keep the curator from accepting the others by taking its own back.
+    function testABatchLeavesOutWhatIsNotPending() public {
+        uint64[] memory ids = new uint64[](4);
+        for (uint256 i; i < 4; ++i) {
+            IDatanets.Reveal memory o = opening(curated, vm.toString(i));
+            ids[i] = commit(o);
+            revealAsAna(ids[i], o);
+        }
+        vm.prank(ana);
+        datanets.withdraw(ids[0]);
+        vm.startPrank(curator);
+        datanets.reject(ids[1]);
+        datanets.accept(ids[2]);
+        vm.expectRevert(abi.encodeWithSelector(IDatanets.WrongStatus.selector, ids[0], IDatanets.Status.Withdrawn));
+        datanets.accept(ids[0]);
+        datanets.acceptBatch(ids);
+        vm.stopPrank();
+        expectStatus(ids[0], IDatanets.Status.Withdrawn);
+        expectStatus(ids[1], IDatanets.Status.Rejected);
+        vm.assertEq(datanets.contribution(ids[2]).added, 1);
+        vm.assertEq(datanets.contribution(ids[3]).added, 2);
+        vm.assertEq(datanets.version(curated), 2);
+        vm.expectRevert(abi.encodeWithSelector(IDatanets.NotAllowed.selector, ana));
+        vm.prank(ana);
+        datanets.acceptBatch(ids);
+        ids[3] = 99;
+        vm.expectRevert(abi.encodeWithSelector(IDatanets.UnknownContribution.selector, 99));
+        vm.prank(curator);
+        datanets.acceptBatch(ids);
+    }
+
     // ---------------------------------------------------------------- review
 
     function pending() private returns (uint64 id) {
@@ -332,6 +389,33 @@ contract DatanetsTest is World {
             abi.encodeWithSelector(IDatanets.WrongStatus.selector, id, IDatanets.Status.Withdrawn)
         );
         datanets.withdraw(id);
+    }
+
+    /// @dev A contribution whose text nobody shows would keep every later version of an open datanet from being adopted.
+    function testTheCuratorOfAnOpenDatanetTakesOut() public {
+        uint64 id = contribute(ana, "never shown");
+        vm.prank(curator);
+        datanets.withdraw(id);
+        expectStatus(id, IDatanets.Status.Withdrawn);
+        vm.assertTrue(datanets.isMember(id, 1));
+        vm.assertFalse(datanets.isMember(id, 2));
+        vm.assertEq(datanets.withdrawnAt(id), block.timestamp);
+        // Not what a vote registered, not where somebody looked before, not in another's datanet.
+        vm.prank(registrar);
+        uint64 common = datanets.registerCommons(net, keccak256("licences"), 600, 9000);
+        vm.prank(curator);
+        vm.expectRevert(abi.encodeWithSelector(IDatanets.NotAllowed.selector, curator));
+        datanets.withdraw(common);
+        uint64 looked = pending();
+        vm.startPrank(curator);
+        datanets.accept(looked);
+        vm.expectRevert(abi.encodeWithSelector(IDatanets.NotAllowed.selector, curator));
+        datanets.withdraw(looked);
+        vm.stopPrank();
+        uint64 another = contribute(ana, "shown");
+        vm.expectRevert(abi.encodeWithSelector(IDatanets.NotAllowed.selector, registrar));
+        vm.prank(registrar);
+        datanets.withdraw(another);
     }
 
     function testPendingWithdrawalNeverWasAMember() public {

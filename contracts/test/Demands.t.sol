@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IChallenges} from "../src/interfaces/IChallenges.sol";
+import {IDatanets} from "../src/interfaces/IDatanets.sol";
 import {IDemands} from "../src/interfaces/IDemands.sol";
 import {ISettlement} from "../src/interfaces/ISettlement.sol";
 import {Commitments} from "../src/lib/Commitments.sol";
@@ -273,6 +274,41 @@ contract DemandsTest is Stories {
         vm.assertEq(address(0).balance, 2 * FEE);
     }
 
+    /// @dev The guilty gateway demands its own receipt, unannounced, so that nobody else can. Who looks is rewarded all the same;
+    /// who announced the demand comes before who judges it.
+    function testAnAnnouncedJudgeIsRewarded() public {
+        (IChallenges.RowOpening memory opening,) = opened(honest());
+        vm.deal(gateway, 1 ether);
+        vm.prank(gateway);
+        uint64 id = demands.demandReceipt{value: SHOW}(opening);
+        tooLate();
+        announced(address(demands), challenger, abi.encodeCall(IDemands.judgeWithheld, (id, opening)));
+        vm.assertEq(challenger.balance, 1 ether + FEE);
+        vm.assertEq(address(0).balance, FEE);
+        vm.assertEq(settlement.bondOf(gateway), 1000 ether - 2 * FEE);
+
+        Story memory story = honest();
+        story.nonce = 2;
+        (opening,) = opened(story);
+        vm.deal(host, SHOW);
+        announcedWith(host, SHOW, abi.encodeCall(IDemands.demandReceipt, (opening)));
+        id = demands.demandCount();
+        tooLate();
+        announced(address(demands), challenger, abi.encodeCall(IDemands.judgeWithheld, (id, opening)));
+        vm.assertEq(challenger.balance, 1 ether + FEE);
+        vm.assertEq(host.balance, SHOW + FEE);
+    }
+
+    function announcedWith(address who, uint256 value, bytes memory data) private {
+        vm.roll(vm.getBlockNumber() - 1);
+        vm.prank(who);
+        demands.announce(keccak256(abi.encode(who, keccak256(data))));
+        vm.roll(vm.getBlockNumber() + 1);
+        vm.prank(who);
+        (bool ok,) = address(demands).call{value: value}(data);
+        vm.assertTrue(ok);
+    }
+
     function testTwoDemandsInVainReverseOnce() public {
         (IChallenges.RowOpening memory opening, IChallenges.AnswerReceipt memory r) = opened(honest());
         uint64 one_ = demandEvidence(opening, r);
@@ -318,6 +354,36 @@ contract DemandsTest is Stories {
         vm.prank(challenger);
         uint64 id = demands.demandReceipt{value: SHOW}(opening);
         demands.showReceipt(id, r);
+    }
+
+    /// @dev A gateway cannot hide what authors earn where their datanet keeps out private requests, nor behind a datanet that
+    /// does not exist.
+    function testAWordInTheReceiptHidesNothing() public {
+        bytes2[] memory nowhere = new bytes2[](0);
+        IDatanets.Policy memory policy =
+            IDatanets.Policy("CC-BY-4.0", 5, IDatanets.ReviewRule.Open, 0, 0, uint32(CUT), 7, nowhere);
+        vm.prank(curator);
+        uint32 open_ = datanets.create("public", policy);
+        for (uint64 i; i < 3; ++i) {
+            Story memory story = honest();
+            story.nonce = 70 + i;
+            // Alone it may be private; beside another it may not.
+            story.versions = new uint64[](i == 0 ? 1 : 2);
+            story.versions[0] = named(net)[0];
+            if (i == 1) story.versions[1] = uint64(open_) << 32;
+            if (i == 2) story.versions[1] = 999 << 32;
+            IChallenges.AnswerReceipt memory r = priced(story);
+            r.visibility = 1;
+            IChallenges.RowOpening memory opening = settled(story, r);
+            IChallenges.RunOpening memory run_ = Openings.openRun(r, story.runs, 0);
+            vm.startPrank(challenger);
+            if (i == 0) vm.expectRevert(abi.encodeWithSelector(IDemands.PrivateReceipt.selector, payer));
+            demands.demand{value: 0.01 ether}(opening, r, IDemands.Wanted.Evidence, 0);
+            if (i == 0) vm.expectRevert(abi.encodeWithSelector(IDemands.PrivateReceipt.selector, payer));
+            demands.demandSource{value: SHOW}(opening, run_, 0);
+            vm.stopPrank();
+        }
+        vm.assertEq(demands.demandCount(), 4);
     }
 
     function testOneDemandForOneThing() public {

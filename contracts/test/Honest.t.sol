@@ -123,10 +123,10 @@ contract HonestTest is World {
         if (story.shares.length > 1) story.shares[1] = IChallenges.Share(ids[small], uint32(ppm[small]));
     }
 
-    /// @dev As many tokens as the fee of 1 ether costs.
+    /// @dev The tokens of the answer, and as many more as the fee of 1 ether costs.
     function receiptOf(Story memory story) internal view override returns (IChallenges.AnswerReceipt memory r) {
         r = super.receiptOf(story);
-        (r.inputTokens, r.outputTokens) = (1e9, 0);
+        r.inputTokens = 1e8 - 2 * r.outputTokens;
     }
 
     function open(uint256 s, Story memory story, uint256 position, uint256 size)

@@ -212,6 +212,32 @@ contract ModelReviewsTest is ModelWorld {
         check(id, IModels.State.Evaluating);
     }
 
+    /// @dev While there are too few evaluators, opening rounds costs nothing: it must not use them up either.
+    function testARoundNobodyDrewIsNotCounted() public {
+        uint32 id = evaluating();
+        address[] memory none;
+        pool.setPool(none);
+        for (uint256 i; i < 5; ++i) {
+            openRound(id);
+            vm.assertEq(judges.roundCount(id), 1);
+            vm.roll(judges.round(id, 1).drawBlock + 257);
+            vm.assertFalse(judges.close(id));
+            expectPhase(id, IModelReviews.Phase.Failed);
+            vm.assertEq(judges.claimable(developer), 5 * FEE * (i + 1));
+        }
+        pool.setPool(evaluators);
+        openRound(id);
+        drawRound(id);
+        vm.assertEq(judges.round(id, 1).seats.length, 5);
+        // One that was drawn is counted, and keeps its votes.
+        commit(id, 0, 700_000);
+        vm.warp(vm.getBlockTimestamp() + COMMIT + REVEAL + 2);
+        judges.close(id);
+        openRound(id);
+        vm.assertEq(judges.roundCount(id), 2);
+        vm.assertEq(judges.voteOf(id, 2, evaluators[0]).commitment, 0);
+    }
+
     function testOwnerAndDeveloperAreNotSeated() public {
         address[] memory all = new address[](7);
         for (uint256 i; i < 5; ++i) {
@@ -530,6 +556,29 @@ contract ModelReviewsTest is ModelWorld {
         vm.assertEq(judges.upheldCount(id), 0);
     }
 
+    /// @dev Governance forgives what was upheld before; a report that comes after is lifted by its own reversal alone.
+    function testAReversalLiftsWhatCameAfterAReinstatement() public {
+        uint32 id = deployed();
+        uint64 forgiven = reported(id);
+        uint64 later = reported(id);
+        pool.decide(forgiven, true);
+        vm.prank(governance);
+        models.reinstate(id);
+        pool.decide(later, true);
+        check(id, IModels.State.Suspended);
+        uint256 state = vm.snapshotState();
+        pool.decide(later, false);
+        check(id, IModels.State.Deployed);
+        vm.assertEq(judges.upheldCount(id), 1);
+
+        vm.revertToState(state);
+        pool.decide(forgiven, false);
+        check(id, IModels.State.Suspended);
+        pool.decide(later, false);
+        check(id, IModels.State.Deployed);
+        vm.assertEq(judges.upheldCount(id), 0);
+    }
+
     function testADecisionOnAModelThatIsGone() public {
         uint32 id = deployed();
         uint64 caseId = reported(id);
@@ -688,6 +737,8 @@ contract ModelReviewsPoolTest is ModelWorld {
         vm.deal(developer, 10 ether);
         vm.prank(developer);
         reviews.appeal{value: deposit}(caseId);
+        vm.warp(reviews.caseOf(caseId).deadline + 1);
+        reviews.seat(caseId);
         skip(2, 2);
         reviews.seat(caseId);
         vote(caseId, false);

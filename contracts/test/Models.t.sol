@@ -257,10 +257,10 @@ contract ModelsTest is ModelWorld {
     }
 
     function testPriceFloor() public {
-        uint32 dear = createNet(15, 2e12 + 1);
+        uint32 dear = createNet(15, 2e13 + 1);
         IModels.ModelInput memory input = inputOf(IModels.Kind.Quote, 0, 0);
         input.terms.datanets[0] = dear;
-        bytes memory low = abi.encodeWithSelector(IModels.PriceBelowFloor.selector, dear, 2e12 + 1, 2e12);
+        bytes memory low = abi.encodeWithSelector(IModels.PriceBelowFloor.selector, dear, 2e13 + 1, 2e13);
         vm.expectRevert(low);
         models.register(input);
         input.terms.priceOut += 1;

@@ -40,8 +40,7 @@ contract ReviewsGasTest is Panels {
         reviews.close(id);
         vm.snapshotGasLastCall("reviews", string.concat("close_", name));
         appeal(id, address(0xA99E));
-        skip(2, 2);
-        reviews.seat(id);
+        drawPanel(id);
         vm.snapshotGasLastCall("reviews", string.concat("seat_appeal_of_", name));
         address[] memory second = seated(id);
         for (uint256 i; i < second.length; ++i) {

@@ -180,7 +180,7 @@ interface IChallenges is ISeals {
     error NotNamed(uint64 contribution);
     /// @notice The two rows are one, or do not settle one request of this submitter.
     error DifferentRequests();
-    /// @notice The row follows from its receipt, and the fee from prices that were in force.
+    /// @notice The row follows from its receipt, and the fee from prices that were in force, for datanets that were allowed.
     error RowFollows();
     /// @notice Version `version` is not the latest of the model's terms that were in force at second `time`.
     error WrongTerms(uint32 version, uint256 time);
@@ -194,9 +194,9 @@ interface IChallenges is ISeals {
     error NotDemands(address account);
 
     /// @notice The answer's byte at `position` of the run's match is not the source's byte, or there is no such byte. A
-    /// run that is impossible by itself (empty, outside of the answer, outside of its match, a match below 32 bytes, a
-    /// contribution or document that the versions do not hold, a witness for nobody, evidence of more than MAX_RUNS runs)
-    /// needs no texts: both openings may be empty. Harmed: the treasury.
+    /// run that is impossible by itself (empty, outside of the answer, outside of its match, a match below 32 bytes or beyond
+    /// byte 2^42 of its source, a contribution or document that the versions do not hold, a witness for nobody, evidence of
+    /// more than MAX_RUNS runs) needs no texts: both openings may be empty. Harmed: the treasury.
     function challengeNotThere(
         RowOpening calldata row,
         RunOpening calldata run,
@@ -227,10 +227,11 @@ interface IChallenges is ISeals {
     ) external;
 
     /// @notice Bad arithmetic of a row: payer, gateway, request id, worker, model, fee, versions or shares are not those of
-    /// its receipt, the receipt's shares are out of order, or its fee is not
+    /// its receipt, the receipt's shares are out of order, its `outputTokens` are not ceil(answerBytes / 4), or its fee is not
     /// `ceil((inputTokens * priceIn + outputTokens * priceOut) / 1000)` under any terms of the model that were in force
-    /// within PRICE_GRACE of the time of the receipt (or of the batch, if that was earlier). The row is reversed. Harmed:
-    /// the payer, whose fee returns to the deposit.
+    /// within PRICE_GRACE of the time of the receipt (or of the batch, if that was earlier) and that allow the datanets of
+    /// its versions: terms that name none allow all, and what the treasury curates, the commons, is always allowed. The row is
+    /// reversed. Harmed: the payer, whose fee returns to the deposit.
     /// @param termsVersion The version of the model's terms that was in force PRICE_GRACE after the receipt's time, or at
     /// the batch's, whichever was earlier.
     function challengeRow(RowOpening calldata row, AnswerReceipt calldata receipt, uint32 termsVersion) external;

@@ -110,8 +110,9 @@ interface IDatanets is IReviewed {
     event ReviewOpened(uint64 indexed contribution, uint32 indexed datanet, uint64 indexed caseId);
     /// @notice The curator, or the reviewers, refused a contribution.
     event Rejected(uint64 indexed contribution, uint32 indexed datanet);
-    /// @notice A contribution is no member of its datanet from `version` on: its contributor took it back, or an appeal
-    /// reversed its admission. Who may still use what was trained on it follows from FLAG_KEEP and `withdrawnAt`.
+    /// @notice A contribution is no member of its datanet from `version` on: its contributor took it back, the curator of an
+    /// open datanet took it out, or an appeal reversed its admission. Who may still use what was trained on it follows from
+    /// FLAG_KEEP and `withdrawnAt`.
     event Withdrawn(uint64 indexed contribution, uint32 indexed datanet, uint32 version);
     /// @notice Credits from now on go to `payee`.
     event PayeeSet(uint64 indexed contribution, address indexed payee, address indexed previous);
@@ -162,21 +163,22 @@ interface IDatanets is IReviewed {
     /// too). In an open datanet the contribution is a member at once; in a reviewed one this opens a case (`caseOf`).
     function reveal(uint64 contribution, Reveal calldata opening, bytes calldata signature) external;
 
-    /// @notice Opens many commitments; all or none.
+    /// @notice Opens many commitments; all or none, but for those that have been opened before, which are left out.
     function revealBatch(uint64[] calldata contributions, Reveal[] calldata openings, bytes[] calldata signatures)
         external;
 
     /// @notice The curator admits a pending contribution; in a datanet of reviewers only if no panel could decide.
     function accept(uint64 contribution) external;
 
-    /// @notice The curator admits many pending contributions, each in a version of its own; all or none.
+    /// @notice The curator admits many pending contributions, each in a version of its own; all or none, but for those that
+    /// are no longer pending, which are left out.
     function acceptBatch(uint64[] calldata contributions) external;
 
     /// @notice The curator refuses a pending contribution; in a datanet of reviewers only if no panel could decide.
     function reject(uint64 contribution) external;
 
     /// @notice The contributor takes a contribution back: it is no member of any later version. Receipts that named an
-    /// earlier version still settle.
+    /// earlier version still settle. In an open datanet the curator may do the same, but for what the registrar registered.
     function withdraw(uint64 contribution) external;
 
     /// @notice The same, relayed under the contributor's signature over `Withdrawal`.

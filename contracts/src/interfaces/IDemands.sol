@@ -13,7 +13,8 @@ import {ISettlement} from "./ISettlement.sol";
 /// costs the demander and not the gateway; the rest goes back. A demand keeps the batch's window open for two windows:
 /// one to answer in, one to use the answer in. Demands are taken until DEMAND_WINDOWS windows after the batch, so that
 /// receipt, evidence and texts can be demanded one after the other, and no batch is held up for ever. The reward of a
-/// demand in vain goes to its demander if the demand had been announced (ISeals), and is burnt otherwise.
+/// demand in vain goes to its demander if the demand had been announced (ISeals), else to whoever judges it if that call had
+/// been, and is burnt otherwise.
 interface IDemands is ISeals {
     /// @notice What can be demanded.
     enum Wanted {
@@ -64,7 +65,7 @@ interface IDemands is ISeals {
     /// @notice A demand was in vain; `reversed` says whether the row could still be reversed. The deposit went back.
     event Withheld(uint64 indexed demand, uint64 indexed batch, uint32 indexed row, bool reversed);
 
-    /// @notice A private receipt can be demanded by its payer alone.
+    /// @notice A private receipt can be demanded by its payer alone, if every datanet that its row names has FLAG_PRIVATE.
     error PrivateReceipt(address payer);
     /// @notice Demands for this batch are over.
     error TooLate(uint64 batch);
@@ -111,8 +112,9 @@ interface IDemands is ISeals {
     function showText(uint64 demand, bytes32[] calldata path, IChallenges.TextOpening calldata text) external;
 
     /// @notice Judges a demand whose time is over. If the window is open and the row stands, the row is reversed: the
-    /// payer's fee returns to the deposit, and the submitter pays the penalty of the row's first fault. The deposit goes
-    /// back to the demander in any case.
+    /// payer's fee returns to the deposit, and the submitter pays the penalty of the row's first fault: half of it to the
+    /// demander, if the demand was announced, else to the caller, if this call was. The deposit goes back to the demander in
+    /// any case.
     function judgeWithheld(uint64 demand, IChallenges.RowOpening calldata row) external;
 
     /// @notice The deposit that a demand needs now: what answering it could cost, at twice the base fee.

@@ -6,10 +6,11 @@ import {IModels} from "./IModels.sol";
 /// @title IModelReviews
 /// @notice What staked reviewers judge about models: the score of a trained one, and reports of abuse (docs/spec/models.md).
 ///
-/// An evaluation goes in rounds, at most three: `open` pays the evaluators before anybody can know them, `draw` seats them
-/// by the hash of a later block, they commit and then reveal a score and the hash of their report, `close` takes the
-/// median. A round stands if a quorum of seats lies within the tolerance of the median; then who agreed is paid, and who
-/// did not, or committed and kept silent, can be made to lose stake. A round that does not stand blames nobody.
+/// An evaluation goes in rounds, at most three that are drawn: `open` pays the evaluators before anybody can know them,
+/// `draw` seats them by the hash of a later block, they commit and then reveal a score and the hash of their report,
+/// `close` takes the median. A round stands if a quorum of seats lies within the tolerance of the median; then who agreed
+/// is paid, and who did not, or committed and kept silent, can be made to lose stake. A round that does not stand blames
+/// nobody.
 interface IModelReviews {
     /// @notice Where a round stands.
     enum Phase {
@@ -122,7 +123,7 @@ interface IModelReviews {
     // ---------------------------------------------------------------- evaluation
 
     /// @notice Opens a round for a model whose evaluation set is open. The caller attaches `evaluationFee` for each seat,
-    /// before the block is known whose hash seats them.
+    /// before the block is known whose hash seats them. After a round that nobody drew it opens that one again.
     function open(uint32 model) external payable returns (uint32 round);
 
     /// @notice Seats the evaluators: staked reviewers, neither the owner nor the developer of the model. Anyone may call it
@@ -147,7 +148,8 @@ interface IModelReviews {
 
     /// @notice Reports a breach of a model's acceptable use. `reason` is the hash of the report's text. Attached are
     /// `reportDeposit`, which comes back if the report is upheld, and `reportFee`, which pays the reviewers. The model is
-    /// suspended as soon as they uphold it; a reversal on appeal lifts that, unless another report stands.
+    /// suspended as soon as they uphold it; a reversal on appeal lifts that, unless another report stands that was upheld
+    /// since the model was last in use.
     function report(uint32 model, bytes32 reason) external payable returns (uint64 caseId);
 
     /// @notice Returns the deposit of a report whose decision is final, or hands it to the treasury. Anyone may call it.
@@ -158,7 +160,7 @@ interface IModelReviews {
 
     // ---------------------------------------------------------------- views
 
-    /// @notice Rounds opened for a model; they run from 1.
+    /// @notice Rounds opened for a model, one that nobody drew and its repetition counted once; they run from 1.
     function roundCount(uint32 model) external view returns (uint32);
 
     /// @notice A round.

@@ -62,7 +62,7 @@ interface IReviews {
     /// @param draws Panels drawn in vain since the request or the appeal.
     /// @param approved The decision; without meaning before stage Decided.
     /// @param undelivered The consumer failed to take the decision; `deliver` tries again.
-    /// @param seedBlock Its hash draws the next panel.
+    /// @param seedBlock Its hash draws the next panel; zero: not named yet, because the time to appeal still runs.
     /// @param deadline Last second to appeal (Decided), or from which the first decision stands (Failed after an appeal).
     /// @param panel The panel that votes or voted last; zero: none.
     /// @param firstPanel The panel that an appeal is against; zero: not decided yet.
@@ -96,7 +96,7 @@ interface IReviews {
     /// @param committed How many seats have committed.
     /// @param approving Revealed approvals.
     /// @param rejecting Revealed rejections.
-    /// @param penalty What a seat without a revealed vote loses.
+    /// @param penalty What a seat without a revealed vote loses: a third of what a vote earns, at most of `seatFee`.
     /// @param members The seats.
     struct Panel {
         uint64 caseId;
@@ -134,7 +134,8 @@ interface IReviews {
     );
     /// @notice Fees were added to a case.
     event Funded(uint64 indexed caseId, address indexed from, uint256 amount);
-    /// @notice Another block will draw the panel: nobody drew it in time, the last panel decided nothing, or an appeal.
+    /// @notice Another block will draw the panel: nobody drew it in time, the last panel decided nothing, or the time to appeal
+    /// is over in an appealed case.
     event Reseeded(uint64 indexed caseId, uint64 seedBlock);
     /// @notice A panel was drawn.
     event Seated(
@@ -235,7 +236,8 @@ interface IReviews {
     /// revealed vote is paid `fees / n`, rounded down, whatever it says; what is left in the end goes to the treasury.
     function fund(uint64 caseId) external payable;
 
-    /// @notice Draws the panel. Anyone may call it within the 256 blocks after `seedBlock`; later, it names another block.
+    /// @notice Draws the panel. Anyone may call it within the 256 blocks after `seedBlock`; later, it names another block. In an
+    /// appealed case the first call, after `deadline`, names the block: neither appellant nor the time of the appeal does.
     /// With fewer eligible reviewers than seats the case has failed.
     function seat(uint64 caseId) external;
 
@@ -246,7 +248,8 @@ interface IReviews {
     function reveal(uint64 caseId, bool approve, bytes32 salt) external;
 
     /// @notice Counts a panel's votes, once everybody revealed or the time is over. Seats without a revealed vote lose
-    /// `penalty`: what they would have earned, at most `seatFee`; nothing where nothing was offered.
+    /// `penalty`: a third of what they would have earned, at most of `seatFee`, since a case draws three panels at most;
+    /// nothing where nothing was offered.
     function close(uint64 caseId) external;
 
     /// @notice Appeals a decision to a larger panel of other reviewers. `appealDeposit` must be attached. If the decision is
@@ -314,7 +317,7 @@ interface IReviews {
     /// @notice Least stake to enter the pool; whom losses leave with less than half of it leaves the pool.
     function minimumStake() external view returns (uint128);
 
-    /// @notice What a seat of an appeal earns, and the most that a missing vote costs: minimumStake / 200.
+    /// @notice What a seat of an appeal earns: minimumStake / 200. A missing vote costs at most a third of it.
     function seatFee() external view returns (uint128);
 
     /// @notice What a reviewer on the side of a reversed decision loses: minimumStake / 5.

@@ -77,9 +77,19 @@ abstract contract Panels is World {
     }
 
     function seat(uint64 id) internal returns (address[] memory) {
+        drawPanel(id);
+        return seated(id);
+    }
+
+    /// @dev The block that draws an appeal is named once nobody can appeal any more.
+    function drawPanel(uint64 id) internal {
+        IReviews.Case memory held = reviews.caseOf(id);
+        if (held.seedBlock == 0) {
+            vm.warp(held.deadline + 1);
+            reviews.seat(id);
+        }
         skip(2, 2);
         reviews.seat(id);
-        return seated(id);
     }
 
     function seated(uint64 id) internal view returns (address[] memory) {

@@ -161,10 +161,16 @@ abstract contract Stories is World {
         return amount * CUT / 1e6;
     }
 
-    /// @dev The story's receipt, with as many tokens as its fee of 10 ether costs under the terms of World.
+    /// @dev The story's receipt, with the tokens of its answer and as many more as a fee of 10 ether costs under the terms of
+    /// World.
     function priced(Story memory story) internal view returns (IChallenges.AnswerReceipt memory r) {
         r = receiptOf(story);
-        (r.inputTokens, r.outputTokens) = (4e9, 3e9);
+        withTokens(r, r.outputTokens);
+    }
+
+    /// @dev The same fee with other output tokens: one of them costs two of the prompt's.
+    function withTokens(IChallenges.AnswerReceipt memory r, uint32 output) internal pure {
+        (r.inputTokens, r.outputTokens) = (1e9 - 2 * output, output);
     }
 
     function rowFor(Story memory story, IChallenges.AnswerReceipt memory r)

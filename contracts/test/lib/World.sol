@@ -171,7 +171,7 @@ abstract contract World is Test {
         uint32[] memory nets = new uint32[](1);
         nets[0] = net;
         return IModels.Terms(
-            1e12, 2e12, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0, 0, new uint64[](0), 0, ""
+            1e13, 2e13, IModels.Splits(protocol, work, develop, data, developer), nets, 10, 1e6, 0, 0, 0, new uint64[](0), 0, ""
         );
     }
 
@@ -261,7 +261,8 @@ abstract contract World is Test {
         r.promptRoot = promptText(story).commitment();
         r.answerRoot = answerText(story).commitment();
         r.answerBytes = uint32(story.answer.length);
-        (r.inputTokens, r.outputTokens, r.seed, r.fee, r.methodVersion) = (10, 20, 3, story.fee, 1);
+        (r.inputTokens, r.seed, r.fee, r.methodVersion) = (10, 3, story.fee, 1);
+        r.outputTokens = uint32((story.answer.length + 3) / 4);
         r.shares = story.shares;
         r.evidenceHash = Openings.evidenceHash(story.runs);
         r.issuedAt = 1_790_000_000;
