@@ -14,7 +14,7 @@ use crate::{
     generation::{GenerationRecord, commitment_of_words},
     ids::{ContributionId, Membership},
     log_probs::LogProbs,
-    merkle::{CommittedText, DocumentOpening},
+    merkle::{CHUNK, CommittedText, DocumentOpening},
     metadata::Metadata,
     receipt::{AnswerReceipt, Countersignature, id_of_words, recover, request_id},
     shares::Shares,
@@ -58,7 +58,7 @@ pub struct CitedContribution {
 pub struct CitedDocument {
     /// Metadata, committed with the text.
     pub metadata: Metadata,
-    /// Opened chunks, ascending.
+    /// Opened chunks, each once, ascending.
     pub opening: DocumentOpening,
 }
 
@@ -381,8 +381,12 @@ fn check_witnesses(bundle: &ReceiptBundle) -> Verdict {
         for document in &cited.documents {
             let place = || format!("cited[{}].documents[{}]", cited.contribution, document.opening.index);
             document.opening.verify(cited.root).or_else(|error| fail(place(), error))?;
-            if document.opening.chunks.iter().any(|chunk| chunk.extra != document.metadata.hash()) {
+            let metadata = document.metadata.hash();
+            if document.opening.chunks.iter().any(|chunk| chunk.extra != metadata) {
                 return fail(format!("{}.metadata", place()), "is not the metadata that was committed");
+            }
+            if !document.opening.chunks.is_sorted_by(|a, b| a.index < b.index) {
+                return fail(place(), "its chunks do not ascend");
             }
         }
     }
@@ -416,17 +420,26 @@ fn check_witnesses(bundle: &ReceiptBundle) -> Verdict {
     Ok(())
 }
 
-/// First answer position whose byte the opened chunks do not confirm.
+/// First answer position whose byte the opened chunks, which ascend, do not confirm. Chunk by chunk: runs may be many, and
+/// each may name a match as long as the answer.
 fn first_difference(run: &Run, claimed: &[u8], opening: &DocumentOpening) -> Option<u64> {
-    let chunk_size = crate::merkle::CHUNK as u64;
-    (0..claimed.len() as u64).find_map(|step| {
-        let at = run.offset.checked_add(step);
-        let held = at.and_then(|at| {
-            let chunk = opening.chunks.iter().find(|chunk| u64::from(chunk.index) == at / chunk_size)?;
-            chunk.chunk.get((at % chunk_size) as usize).copied()
-        });
-        (held != Some(claimed[step as usize])).then(|| u64::from(run.match_start) + step)
-    })
+    let held_from = |at: u64| {
+        let index = opening.chunks.binary_search_by_key(&(at / CHUNK as u64), |chunk| chunk.index.into()).ok()?;
+        opening.chunks[index].chunk.get((at % CHUNK as u64) as usize..)
+    };
+    let mut step = 0;
+    while step < claimed.len() {
+        let at = run.offset.checked_add(step as u64);
+        let held = at.and_then(held_from).unwrap_or_default();
+        let held = &held[..held.len().min(claimed.len() - step)];
+        let due = &claimed[step..step + held.len()];
+        if held.is_empty() || held != due {
+            let same = held.iter().zip(due).take_while(|(held, due)| held == due).count();
+            return Some(u64::from(run.match_start) + (step + same) as u64);
+        }
+        step += held.len();
+    }
+    None
 }
 
 fn check_membership(bundle: &ReceiptBundle) -> Verdict {

@@ -316,7 +316,7 @@ pub struct DocumentOpening {
     pub documents: u32,
     /// Siblings from the bottom up.
     pub path: Vec<B256>,
-    /// One or two neighbouring chunks of the document.
+    /// Chunks of the document: one or two neighbours where a stretch is opened, all that its runs need in a bundle.
     pub chunks: Vec<TextOpening>,
 }
 

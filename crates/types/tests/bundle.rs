@@ -2,10 +2,12 @@
 
 mod common;
 
-use common::{changed, example, leaves, mutations, recorded, signed_again};
+use common::{CREDITED, Example, changed, example, leaves, mutation, mutations, recorded, signed_again};
 use fonte_types::{
     bundle::{Outcome, ReceiptBundle, verify},
+    evidence::{Run, Source},
     fees::Prices,
+    merkle::{CHUNK, CommittedText, Tree, contribution_root},
 };
 use serde_json::Value;
 
@@ -97,14 +99,71 @@ fn paid_but_not_cited_is_refused() {
     assert_eq!(differs.as_deref(), Some("runs[0]"));
 }
 
+/// Runs may be as many as their limit, each with a match as long as the answer, and chunks as many as fit into a frame.
+#[test]
+fn many_long_matches_are_compared_chunk_by_chunk() {
+    const BYTES: u32 = 64 << 10;
+    let Example { mut bundle, documents, .. } = example();
+    let text: String = (0..BYTES).map(|at| char::from(b'a' + (at / 7 % 26) as u8)).collect();
+    let (metadata, salt) = (&documents[0].0, documents[0].2);
+    let committed = CommittedText::document(text.as_bytes(), metadata, salt).unwrap();
+    let cited = &mut bundle.cited[0];
+    cited.root = contribution_root(&Tree::new(vec![committed.commitment()]));
+    cited.documents[0].metadata = metadata.clone();
+    let opening = &mut cited.documents[0].opening;
+    (opening.index, opening.documents, opening.path) = (0, 1, Vec::new());
+    opening.chunks =
+        (0..u64::from(BYTES) / CHUNK as u64).map(|chunk| committed.open_at(chunk * CHUNK as u64).unwrap()).collect();
+    let run = |start| Run::witnessed(start, start + 8, Source::Contribution(CREDITED), 0, 0, BYTES, 0);
+    bundle.runs = (0..BYTES / 8).map(|run_number| run(run_number * 8)).collect();
+    bundle.answer.text.clone_from(&text);
+    let witnesses = |bundle: &ReceiptBundle| {
+        let check = verify(bundle).checks.into_iter().find(|check| check.name == "witnesses").unwrap();
+        match check.outcome {
+            Outcome::Failed { differs, why } => Some((differs, why)),
+            _ => None,
+        }
+    };
+
+    let begun = std::time::Instant::now();
+    assert_eq!(witnesses(&bundle), None);
+    // Byte by byte, through all chunks for each, it took minutes.
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+
+    // The byte that differs is named, wherever in a chunk it stands.
+    for at in [0, 1023, 1024, 40_000, BYTES as usize - 1] {
+        let mut other = bundle.clone();
+        other.answer.text.replace_range(at..=at, "#");
+        let (differs, why) = witnesses(&other).unwrap();
+        assert_eq!(differs, "runs[0]");
+        assert!(why.ends_with(&format!("does not hold answer byte {at}")), "{why}");
+    }
+    let mut without = bundle.clone();
+    without.cited[0].documents[0].opening.chunks.remove(3);
+    assert!(witnesses(&without).unwrap().1.ends_with("does not hold answer byte 3072"));
+
+    // Each chunk once, ascending.
+    let mut twice = bundle.clone();
+    let chunks = &mut twice.cited[0].documents[0].opening.chunks;
+    chunks.insert(5, chunks[5].clone());
+    let place = format!("cited[{CREDITED}].documents[0]");
+    assert_eq!(witnesses(&twice), Some((place, "its chunks do not ascend".to_owned())));
+}
+
 /// `fixtures/bundle.json` holds the example bundle, and for each of its fields another value with the first failed check
-/// (`null`: nothing offline binds it; `unreadable`: no bundle any more); `recorded` is the same of an engine's answer with
+/// (`null`: nothing offline binds it; `unreadable`: no bundle any more), and its chunks in another order and doubled; `recorded` is the same of an engine's answer with
 /// log-probabilities, for what only it has. The page's verifier in `web/receipt` must say the same of each. `FONTE_BLESS=1
 /// cargo test -p fonte-types` writes it anew.
 #[test]
 fn the_mutations_are_the_pinned_ones() {
     let mut made = mutated(&example().bundle, "");
     made["recorded"] = mutated(&recorded().bundle, "/log_probs");
+    let path = "/cited/0/documents/0/opening/chunks";
+    let chunks = made["bundle"].pointer(path).unwrap().as_array().unwrap().clone();
+    for value in [chunks.iter().rev().cloned().collect(), [&chunks[..], &chunks[1..]].concat()] {
+        let said = mutation(&made["bundle"], path, Value::Array(value));
+        made["mutations"].as_array_mut().unwrap().push(said);
+    }
     let path = std::path::Path::new("../../fixtures/bundle.json").to_owned();
     if std::env::var_os("FONTE_BLESS").is_some() {
         std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();

@@ -6,6 +6,7 @@ use std::{
 };
 
 use fonte_bindings::{ContributionRecord, DatanetRecord, ModelRecord};
+use fonte_corpus::bundle::BundleLimits;
 use fonte_types::{ContributionId, DatanetId, DatanetVersion, ModelId, Version};
 
 use crate::library::Acquired;
@@ -42,9 +43,14 @@ impl View {
         }
     }
 
-    /// Members of the latest versions of datanets that may be indexed.
+    /// Members of the latest versions of datanets that may be indexed, but those that no store takes: what a contribution
+    /// says of its size, anybody may have written.
     pub(crate) fn wanted(&self) -> impl Iterator<Item = Acquired> + '_ {
-        self.contributions.values().filter_map(|record| {
+        let limits = BundleLimits::default();
+        let fits = move |record: &&ContributionRecord| {
+            record.documents <= limits.documents && record.text_bytes <= limits.bytes
+        };
+        self.contributions.values().filter(fits).filter_map(|record| {
             let datanet = self.datanets.get(&record.membership.datanet)?;
             let latest = DatanetVersion { datanet: datanet.id, version: datanet.version };
             let member = datanet.policy.index && record.membership.is_member(latest);
@@ -141,7 +147,27 @@ mod tests {
         assert_eq!(adopted(&[2, 3]), 0);
         // Not indexable, or empty: never adopted.
         assert_eq!(view.adoptable(&[1, 2, 3, 4].map(ContributionId).into()).len(), 1);
-        let wanted: Vec<u64> = view.wanted().map(|acquired| acquired.record.id.0).collect();
-        assert_eq!(wanted, [1, 3]);
+        assert_eq!(wanted(&view), [1, 3]);
+    }
+
+    fn wanted(view: &View) -> Vec<u64> {
+        view.wanted().map(|acquired| acquired.record.id.0).collect()
+    }
+
+    #[test]
+    fn what_no_store_takes_is_not_asked_for() {
+        let sized = |id, documents, text_bytes| ContributionRecord { documents, text_bytes, ..member(id, 1, 1, None) };
+        let limits = BundleLimits::default();
+        let contributions = vec![
+            sized(1, limits.documents, limits.bytes),
+            sized(2, limits.documents + 1, 1),
+            sized(3, u32::MAX, 1),
+            sized(4, 1, limits.bytes + 1),
+            sized(5, 1, u64::MAX),
+        ];
+        let view = View::new(9, vec![datanet(1, 1, true)], contributions, Vec::new());
+        assert_eq!(wanted(&view), [1]);
+        // They are still members: no version with them is adopted.
+        assert!(view.adoptable(&[ContributionId(1)].into()).is_empty());
     }
 }

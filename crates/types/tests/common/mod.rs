@@ -234,26 +234,30 @@ pub fn changed(value: &Value) -> Value {
     }
 }
 
-/// Each of these fields with another value, and the first check that fails of it (`null`: nothing offline binds it;
-/// `unreadable`: no bundle any more).
+/// Each of these fields with another value, and what is said of it.
 pub fn mutations(bundle: &Value, paths: Vec<String>) -> Vec<Value> {
     paths
         .into_iter()
         .map(|path| {
-            let mut tampered = bundle.clone();
-            let place = tampered.pointer_mut(&path).unwrap();
-            *place = changed(place);
-            let value = place.clone();
-            let Ok(read) = serde_json::from_value::<ReceiptBundle>(tampered) else {
-                return serde_json::json!({ "path": path, "value": value, "check": "unreadable" });
-            };
-            let checks = verify(&read).checks;
-            let failed = checks.iter().find_map(|check| match &check.outcome {
-                Outcome::Failed { differs, .. } => Some((check.name, differs.clone())),
-                _ => None,
-            });
-            let (check, differs) = failed.unzip();
-            serde_json::json!({ "path": path, "value": value, "check": check, "differs": differs })
+            let value = changed(bundle.pointer(&path).unwrap());
+            mutation(bundle, &path, value)
         })
         .collect()
+}
+
+/// A place with another value, and the first check that fails of it (`null`: nothing offline binds it; `unreadable`: no
+/// bundle any more).
+pub fn mutation(bundle: &Value, path: &str, value: Value) -> Value {
+    let mut tampered = bundle.clone();
+    *tampered.pointer_mut(path).unwrap() = value.clone();
+    let Ok(read) = serde_json::from_value::<ReceiptBundle>(tampered) else {
+        return serde_json::json!({ "path": path, "value": value, "check": "unreadable" });
+    };
+    let checks = verify(&read).checks;
+    let failed = checks.iter().find_map(|check| match &check.outcome {
+        Outcome::Failed { differs, .. } => Some((check.name, differs.clone())),
+        _ => None,
+    });
+    let (check, differs) = failed.unzip();
+    serde_json::json!({ "path": path, "value": value, "check": check, "differs": differs })
 }

@@ -25,7 +25,10 @@ mod score;
 mod sentences;
 mod terms;
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use fonte_types::{ContributionId, WINDOW};
 
@@ -49,6 +52,9 @@ pub const SATURATED: u32 = 80;
 
 /// A further quote must score at least this percentage of the best one.
 const FURTHER: u32 = 80;
+
+/// Best candidates for a clause that are held against one another.
+const MAX_CANDIDATES: usize = 512;
 
 /// Quotes per clause of a question, and in all.
 const QUOTES_PER_CLAUSE: usize = 3;
@@ -157,8 +163,10 @@ pub fn answer(
     let clauses = question::read(question, language);
     let asks = prose::asks(question, &clauses);
     // What says nothing but the question is no answer to it, except to the question whether it is so.
-    let decides = |line: &[Word<'_>]| !asks || prose::wants_yes_or_no(question) && prose::settles(line, question);
-    let mut unfit = |quote: &str| asks && prose::echoes(quote, question) || boilerplate(quote);
+    let settled = (asks && prose::wants_yes_or_no(question)).then(|| prose::folded_words(question));
+    let decides = |line: &[Word<'_>]| !asks || settled.as_ref().is_some_and(|asked| prose::settles(line, asked));
+    let echoed = if asks { prose::windows(question) } else { HashSet::new() };
+    let mut unfit = |quote: &str| prose::echoes(quote, &echoed) || boilerplate(quote);
     for clause in &clauses {
         let candidates = candidates(clause, &decides, passages);
         found.extend(choose(candidates, passages, &mut unfit, &found));
@@ -312,7 +320,8 @@ fn choose(
 ) -> Vec<Found> {
     let Some(best) = candidates.first().map(|found| found.total) else { return Vec::new() };
     let mut clusters: Vec<Vec<Found>> = Vec::new();
-    for candidate in candidates.into_iter().filter(|found| found.total * 100 >= best * FURTHER) {
+    let good = candidates.into_iter().filter(|found| found.total * 100 >= best * FURTHER);
+    for candidate in good.take(MAX_CANDIDATES) {
         match clusters.iter().position(|cluster| cluster[0].says_the_same(&candidate)) {
             Some(at) => clusters[at].push(candidate),
             None if clusters.len() < 4 * MAX_QUOTES => clusters.push(vec![candidate]),

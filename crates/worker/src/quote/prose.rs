@@ -7,6 +7,10 @@
 //! A whole sentence that repeats a question in other words and answers nothing passes: it cannot be told from an answer
 //! by its words. `docs/attribution.md` says what that is worth and what it costs.
 
+use std::collections::HashSet;
+
+use fonte_types::WINDOW;
+
 use super::{
     cues::Kinds,
     question::{Clause, Memory},
@@ -68,13 +72,17 @@ pub(super) fn wants_yes_or_no(question: &str) -> bool {
     question.contains('?') && !words(question).any(|word| is_one_of(ASKING, &word))
 }
 
-/// Whether a line denies or affirms what the question leaves open: a word for yes, no or only, which the question lacks.
-/// To a question that wants a yes or a no, this is an answer even where all else is the question's.
-pub(super) fn settles(line: &[Word<'_>], question: &str) -> bool {
+/// The words of a question, in small letters without accents.
+pub(super) fn folded_words(question: &str) -> HashSet<String> {
+    words(question).map(|word| fold(&word.text.to_lowercase())).collect()
+}
+
+/// Whether a line denies or affirms what the question leaves open: a word for yes, no or only, which the question (its
+/// [`folded_words`]) lacks. To a question that wants a yes or a no, this is an answer even where all else is the question's.
+pub(super) fn settles(line: &[Word<'_>], asked: &HashSet<String>) -> bool {
     const SETTLING: &str = "yes no not never none nobody nothing nowhere neither nor cannot only always must don doesn \
         didn isn aren wasn weren won wouldn couldn shouldn sim nao nunca jamais nem ninguem nada nenhum nenhuma so somente \
         apenas sempre";
-    let asked: Vec<String> = words(question).map(|word| fold(&word.text.to_lowercase())).collect();
     line.iter().any(|word| is_one_of(SETTLING, word) && !asked.contains(&fold(&word.text.to_lowercase())))
 }
 
@@ -88,11 +96,14 @@ pub(super) fn asks(question: &str, clauses: &[Clause]) -> bool {
     question.contains('?') || clauses.iter().any(|clause| clause.kind.is_some())
 }
 
-/// Whether at least half of a quote stands in the question, in stretches that attribution gives to the prompt: nobody
-/// would be paid for them, and the asker knows them.
-pub(super) fn echoes(quote: &str, question: &str) -> bool {
-    const WINDOW: usize = fonte_types::WINDOW;
-    let asked: std::collections::HashSet<&[u8]> = question.as_bytes().windows(WINDOW).collect();
+/// The stretches of a question of which attribution gives each to the prompt.
+pub(super) fn windows(question: &str) -> HashSet<&[u8]> {
+    question.as_bytes().windows(WINDOW).collect()
+}
+
+/// Whether at least half of a quote stands in the question (its [`windows`]), in stretches that attribution gives to the
+/// prompt: nobody would be paid for them, and the asker knows them.
+pub(super) fn echoes(quote: &str, asked: &HashSet<&[u8]>) -> bool {
     let (mut bytes, mut end) = (0, 0);
     for (start, window) in quote.as_bytes().windows(WINDOW).enumerate() {
         if asked.contains(window) {
@@ -144,7 +155,7 @@ mod tests {
     fn a_no_settles_what_was_left_open() {
         assert!(wants_yes_or_no("May I swim there?") && wants_yes_or_no("Posso guardar meu café na geladeira?"));
         assert!(!wants_yes_or_no("When may I swim there?") && !wants_yes_or_no("Swim there."));
-        let settling = |line: &str, question: &str| settles(&words(line).collect::<Vec<_>>(), question);
+        let settling = |line: &str, question: &str| settles(&words(line).collect::<Vec<_>>(), &folded_words(question));
         assert!(settling("Never swim there.", "May I swim there?"));
         assert!(settling("Não se guarda na geladeira.", "Posso guardar na geladeira?"));
         assert!(!settling("You may swim there.", "May I swim there?"));
@@ -153,9 +164,9 @@ mod tests {
 
     #[test]
     fn what_stands_in_the_question_is_an_echo() {
-        let question = "At what bean temperature does first crack begin on the drum roaster?";
-        assert!(echoes("At what bean temperature does first crack begin on the drum roaster.", question));
-        assert!(!echoes("On the drum roaster, first crack begins at a bean temperature of 196 °C.", question));
-        assert!(!echoes("Short.", question));
+        let question = windows("At what bean temperature does first crack begin on the drum roaster?");
+        assert!(echoes("At what bean temperature does first crack begin on the drum roaster.", &question));
+        assert!(!echoes("On the drum roaster, first crack begins at a bean temperature of 196 °C.", &question));
+        assert!(!echoes("Short.", &question));
     }
 }

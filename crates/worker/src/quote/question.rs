@@ -13,6 +13,13 @@ const MAX_TERMS: usize = 64;
 /// Clauses of a question past this many are not answered.
 const MAX_CLAUSES: usize = 3;
 
+/// Bytes of a question in which clauses and terms are looked for.
+const MAX_QUESTION: usize = 16 << 10;
+
+/// Bytes after a joint in which the two words are looked for that say whether it parts clauses: it keeps the time linear
+/// whatever the question.
+const LOOK_AHEAD: usize = 256;
+
 /// A content word of a question.
 #[derive(Clone, Debug)]
 pub(super) struct Term {
@@ -46,9 +53,9 @@ pub(super) struct Meets {
 
 /// Takes a question apart. Empty where it has no content word.
 pub(super) fn read(question: &str, language: Language) -> Vec<Clause> {
+    let question = head(question, MAX_QUESTION);
     let mut clauses: Vec<Clause> = split(question)
         .into_iter()
-        .take(MAX_CLAUSES)
         .map(|clause| read_clause(clause, language))
         // A number alone asks for nothing.
         .filter(|clause| clause.terms.iter().any(|term| !term.folded.starts_with(|c: char| c.is_ascii_digit())))
@@ -60,7 +67,11 @@ pub(super) fn read(question: &str, language: Language) -> Vec<Clause> {
     clauses
 }
 
-/// Cuts "how long …, and how much …?" and questions that follow each other.
+fn head(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
+/// Cuts "how long …, and how much …?" and questions that follow each other; the first [`MAX_CLAUSES`] of them.
 fn split(question: &str) -> Vec<&str> {
     const JOINTS: [&str; 6] = [", and ", " and ", "; ", ", e ", " e ", "? "];
     const OPENERS: &str = "how what when where who why which quanto quanta quantos quantas qual quais quando onde quem por \
@@ -72,7 +83,7 @@ fn split(question: &str) -> Vec<&str> {
         if at < start {
             continue;
         }
-        let rest = &question[at + joint.len()..];
+        let rest = head(&question[at + joint.len()..], LOOK_AHEAD);
         let next: Vec<String> = words(rest).take(2).map(|word| fold(&word.text.to_lowercase())).collect();
         let opener = |word: &str| OPENERS.split_ascii_whitespace().take(16).any(|opener| opener == word);
         let preposition = |word: &str| OPENERS.split_ascii_whitespace().skip(16).any(|opener| opener == word);
@@ -82,6 +93,9 @@ fn split(question: &str) -> Vec<&str> {
         };
         if opens {
             parts.push(&question[start..at]);
+            if parts.len() == MAX_CLAUSES {
+                return parts;
+            }
             start = at + joint.len();
         }
     }

@@ -27,6 +27,9 @@ const RELATED: u32 = 75;
 /// Words of a title, and of author and address, that are looked at.
 const MAX_TITLE_WORDS: usize = 16;
 
+/// Bytes of a passage that are read: a text without blank spaces is one passage, however long it is.
+const MAX_PASSAGE: usize = 512 << 10;
+
 /// A sentence without a number loses this much, in percent, where a quantity is asked for.
 const WITHOUT_QUANTITY: u32 = 60;
 
@@ -43,12 +46,16 @@ pub(super) struct Sentence {
     /// A list of words: never quoted, and no context for what stands beside it.
     pub(super) listing: bool,
     meets: Meets,
+    /// What the last heading before it meets.
+    above: Meets,
     kinds: Kinds,
 }
 
 /// A passage with its sentences looked at.
 pub(super) struct Read {
     pub(super) sentences: Vec<Sentence>,
+    /// What each paragraph meets.
+    paragraphs: Vec<Meets>,
     title: Meets,
     whole: Meets,
 }
@@ -75,8 +82,8 @@ pub(super) fn read(passage: &Passage<'_>, memory: &mut Memory<'_>) -> Read {
         title.join(memory.meets(&word));
     }
     whole.join(title);
-    let mut sentences = Vec::new();
-    for sentence in super::sentences::split(passage.text) {
+    let (mut sentences, mut paragraphs, mut above) = (Vec::new(), Vec::new(), Meets::default());
+    for sentence in super::sentences::split(&passage.text[..passage.text.floor_char_boundary(MAX_PASSAGE)]) {
         let text = &passage.text[sentence.range.clone()];
         let all: Vec<Word<'_>> = words(text).collect();
         let mut meets = Meets::default();
@@ -91,9 +98,14 @@ pub(super) fn read(passage: &Passage<'_>, memory: &mut Memory<'_>) -> Read {
             meets = Meets::default();
         }
         whole.join(meets);
-        sentences.push(Sentence { range, paragraph, heading, listing, meets, kinds });
+        paragraphs.resize_with(paragraph + 1, Meets::default);
+        paragraphs[paragraph].join(meets);
+        sentences.push(Sentence { range, paragraph, heading, listing, meets, above, kinds });
+        if heading {
+            above = meets;
+        }
     }
-    Read { sentences, title, whole }
+    Read { sentences, paragraphs, title, whole }
 }
 
 impl Read {
@@ -107,14 +119,9 @@ impl Read {
         };
         let before = beside(index.checked_sub(1));
         let after = beside(Some(index + 1));
-        let mut paragraph = Meets::default();
+        let paragraph = self.paragraphs[sentence.paragraph];
         let mut title = self.title;
-        for other in self.sentences.iter().filter(|other| other.paragraph == sentence.paragraph) {
-            paragraph.join(other.meets);
-        }
-        if let Some(heading) = self.sentences[..index].iter().rev().find(|other| other.heading) {
-            title.join(heading.meets);
-        }
+        title.join(sentence.above);
         let places = [
             (before, IN_SENTENCE_BEFORE),
             (title, IN_TITLE),

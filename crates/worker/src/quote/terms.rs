@@ -91,6 +91,9 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
+/// A longer word, in bytes, is none of a language and is its own stem: the stemmer's time grows with the square.
+const LONGEST_STEMMED: usize = 64;
+
 /// Turns words into stems; holds one stemmer, so that a document's many words share it.
 pub(super) struct Stems {
     stemmer: Stemmer,
@@ -106,7 +109,7 @@ impl Stems {
             return number(word.text);
         }
         let lower = word.text.to_lowercase();
-        fold(&self.stemmer.stem(&lower))
+        if lower.len() > LONGEST_STEMMED { fold(&lower) } else { fold(&self.stemmer.stem(&lower)) }
     }
 }
 

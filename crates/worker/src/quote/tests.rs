@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use super::*;
 
 const CRACK: &str = "First crack\n\nI roast by ear. On our ten-kilo drum roaster, first crack begins at a bean temperature \
@@ -140,6 +142,37 @@ fn odd_questions_do_no_harm() {
         let answer = ask(question, &passages);
         assert_eq!(answer.pieces.concat(), answer.text);
     }
+}
+
+#[test]
+fn hostile_questions_and_texts_take_linear_time() {
+    let begun = Instant::now();
+    let passages = [passage(3, CRACK, "en")];
+    for piece in ["; ", "; how ", " and why ayayay", "ay", "ã", "\u{2028}", "1,1"] {
+        ask(&piece.repeat((256 << 10) / piece.len()), &passages);
+    }
+    for piece in ["A bean! ", "Ay!", "ay", "Crack\n\n", "The crack of the bean.\n"] {
+        let text = piece.repeat((512 << 10) / piece.len()).leak();
+        ask("At what temperature does first crack of the bean begin?", &[passage(3, text, "en")]);
+    }
+    let long = "ay".repeat(32 << 10);
+    let titled = Passage { title: &long, about: &long, ..passage(3, CRACK, "en") };
+    ask("At what temperature does first crack begin?", &[titled]);
+    // Sentences that all answer, and of which none says what another does.
+    let mut word =
+        (0..26_u32.pow(4)).map(|n| [17_576, 676, 26, 1].map(|place| char::from(b'a' + (n / place % 26) as u8)));
+    let mut sentence = || {
+        let words = (0..48)
+            .map(|_| format!(" the {}", word.by_ref().take(3).map(String::from_iter).collect::<Vec<_>>().join(" ")));
+        format!("The crack of the bean{}. ", words.collect::<String>())
+    };
+    let text: String = (0..512).map(|_| sentence()).collect();
+    ask(
+        "Where is the crack of the bean?",
+        &[3, 4, 5, 6, 7, 8].map(|id| Passage { text: &text, ..passage(id, "", "en") }),
+    );
+    // Each of these took minutes.
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use fonte_bindings::ContributionRecord;
+use fonte_corpus::bundle::BundleLimits;
 use fonte_types::{ContributionId, wire::ToGateway};
 use tokio::{
     io::AsyncWriteExt,
@@ -150,8 +152,9 @@ impl Fetch {
         });
         match sorted.await {
             Ok((stored, wanted)) => {
-                self.stored_bytes += stored.iter().map(|acquired| acquired.record.text_bytes).sum::<u64>();
-                self.stored.extend(stored);
+                for acquired in stored {
+                    self.add_stored(acquired);
+                }
                 self.wanted = wanted;
             }
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "cannot see what is lacking"),
@@ -172,8 +175,7 @@ impl Fetch {
                     continue;
                 }
             };
-            let record = &acquired.record;
-            let limit = record.text_bytes.saturating_add(u64::from(record.documents + 1) * PER_DOCUMENT);
+            let limit = largest(&acquired.record);
             self.incoming.insert(contribution, Incoming { acquired, file, bytes: 0, limit });
             if self.out.send(ToGateway::NeedContribution { contribution }).await.is_err() {
                 return false;
@@ -229,16 +231,19 @@ impl Fetch {
         let id = acquired.record.id;
         self.checking.remove(&id);
         match result {
-            Ok(()) => {
-                self.stored_bytes += acquired.record.text_bytes;
-                self.stored.push(acquired);
-            }
+            Ok(()) => self.add_stored(acquired),
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
                 tracing::warn!(contribution = %id, error, "a contribution was refused; its version is not adopted");
                 self.postpone(id);
             }
         }
+    }
+
+    fn add_stored(&mut self, acquired: Acquired) {
+        // What is stored may be misstated: that shows when it is indexed.
+        self.stored_bytes = self.stored_bytes.saturating_add(acquired.record.text_bytes);
+        self.stored.push(acquired);
     }
 
     async fn index(&mut self) -> Result<(), ServeError> {
@@ -273,6 +278,13 @@ impl Fetch {
     }
 }
 
+/// Bytes that a bundle has at most, by what the chain says of it, which anybody may have written, and by what the store
+/// takes.
+fn largest(record: &ContributionRecord) -> u64 {
+    let besides = (u64::from(record.documents) + 1) * PER_DOCUMENT;
+    record.text_bytes.saturating_add(besides).min(BundleLimits::default().bytes)
+}
+
 /// Runs on a thread that may block.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, LibraryError> + Send + 'static,
@@ -281,5 +293,32 @@ async fn blocking<T: Send + 'static>(
         Ok(result) => result,
         // The runtime is shutting down only after its tasks were dropped, so this is a panic: pass it on.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::{Address, B256};
+    use fonte_bindings::client::ContributionStatus;
+    use fonte_types::{DatanetId, Version, ids::Membership};
+
+    use super::*;
+
+    #[test]
+    fn whatever_the_chain_says_a_bundle_has_a_bound() {
+        let record = |documents, text_bytes| ContributionRecord {
+            id: ContributionId(1),
+            status: ContributionStatus::Accepted,
+            root: B256::ZERO,
+            documents,
+            text_bytes,
+            membership: Membership { datanet: DatanetId(1), added: Version(1), withdrawn: None },
+            contributor: Address::ZERO,
+            payee: Address::ZERO,
+        };
+        assert_eq!(largest(&record(1, 1000)), 1000 + 2 * PER_DOCUMENT);
+        for (documents, text_bytes) in [(u32::MAX, 1), (1, u64::MAX), (u32::MAX, u64::MAX)] {
+            assert_eq!(largest(&record(documents, text_bytes)), BundleLimits::default().bytes);
+        }
     }
 }

@@ -1,7 +1,7 @@
 // From a bundle to what is shown: sources in order of their shares, the answer cut into stretches, quotes in their place.
 import { NOBODY, PROMPT, type CitedContribution, type CitedDocument, type ReceiptBundle, type Run } from "../verify/bundle.ts";
 import { utf8 } from "../verify/bytes.ts";
-import { openedByte } from "../verify/merkle.ts";
+import { openedFrom } from "../verify/merkle.ts";
 import { credits, type Credits } from "../verify/money.ts";
 
 /** A contribution that the answer quotes. `number` counts from 1 in the order in which the answer comes to them. */
@@ -124,11 +124,14 @@ export function quoteOf(run: Run, document: CitedDocument, around: number): Quot
   /** Opened bytes of a range; behind a gap before the match, and up to one after it. */
   const held = (from: bigint, to: bigint): Uint8Array => {
     const bytes: number[] = [];
-    for (let at = from; at < to; at++) {
-      const byte = at < 0n ? undefined : openedByte(document.opening, at);
-      if (byte !== undefined) bytes.push(byte);
-      else if (at < start) bytes.length = 0;
-      else break;
+    for (let at = from; at < to; ) {
+      const piece = at < 0n ? new Uint8Array() : openedFrom(document.opening, at).subarray(0, Number(to - at));
+      bytes.push(...piece);
+      at += BigInt(piece.length);
+      if (piece.length > 0) continue;
+      if (at >= start) break;
+      bytes.length = 0;
+      at++;
     }
     return Uint8Array.from(bytes);
   };

@@ -119,11 +119,18 @@ export function checkDocument(opening: DocumentOpening, contributionRoot: Uint8A
   }
 }
 
-/** The byte of a document at `position`, if an opened chunk holds it. */
-export function openedByte(opening: DocumentOpening, position: bigint): number | undefined {
+/** The bytes of a document from `position` to the end of its chunk, if one of the opened chunks, which ascend, holds it. */
+export function openedFrom({ chunks }: DocumentOpening, position: bigint): Uint8Array {
   const index = position / BigInt(CHUNK);
-  const chunk = opening.chunks.find((one) => BigInt(one.index) === index);
-  return chunk?.chunk[Number(position % BigInt(CHUNK))];
+  let [low, high] = [0, chunks.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (BigInt(chunks[middle]?.index ?? 0) < index) low = middle + 1;
+    else high = middle;
+  }
+  const found = chunks[low];
+  if (found === undefined || BigInt(found.index) !== index) return new Uint8Array();
+  return found.chunk.subarray(Number(position % BigInt(CHUNK)));
 }
 
 /** Hash over the metadata's canonical bytes: each field as `u32 length ‖ bytes`. */

@@ -15,7 +15,7 @@ import {
 import { bigEndian, concat, equal, keccak, toHex, utf8, type Text } from "./bytes.ts";
 import { checkGeneration } from "./generation.ts";
 import { LogProbsError, checkLogProbs, logProbsHash } from "./log_probs.ts";
-import { ANSWER, PROMPT_TEXT, OpeningError, checkDocument, commit, evidenceHash, metadataHash, openedByte } from "./merkle.ts";
+import { ANSWER, PROMPT_TEXT, OpeningError, checkDocument, commit, evidenceHash, metadataHash, openedFrom } from "./merkle.ts";
 import { feeOf, isWhole, sharesOf } from "./money.ts";
 import { SignatureError, countersignatureDigest, idOfWords, receiptWords, recover, requestId } from "./receipt.ts";
 
@@ -297,6 +297,10 @@ function checkCited(cited: CitedContribution, runs: Run[]): void {
     if (document.opening.chunks.some((chunk) => !equal(chunk.extra, hash))) {
       fail(`${place}.metadata`, "is not the metadata that was committed", "não são os metadados que foram registrados");
     }
+    const indices = document.opening.chunks.map((chunk) => chunk.index);
+    if (indices.some((index, i) => i > 0 && (indices[i - 1] ?? 0) >= index)) {
+      fail(place, "its chunks do not ascend", "seus blocos não estão em ordem crescente");
+    }
   }
 }
 
@@ -335,10 +339,17 @@ function checkWitnesses({ answer: { text }, prompt, runs, cited }: ReceiptBundle
   });
 }
 
-/** First answer position whose byte the opened chunks do not confirm. */
+/** First answer position whose byte the opened chunks do not confirm. Chunk by chunk: runs may be many, and each may name
+ * a match as long as the answer. */
 function firstDifference(run: Run, claimed: Uint8Array, opening: DocumentOpening): number | undefined {
-  const step = claimed.findIndex((byte, i) => openedByte(opening, run.offset + BigInt(i)) !== byte);
-  return step < 0 ? undefined : run.matchStart + step;
+  let step = 0;
+  while (step < claimed.length) {
+    const held = openedFrom(opening, run.offset + BigInt(step)).subarray(0, claimed.length - step);
+    const differs = held.findIndex((byte, i) => byte !== claimed[step + i]);
+    if (held.length === 0 || differs >= 0) return run.matchStart + step + Math.max(differs, 0);
+    step += held.length;
+  }
+  return undefined;
 }
 
 /** `added <= version < withdrawn`, in the same datanet. */
