@@ -21,8 +21,8 @@ pub type RecoveredTx = Recovered<Transaction>;
 /// The most gas one transaction may ask for (EIP-7825).
 pub const MAX_TRANSACTION_GAS: u64 = 1 << 24;
 
-/// The most bytes one transaction may have.
-pub const MAX_TRANSACTION_BYTES: usize = 128 * 1024;
+/// The most bytes one transaction may have: evidence of 8,192 runs, which must be shown in one, has 294,912.
+pub const MAX_TRANSACTION_BYTES: usize = 320 * 1024;
 
 /// Why a transaction is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -17,7 +17,7 @@ use fonte_types::{
     receipt::{sign, withdrawal_digest},
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     args::{Common, Datanet, DatanetCreate, DatanetPublish},
@@ -412,6 +412,10 @@ fn print_duplicates(report: &serde_json::Value) {
 async fn withdraw(common: &Common, contribution: ContributionId) -> Result<()> {
     let context = Context::read_only(common).await?;
     let signer = signer(common)?;
+    let record = context.client.contribution(contribution).await?;
+    if record.is_some_and(|record| record.contributor != signer.address()) {
+        return take_out(common, contribution).await;
+    }
     // A dry run shows the signature, so that one is good for a moment only.
     let deadline = now() + if common.dry_run { 30 } else { 3600 };
     let signature = sign(&signer, withdrawal_digest(contribution, deadline, context.client.network()))?;
@@ -421,6 +425,18 @@ async fn withdraw(common: &Common, contribution: ContributionId) -> Result<()> {
         return show_relayed(common, &context.client, "the withdrawal", call).await;
     }
     let answer = context.gateway.withdraw(contribution, deadline, &signature).await?;
+    print_withdrawn(common, contribution, &answer)
+}
+
+/// The curator of an open datanet takes out what somebody else contributed: nobody looked at it before.
+async fn take_out(common: &Common, contribution: ContributionId) -> Result<()> {
+    let context = Context::signing(common).await?;
+    let call = context.client.datanets_contract().withdraw(contribution.0);
+    let Some(receipt) = transact(common, &context.client, "the withdrawal", call).await? else { return Ok(()) };
+    print_withdrawn(common, contribution, &json!({"contribution": contribution, "tx": receipt.transaction_hash}))
+}
+
+fn print_withdrawn(common: &Common, contribution: ContributionId, answer: &Value) -> Result<()> {
     if common.json {
         println!("{answer}");
     } else {

@@ -225,6 +225,19 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
     let gone = up.ask_until(home, QUESTION, |answer| !cites(answer));
     assert!(!gone["choices"][0]["message"]["content"].as_str().unwrap().contains("four hundred"));
 
+    // What another contributed to an open datanet its curator takes out, and nobody else.
+    fs::write(docs.path().join("clock.md"), "The clock has no hands and tells the hour to nobody.\n").unwrap();
+    let second = up.ok(home, &["datanet", "publish", folder, "--datanet", "open", "--key", "ana"]);
+    let second = second["contribution"].to_string();
+    let refused = up.run(home, &["datanet", "withdraw", &second, "--key", "dev:author"]);
+    assert!(!refused.status.success());
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("may not do this"), "{told}");
+    up.ok(home, &["datanet", "withdraw", &second, "--key", "dev:operator"]);
+    let shown = up.ok(home, &["datanet", "show", "open"]);
+    let of_second = shown["contributions"].as_array().unwrap().iter().find(|c| c["id"].to_string() == second);
+    assert_eq!(of_second.unwrap()["status"], "withdrawn");
+
     // Nor trained on: the version that held it is refused by name, the one without it is not.
     let weights = format!("0x{}", "5a".repeat(32));
     let trained_on = |version: &str| {
@@ -234,7 +247,7 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
     let refused = trained_on("open@1");
     assert!(!refused.status.success());
     let told = String::from_utf8_lossy(&refused.stderr);
-    assert!(told.contains(&format!("open@1 holds contribution {id}")) && told.contains("train on open@2"), "{told}");
+    assert!(told.contains(&format!("open@1 holds contribution {id}")) && told.contains("train on open@4"), "{told}");
     let allowed = trained_on("open");
     assert!(allowed.status.success(), "{}", String::from_utf8_lossy(&allowed.stderr));
 }

@@ -12,6 +12,9 @@ use crate::{
 /// Most runs that an answer's evidence may have.
 pub const MAX_RUNS: usize = 8_192;
 
+/// Where a witness must end: chunks are numbered by 32 bits, and beyond nothing can be opened or demanded.
+pub const WITNESS_END: u64 = 1 << 42;
+
 /// Whom a byte of an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
@@ -177,6 +180,10 @@ impl Run {
         if ((self.match_end - self.match_start) as usize) < WINDOW {
             return refuse("the match is shorter than a window");
         }
+        let end = self.offset.checked_add(u64::from(self.match_end - self.match_start));
+        if end.is_none_or(|end| end > WITNESS_END) {
+            return refuse("the witness lies where no text can be opened");
+        }
         Ok(())
     }
 }
@@ -276,5 +283,22 @@ impl RunOpening {
         let root = root_from_path(self.run.leaf(), self.index, self.runs, &self.path)?;
         let got = evidence_hash(self.runs, root, &self.others);
         if got == expected { Ok(()) } else { Err(OpeningError::Root { got, expected }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_witness_ends_where_texts_can_be_opened() {
+        let of = |offset| {
+            let run = Run::witnessed(0, 40, Source::Contribution(ContributionId(7)), 0, 0, 40, offset);
+            Evidence::new(vec![run], 40).map(|_| ())
+        };
+        assert_eq!(of(WITNESS_END - 40), Ok(()));
+        for beyond in [WITNESS_END - 39, u64::MAX - 39, u64::MAX] {
+            assert!(matches!(of(beyond), Err(EvidenceError::Witness { index: 0, .. })), "{beyond}");
+        }
     }
 }

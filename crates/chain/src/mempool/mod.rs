@@ -21,7 +21,7 @@ use std::{
 use alloy_consensus::Transaction as _;
 use alloy_eips::eip2718::Encodable2718 as _;
 use alloy_primitives::{Address, TxHash, U256};
-use fonte_evm::{MIN_BASE_FEE, RecoveredTx, Refusal, State};
+use fonte_evm::{MAX_TRANSACTION_BYTES, MIN_BASE_FEE, RecoveredTx, Refusal, State};
 use parking_lot::RwLock;
 use queue::{Queue, Rank};
 use tokio::sync::watch;
@@ -47,7 +47,7 @@ impl Default for MempoolConfig {
             max_count: 16_384,
             max_bytes: 64 * 1024 * 1024,
             max_per_sender: 1_024,
-            max_transaction_bytes: 128 * 1024,
+            max_transaction_bytes: MAX_TRANSACTION_BYTES,
             lifetime: Duration::from_secs(3 * 60 * 60),
         }
     }

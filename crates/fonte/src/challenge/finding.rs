@@ -4,7 +4,7 @@ use eyre::{Result, ensure};
 use fonte_attribution::audit::Fault;
 use fonte_bindings::{ContributionRecord, SettledRow};
 use fonte_types::{
-    AnswerReceipt, ContributionId,
+    AnswerReceipt, ContributionId, DatanetId,
     bundle::{Outcome, ReceiptBundle, verify},
     evidence::{Evidence, EvidenceError, Source},
     fees::{BYTES_PER_TOKEN, Prices},
@@ -198,11 +198,21 @@ pub(crate) fn row_fault(receipt: &AnswerReceipt, settled: &SettledRow) -> Option
     said.into_iter().find(|(_, follows)| !follows).map(|(field, _)| field)
 }
 
-/// A version of a model's terms: since when, and its prices.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Priced {
+/// A version of a model's terms: since when, its prices, and the datanets that an answer may name (`None`: any).
+#[derive(Clone, Debug)]
+pub(crate) struct Offer {
     pub(crate) since: u64,
     pub(crate) prices: Prices,
+    pub(crate) datanets: Option<Vec<DatanetId>>,
+}
+
+impl Offer {
+    /// Whether a receipt's fee and datanets could be of these terms.
+    fn made(&self, receipt: &AnswerReceipt) -> bool {
+        let may_name = |id: &DatanetId| self.datanets.as_ref().is_none_or(|allowed| allowed.contains(id));
+        self.prices.fee(receipt.input_tokens, receipt.output_tokens) == Some(receipt.fee)
+            && receipt.versions.iter().all(|version| may_name(&version.datanet))
+    }
 }
 
 /// Versions that the contract looks at for one fee.
@@ -215,9 +225,9 @@ pub(crate) struct FeeJudgement {
     pub(crate) follows: bool,
 }
 
-/// Whether a fee follows from any terms in force from `grace` seconds before the receipt's time to `grace` after it, and not
+/// Whether a fee and the datanets follow from any terms in force from `grace` seconds before the receipt's time to `grace` after it, and not
 /// after the batch, as the contract judges (`docs/spec/settlement.md`, `challengeRow`). `terms` are all versions in order.
-pub(crate) fn judge_fee(receipt: &AnswerReceipt, settled_at: u64, grace: u64, terms: &[Priced]) -> FeeJudgement {
+pub(crate) fn judge_fee(receipt: &AnswerReceipt, settled_at: u64, grace: u64, terms: &[Offer]) -> FeeJudgement {
     let issued = receipt.issued_at.min(settled_at);
     let latest = issued.saturating_add(grace).min(settled_at);
     // The first terms are in force since ever.
@@ -232,13 +242,11 @@ fn follows<'a>(
     receipt: &AnswerReceipt,
     issued: u64,
     grace: u64,
-    newest_first: impl Iterator<Item = &'a Priced>,
+    newest_first: impl Iterator<Item = &'a Offer>,
 ) -> bool {
     for (looked_at, terms) in newest_first.enumerate() {
         // The contract judges no fee around which the terms changed so often.
-        if looked_at == JUDGED_TERMS
-            || terms.prices.fee(receipt.input_tokens, receipt.output_tokens) == Some(receipt.fee)
-        {
+        if looked_at == JUDGED_TERMS || terms.made(receipt) {
             return true;
         }
         if terms.since.saturating_add(grace) <= issued {
@@ -265,8 +273,8 @@ fn impossible(bundle: &ReceiptBundle, members: &[ContributionRecord]) -> Option<
 mod tests {
     use super::*;
 
-    fn priced(since: u64, input: u128) -> Priced {
-        Priced { since, prices: Prices { input, output: 0 } }
+    fn priced(since: u64, input: u128) -> Offer {
+        Offer { since, prices: Prices { input, output: 0 }, datanets: None }
     }
 
     /// A receipt of 1,000 input tokens, so that its fee is a price.
@@ -301,5 +309,18 @@ mod tests {
         let restless: Vec<_> = (0..20).map(|n| priced(50_000 + n, 1_000)).collect();
         assert!(judge_fee(&receipt(50_010, 7), 90_000, 3_600, &restless).follows);
         assert!(!judge_fee(&receipt(50_010, 7), 90_000, 3_600, &restless[5..]).follows);
+    }
+
+    #[test]
+    fn a_row_names_datanets_of_the_terms_that_made_its_fee() {
+        let receipt = receipt(15_000, 20);
+        let named: Vec<DatanetId> = receipt.versions.iter().map(|version| version.datanet).collect();
+        let of = |since, input, datanets: &[DatanetId]| Offer { datanets: Some(datanets.to_vec()), ..priced(since, input) };
+        let follows = |terms: &[Offer]| judge_fee(&receipt, 90_000, 3_600, terms).follows;
+        assert!(follows(&[of(5_000, 20, &named)]));
+        assert!(!follows(&[of(5_000, 20, &[DatanetId(u32::MAX)])]));
+        // Prices of one version and datanets of another are no terms.
+        assert!(!follows(&[of(5_000, 20, &[]), of(14_000, 30, &named)]));
+        assert!(follows(&[of(5_000, 20, &named), of(14_000, 30, &[])]));
     }
 }

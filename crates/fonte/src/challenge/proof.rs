@@ -11,7 +11,7 @@ use fonte_bindings::{
     convert,
 };
 use fonte_types::{
-    ModelId, WINDOW,
+    DatanetId, ModelId, WINDOW,
     bundle::ReceiptBundle,
     evidence::{Run, RunOpening},
     fees::Prices,
@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::{
     auditor::Auditor,
-    finding::{Finding, Priced, describe, judge_fee},
+    finding::{Finding, Offer, describe, judge_fee},
 };
 use crate::transact::{Step, refusal, step};
 
@@ -177,13 +177,22 @@ pub(super) async fn grace(client: &Client) -> Result<u64> {
     Ok(client.challenges_contract().PRICE_GRACE().call().await?.saturating_to())
 }
 
-/// Every version of a model's terms.
-pub(super) async fn terms_of(client: &Client, model: ModelId) -> Result<Vec<Priced>> {
+/// Every version of a model's terms. What the treasury curates is commons, which every answer may name.
+pub(super) async fn terms_of(client: &Client, model: ModelId) -> Result<Vec<Offer>> {
     let models = client.models_contract();
+    let treasury = client.settlement_contract().treasury().call().await?;
+    let mut commons = client.datanets().await?;
+    commons.retain(|datanet| datanet.curator == treasury);
     let mut terms = Vec::new();
     for version in 1..=models.termsCount(model.0).call().await? {
         let read = models.termsOf(model.0, version).call().await?;
-        terms.push(Priced { since: read._1, prices: Prices { input: read._0.priceIn, output: read._0.priceOut } });
+        let (allowed, since) = (read._0.datanets, read._1);
+        let commons = commons.iter().map(|datanet| datanet.id);
+        terms.push(Offer {
+            since,
+            prices: Prices { input: read._0.priceIn, output: read._0.priceOut },
+            datanets: (!allowed.is_empty()).then(|| allowed.into_iter().map(DatanetId).chain(commons).collect()),
+        });
     }
     if terms.is_empty() {
         bail!("the chain knows no model {model}");

@@ -78,7 +78,8 @@ async fn move_on(pass: &mut Pass<'_>, id: u64) -> Result<bool, ChainError> {
     let at = *contract.address();
     let late = pass.head.timestamp > case.deadline;
     match case.stage {
-        SEATING if pass.head.number > case.seedBlock => {
+        // No block: it is named once the time to appeal is over.
+        SEATING if pass.head.number > case.seedBlock && (case.seedBlock != 0 || late) => {
             pass.attempt("drawing a panel", id, at, Reviews::seatCall { id }.abi_encode()).await?;
         }
         VOTING => {

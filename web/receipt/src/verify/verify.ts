@@ -21,6 +21,8 @@ import { SignatureError, countersignatureDigest, idOfWords, receiptWords, recove
 
 const FORMAT = 1;
 const MAX_RUNS = 8_192;
+/** Where a witness must end: chunks are numbered by 32 bits. */
+const WITNESS_END = 1n << 42n;
 
 export type Outcome =
   | { outcome: "passed"; note?: Text }
@@ -228,6 +230,8 @@ function checkPartition({ runs, receipt }: ReceiptBundle): void {
       wrong("the run does not lie inside its match", "o trecho não está dentro da sua correspondência");
     } else if (run.matchEnd - run.matchStart < WINDOW) {
       wrong("the match is shorter than a window", "a correspondência é menor que uma janela");
+    } else if (run.offset + BigInt(run.matchEnd - run.matchStart) > WITNESS_END) {
+      wrong("the witness lies where no text can be opened", "o testemunho está onde nenhum texto pode ser aberto");
     }
     due = run.end;
   });
