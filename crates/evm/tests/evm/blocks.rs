@@ -9,7 +9,7 @@ use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip7702::Authorization};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Signature, TxKind, U256, address, b256, keccak256};
 use alloy_signer::SignerSync;
 use fonte_evm::{
-    BlockError, MAX_BLOCK_BYTES, MAX_TRANSACTION_GAS, MIN_BASE_FEE, RecoveredBlock, Refusal, Transaction,
+    BlockError, MAX_BLOCK_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, MIN_BASE_FEE, RecoveredBlock, Refusal, Transaction,
     next_base_fee, recover,
 };
 
@@ -265,9 +265,9 @@ fn pool_validation_refuses_foreign_envelopes_by_name() {
     assert_eq!(validate(&sign(&key(0), TxLegacy { chain_id: Some(CHAIN_ID), ..legacy.clone() })), Ok(()));
     let blob: TxEip4844Variant = TxEip4844Variant::TxEip4844(TxEip4844 { chain_id: CHAIN_ID, ..TxEip4844::default() });
     assert_eq!(validate(&sign(&key(0), blob)), Err(Refusal::Blob));
-    let mut large = call(0, STRANGER, 0, vec![0; 128 * 1024].into());
+    let mut large = call(0, STRANGER, 0, vec![0; MAX_TRANSACTION_BYTES].into());
     large.gas_limit = MAX_TRANSACTION_GAS;
-    assert!(matches!(validate(&sign(&key(0), large)), Err(Refusal::TooLarge { max: 131_072, .. })));
+    assert!(matches!(validate(&sign(&key(0), large)), Err(Refusal::TooLarge { max: MAX_TRANSACTION_BYTES, .. })));
     let none = TxEip7702 { chain_id: CHAIN_ID, gas_limit: 100_000, ..TxEip7702::default() };
     assert_eq!(validate(&sign(&key(0), none)), Err(Refusal::NoAuthorizations));
     // EIP-7623: 1,000 bytes of call data that are not zero cost at least 21,000 + 40 gas each.
