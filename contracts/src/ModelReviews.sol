@@ -69,6 +69,7 @@ contract ModelReviews is IModelReviews, IReviewed {
 
     mapping(uint32 model => mapping(uint32 round => Stored)) private _rounds;
     mapping(uint32 model => mapping(uint32 round => mapping(address evaluator => Vote))) private _votes;
+    mapping(uint32 model => uint32 rounds) private _drawn;
     mapping(uint64 caseId => Report) private _reports;
     mapping(uint32 model => Standing) private _standing;
     mapping(uint64 caseId => uint64) private _eraOf;
@@ -112,15 +113,13 @@ contract ModelReviews is IModelReviews, IReviewed {
         number = roundCount[model];
         Phase before = _phase(_rounds[model][number]);
         require(before == Phase.None || before == Phase.Failed, WrongPhase(model, number, before));
-        // A round that nobody could draw costs whoever opened it nothing, so it uses up none: the next one has its number.
-        bool again = before == Phase.Failed && _rounds[model][number].commitUntil == 0;
-        require(again || number < MAX_ROUNDS, NoRoundLeft(model));
+        // A round that nobody could draw costs whoever opened it nothing, so it uses up none.
+        require(_drawn[model] < MAX_ROUNDS, NoRoundLeft(model));
         uint256 asked = uint256(evaluationFee) * life.criteria.evaluators;
         require(msg.value == asked, WrongPayment(msg.value, asked));
         _checkTime(model, life.deadline);
 
-        if (again) delete _rounds[model][number];
-        else roundCount[model] = ++number;
+        roundCount[model] = ++number;
         Stored storage r = _rounds[model][number];
         r.payer = msg.sender;
         r.drawBlock = uint64(block.number) + 1;
@@ -144,6 +143,7 @@ contract ModelReviews is IModelReviews, IReviewed {
         // Of the pool as it stood when the round was opened: who knows the seed cannot steer it by entering or leaving.
         r.seats = reviews.drawAt(seed, r.evaluators, excluded, r.drawBlock - 1);
         require(r.seats.length >= r.quorum, TooFewEvaluators(r.seats.length, r.quorum));
+        ++_drawn[model];
 
         r.commitUntil = uint64(block.timestamp) + commitSeconds;
         r.revealUntil = r.commitUntil + revealSeconds;

@@ -219,23 +219,23 @@ contract ModelReviewsTest is ModelWorld {
         pool.setPool(none);
         for (uint256 i; i < 5; ++i) {
             openRound(id);
-            vm.assertEq(judges.roundCount(id), 1);
-            vm.roll(judges.round(id, 1).drawBlock + 257);
+            vm.assertEq(judges.roundCount(id), i + 1);
+            vm.roll(judges.round(id, uint32(i) + 1).drawBlock + 257);
             vm.assertFalse(judges.close(id));
             expectPhase(id, IModelReviews.Phase.Failed);
             vm.assertEq(judges.claimable(developer), 5 * FEE * (i + 1));
         }
         pool.setPool(evaluators);
-        openRound(id);
-        drawRound(id);
-        vm.assertEq(judges.round(id, 1).seats.length, 5);
-        // One that was drawn is counted, and keeps its votes.
-        commit(id, 0, 700_000);
-        vm.warp(vm.getBlockTimestamp() + COMMIT + REVEAL + 2);
-        judges.close(id);
-        openRound(id);
-        vm.assertEq(judges.roundCount(id), 2);
-        vm.assertEq(judges.voteOf(id, 2, evaluators[0]).commitment, 0);
+        // Those that are drawn count.
+        for (uint256 i; i < 3; ++i) {
+            openRound(id);
+            drawRound(id);
+            vm.warp(vm.getBlockTimestamp() + COMMIT + REVEAL + 2);
+            judges.close(id);
+        }
+        vm.assertEq(judges.roundCount(id), 8);
+        vm.expectRevert(abi.encodeWithSelector(IModelReviews.NoRoundLeft.selector, id));
+        judges.open(id);
     }
 
     function testOwnerAndDeveloperAreNotSeated() public {

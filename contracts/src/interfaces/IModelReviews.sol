@@ -91,7 +91,7 @@ interface IModelReviews {
     error NotEvaluating(uint32 model);
     /// @notice The round is not in the phase that the call needs.
     error WrongPhase(uint32 model, uint32 round, Phase phase);
-    /// @notice All rounds were used.
+    /// @notice Three rounds were drawn.
     error NoRoundLeft(uint32 model);
     /// @notice The attached wei are not what is asked for.
     error WrongPayment(uint256 paid, uint256 asked);
@@ -123,7 +123,7 @@ interface IModelReviews {
     // ---------------------------------------------------------------- evaluation
 
     /// @notice Opens a round for a model whose evaluation set is open. The caller attaches `evaluationFee` for each seat,
-    /// before the block is known whose hash seats them. After a round that nobody drew it opens that one again.
+    /// before the block is known whose hash seats them.
     function open(uint32 model) external payable returns (uint32 round);
 
     /// @notice Seats the evaluators: staked reviewers, neither the owner nor the developer of the model. Anyone may call it
@@ -160,7 +160,7 @@ interface IModelReviews {
 
     // ---------------------------------------------------------------- views
 
-    /// @notice Rounds opened for a model, one that nobody drew and its repetition counted once; they run from 1.
+    /// @notice Rounds opened for a model; they run from 1.
     function roundCount(uint32 model) external view returns (uint32);
 
     /// @notice A round.
