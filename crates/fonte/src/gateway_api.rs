@@ -4,17 +4,34 @@ use std::time::Duration;
 
 use alloy_primitives::{Address, B256, Bytes};
 use eyre::{Result, WrapErr, bail};
+use fonte_bindings::ContributionRecord;
 use fonte_types::{ContributionId, bundle::ReceiptBundle, receipt::ContributionTerms};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::say::say;
 
+/// How long a gateway may take for what it has at hand. Who is accused by a receipt must not hold up who looks into it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long it may take for what it waits for itself: an answer, a block, a comparison with all that it holds.
+const LONG_PATIENCE: Duration = Duration::from_secs(600);
+
+/// Bytes a second below which texts are not waited for.
+const SLOWEST: u64 = 64 << 10;
+
+/// Bytes of a contribution's bundle: no gateway takes a larger one.
+const MAX_BUNDLE: u64 = 256 << 20;
+
+/// Bytes of any other answer: a receipt has a few of the wire's frames at most.
+const MAX_ANSWER: u64 = 64 << 20;
+
 /// A connection to one gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct GatewayApi {
     base: String,
     http: reqwest::Client,
+    patience: Duration,
 }
 
 /// Answer to a commit.
@@ -98,9 +115,18 @@ impl GatewayApi {
     pub(crate) fn new(base: &str) -> Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
+            .timeout(LONG_PATIENCE)
             .build()
             .wrap_err("preparing the HTTP client")?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), http })
+        Ok(Self { base: base.trim_end_matches('/').to_owned(), http, patience: PATIENCE })
+    }
+
+    /// How long the texts of these contributions may take together, one after the other.
+    pub(crate) fn patience_for<'a>(&self, texts: impl Iterator<Item = &'a ContributionRecord>) -> Duration {
+        let (requests, bytes) = texts.fold((0_u64, 0_u64), |(requests, bytes), record| {
+            (requests + 1, bytes.saturating_add(record.text_bytes.min(MAX_BUNDLE)))
+        });
+        self.patience + Duration::from_secs(requests.saturating_add(bytes / SLOWEST))
     }
 
     async fn read<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T> {
@@ -112,7 +138,7 @@ impl GatewayApi {
             )
         })?;
         let status = response.status();
-        let body = response.bytes().await.wrap_err("reading the gateway's answer")?;
+        let body = body(response, MAX_ANSWER).await.wrap_err("reading the gateway's answer")?;
         if !status.is_success() {
             let error: Value = serde_json::from_slice(&body).unwrap_or_default();
             let message = error["error"]["message"]
@@ -129,7 +155,7 @@ impl GatewayApi {
     }
 
     fn get(&self, path: &str) -> reqwest::RequestBuilder {
-        self.http.get(format!("{}{path}", self.base))
+        self.http.get(format!("{}{path}", self.base)).timeout(self.patience)
     }
 
     fn post(&self, path: &str, body: &impl Serialize) -> reqwest::RequestBuilder {
@@ -143,7 +169,8 @@ impl GatewayApi {
 
     /// Which earlier texts a contribution repeats, by what the gateway hosts.
     pub(crate) async fn duplicates(&self, contribution: ContributionId) -> Result<Duplicates> {
-        self.read(self.get(&format!("/fonte/v1/contributions/{contribution}/duplicates"))).await
+        let request = self.get(&format!("/fonte/v1/contributions/{contribution}/duplicates"));
+        self.read(request.timeout(LONG_PATIENCE)).await
     }
 
     /// Asks the gateway for an API key of this payer.
@@ -194,7 +221,8 @@ impl GatewayApi {
         // Read whole: a bundle is bounded to 256 MiB, and the usual one is a few hundred kilobytes.
         let bytes = tokio::fs::read(bundle).await.wrap_err_with(|| format!("reading {}", bundle.display()))?;
         let url = format!("{}/fonte/v1/contributions/{id}/bundle", self.base);
-        let _: Value = self.read(self.http.put(url).body(bytes)).await?;
+        let patience = LONG_PATIENCE + Duration::from_secs(bytes.len() as u64 / SLOWEST);
+        let _: Value = self.read(self.http.put(url).timeout(patience).body(bytes)).await?;
         Ok(())
     }
 
@@ -210,11 +238,100 @@ impl GatewayApi {
     }
 
     /// Downloads the texts and salts of an open contribution.
-    pub(crate) async fn bundle(&self, id: ContributionId) -> Result<Vec<u8>> {
-        let response = self.get(&format!("/fonte/v1/contributions/{id}/bundle")).send().await?;
+    pub(crate) async fn bundle(&self, record: &ContributionRecord) -> Result<Vec<u8>> {
+        let id = record.id;
+        let request = self.get(&format!("/fonte/v1/contributions/{id}/bundle"));
+        let response = request.timeout(self.patience_for(std::iter::once(record))).send().await?;
         if !response.status().is_success() {
             bail!("the gateway does not give out contribution {id} ({})", response.status());
         }
-        Ok(response.bytes().await?.to_vec())
+        body(response, MAX_BUNDLE).await
+    }
+}
+
+/// The body of an answer of at most `most` bytes.
+async fn body(mut response: reqwest::Response, most: u64) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await? {
+        if (body.len() + piece.len()) as u64 > most {
+            bail!("the gateway sends more than {most} bytes: it is at fault, use another one");
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use fonte_bindings::client::ContributionStatus;
+    use fonte_types::{DatanetId, Version, ids::Membership};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    /// A gateway that begins an answer to whatever it is asked, and goes on with it as `go_on` does.
+    async fn gateway<F: Future<Output = ()> + Send + 'static>(go_on: fn(TcpStream) -> F) -> GatewayApi {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let _ = stream.read(&mut [0; 4096]).await;
+                    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+                    if stream.write_all(head.as_bytes()).await.is_ok() {
+                        go_on(stream).await;
+                    }
+                });
+            }
+        });
+        GatewayApi { patience: Duration::from_millis(300), ..GatewayApi::new(&base).unwrap() }
+    }
+
+    fn record(text_bytes: u64) -> ContributionRecord {
+        ContributionRecord {
+            id: ContributionId(1),
+            status: ContributionStatus::Accepted,
+            root: B256::ZERO,
+            documents: 1,
+            text_bytes,
+            membership: Membership { datanet: DatanetId(1), added: Version(1), withdrawn: None },
+            contributor: Address::ZERO,
+            payee: Address::ZERO,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_gateway_that_never_ends_its_answer_is_not_waited_for() {
+        let api = gateway(|mut stream| async move {
+            while stream.write_all(b" ").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        assert!(api.receipt(B256::ZERO, None).await.is_err());
+        assert!(api.settlement(B256::ZERO).await.is_err());
+        let error = api.bundle(&record(1)).await.unwrap_err();
+        assert!(format!("{error:?}").contains("timed out"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_not_kept() {
+        let api = gateway(|mut stream| async move { while stream.write_all(&[b' '; 64 << 10]).await.is_ok() {} }).await;
+        let response = api.get("/").send().await.unwrap();
+        let error = body(response, 1 << 20).await.unwrap_err();
+        assert!(error.to_string().contains("more than 1048576 bytes"), "{error:?}");
+    }
+
+    #[test]
+    fn patience_grows_with_the_texts_and_has_a_bound() {
+        let api = GatewayApi::new("http://127.0.0.1:1").unwrap();
+        let seconds = |records: &[ContributionRecord]| api.patience_for(records.iter()).as_secs();
+        assert_eq!(seconds(&[]), 60);
+        assert_eq!(seconds(&[record(SLOWEST * 5)]), 66);
+        // What the chain says of a contribution's size, anybody may have written.
+        assert_eq!(seconds(&[record(u64::MAX), record(u64::MAX)]), 62 + 2 * MAX_BUNDLE / SLOWEST);
     }
 }

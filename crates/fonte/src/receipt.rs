@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use alloy_primitives::B256;
-use eyre::{Result, eyre};
+use eyre::{Result, bail, eyre};
 use fonte_bindings::{Client, RowsError};
 use fonte_types::{
     bundle::{Check, Outcome, ReceiptBundle, Verification, verify},
@@ -188,8 +188,14 @@ pub(crate) fn print_verification(json: bool, verification: &Verification) -> Res
     Ok(())
 }
 
-/// Who, in which role, worth what, paid how much.
+/// Who, in which role, worth what, paid how much. Nothing is said of what does not verify: its sums need not add up.
 fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState>) -> Result<()> {
+    if let Some(differs) = verify(bundle).differs {
+        bail!(say!(
+            "the receipt does not hold: {differs} differs, so it explains nothing; `fonte receipt verify` says why",
+            "o recibo não confere: {differs} difere, portanto não explica nada; `fonte receipt verify` diz por quê"
+        ));
+    }
     let receipt = &bundle.receipt;
     let paid = bundle.credits();
     let state = standing.map_or("unknown", |standing| standing.state.as_str());
@@ -266,4 +272,25 @@ fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState
         println!("  [{:>4}..{:<4}] {} «{}»", run.start, run.end, describe(run.source), text.trim());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_verifies_is_explained() {
+        let text = include_str!("../../../fixtures/bundle.json");
+        let pinned: Value = serde_json::from_str(text).unwrap();
+        let bundle: ReceiptBundle = serde_json::from_value(pinned["bundle"].clone()).unwrap();
+        explain(true, &bundle, None).unwrap();
+        let refused = |change: fn(&mut ReceiptBundle), differs: &str| {
+            let mut hostile = bundle.clone();
+            change(&mut hostile);
+            let error = explain(true, &hostile, None).unwrap_err().to_string();
+            assert!(error.contains(&format!("{differs} differs")), "{error}");
+        };
+        refused(|bundle| bundle.terms.splits.worker = u32::MAX, "terms.splits");
+        refused(|bundle| (bundle.runs[0].start, bundle.runs[0].end) = (9, 1), "runs[0]");
+    }
 }

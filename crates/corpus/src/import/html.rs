@@ -1,6 +1,16 @@
 //! HTML to plain text: blocks become paragraphs, boilerplate elements go.
 
-use scraper::{Html, Node};
+use std::cell::Cell;
+
+use html5ever::{
+    ParseOpts,
+    interface::{Tracer, TreeSink},
+    parse_document,
+    tendril::{StrTendril, TendrilSink},
+};
+use scraper::{Html, HtmlTreeSink, Node};
+
+use super::SkipReason;
 
 /// What an HTML page says of itself.
 #[derive(Debug, Default)]
@@ -63,9 +73,46 @@ const BLOCKS: &[&str] = &[
     "ul",
 ];
 
-/// Reads a page. The walk keeps no stack of its own: however deep a page nests, it ends.
-pub(crate) fn page(source: &str) -> Page {
-    let html = Html::parse_document(source);
+/// Elements of a page that may be open at once: the parser looks through them at every tag. Browsers open 512.
+const MOST_OPEN: usize = 1000;
+
+/// Bytes of a page between two looks at what is open.
+const PIECE: usize = 16 << 10;
+
+/// Parses a page unless it nests too deep.
+fn parse(source: &str) -> Result<Html, SkipReason> {
+    let mut parser = parse_document(HtmlTreeSink::new(Html::new_document()), ParseOpts::default());
+    let mut rest = source;
+    while !rest.is_empty() {
+        let (piece, more) = rest.split_at(rest.floor_char_boundary(PIECE));
+        parser.process(StrTendril::from(piece));
+        let open = Open::default();
+        parser.tokenizer.sink.trace_handles(&open);
+        if open.elements.get() > MOST_OPEN {
+            return Err(SkipReason::TooNested { limit: MOST_OPEN });
+        }
+        rest = more;
+    }
+    Ok(parser.finish())
+}
+
+/// Counts what the parser keeps open.
+#[derive(Default)]
+struct Open {
+    elements: Cell<usize>,
+}
+
+impl Tracer for Open {
+    type Handle = <HtmlTreeSink as TreeSink>::Handle;
+
+    fn trace_handle(&self, _: &Self::Handle) {
+        self.elements.set(self.elements.get() + 1);
+    }
+}
+
+/// Reads a page. The walk keeps no stack of its own.
+pub(crate) fn page(source: &str) -> Result<Page, SkipReason> {
+    let html = parse(source)?;
     let mut page = Page::default();
     let mut walk = Walk::default();
     let mut node = html.tree.root();
@@ -118,7 +165,7 @@ pub(crate) fn page(source: &str) -> Page {
         }
     }
     page.text = walk.out;
-    page
+    Ok(page)
 }
 
 impl Page {
@@ -298,16 +345,19 @@ impl Walk {
     }
 
     fn ends_with_mark(&self) -> bool {
-        let line = self.out.rsplit('\n').next().unwrap_or("");
+        const LONGEST: usize = "4294967295. ".len();
+        // Looked for in one byte more than a mark has, not in a line that may be the whole page.
+        let end = &self.out.as_bytes()[self.out.len().saturating_sub(LONGEST + 1)..];
+        let line = end.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        let number = |digits: &[u8]| digits.iter().all(u8::is_ascii_digit);
         !self.lists.is_empty()
-            && line.ends_with(' ')
-            && (line == "- " || line.trim_end_matches(". ").bytes().all(|byte| byte.is_ascii_digit()))
+            && (line == b"- " || line.len() <= LONGEST && line.strip_suffix(b". ").is_some_and(number))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{PageLicence, page};
+    use super::{MOST_OPEN, PIECE, PageLicence, SkipReason, page};
     use crate::clean;
 
     #[test]
@@ -320,7 +370,7 @@ mod tests {
             <table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td><p>2</p></td></tr></table>\
             <pre>let  x;\n  y</pre><script>alert(1)</script><form><p>form</p></form><footer>rodapé</footer>\
             <a rel=license href='https://creativecommons.org/licenses/by/4.0/'>CC</a></body></html>";
-        let page = page(source);
+        let page = page(source).unwrap();
         assert_eq!(
             clean(&page.text),
             "Cabeçalho\n\nUm parágrafo.\n\nOutro aqui\n\n- um\n- dois\n\n1. x\n2. y\n\n| a | b |\n| 1 | 2 |\n\n\
@@ -336,8 +386,25 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_page_ends() {
-        let deep = format!("{}text", "<div>".repeat(20_000));
-        assert_eq!(clean(&page(&deep).text), "text");
+    fn a_page_is_refused_where_it_nests_too_deep() {
+        let deep = |elements| format!("{}text", "<div>".repeat(elements));
+        assert_eq!(clean(&page(&deep(MOST_OPEN / 2)).unwrap().text), "text");
+        // The third would take a day.
+        for source in [deep(20_000), "<table><tr><td>".repeat(20_000), deep(3_000_000)] {
+            assert_eq!(page(&source).err(), Some(SkipReason::TooNested { limit: MOST_OPEN }));
+        }
+        // Many elements that are closed are none too many, however they are cut into pieces.
+        let wide = "<p>an <b>é</b>&amp;<br>\r\n".repeat(5 * PIECE);
+        assert_eq!(clean(&page(&wide).unwrap().text).lines().filter(|line| *line == "an é&").count(), 5 * PIECE);
+    }
+
+    #[test]
+    fn blocks_after_a_long_line_take_linear_time() {
+        let begun = std::time::Instant::now();
+        // What might be the number of an item is as long as a page.
+        let digits = "1".repeat(1 << 20);
+        let source = format!("<ul><li>{digits}. {}", "<div></div>".repeat(200_000));
+        assert_eq!(clean(&page(&source).unwrap().text), format!("- {digits}."));
+        assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     }
 }

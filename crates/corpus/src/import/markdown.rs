@@ -179,7 +179,11 @@ fn links(line: &str) -> String {
         let bang = rest[..at].ends_with('!');
         rest = &rest[at..];
         let taken = match rest.as_bytes()[0] {
-            b'`' => code_span(rest).inspect(|length| out.push_str(&rest[..*length])),
+            b'`' => {
+                let length = code_span(rest);
+                out.push_str(&rest[..length]);
+                Some(length)
+            }
             b'\\' => rest.chars().nth(1).filter(char::is_ascii_punctuation).map(|c| {
                 out.push('\\');
                 out.push(c);
@@ -217,10 +221,10 @@ fn head(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
-fn code_span(rest: &str) -> Option<usize> {
+/// Bytes of the code span that begins with these ticks; of the ticks, where nothing closes it.
+fn code_span(rest: &str) -> usize {
     let ticks = rest.bytes().take_while(|b| *b == b'`').count();
-    let close = head(&rest[ticks..], LOOK_AHEAD).find(&rest[..ticks])?;
-    Some(ticks + close + ticks)
+    head(&rest[ticks..], LOOK_AHEAD).find(&rest[..ticks]).map_or(ticks, |close| ticks + close + ticks)
 }
 
 /// `[text](target)`, `[text][name]` or `[text][]`; nesting is bounded by the search for the matching bracket.
@@ -292,7 +296,7 @@ fn emphasis(line: &str) -> String {
         let mut length = c.len_utf8();
         match c {
             '`' => {
-                length = code_span(rest).unwrap_or(length);
+                length = code_span(rest);
                 out.push_str(&rest[..length]);
             }
             '\\' => {
@@ -343,6 +347,7 @@ mod tests {
             ("see [here][1] and [there][]\n\n[1]: https://e.org", "see here and there"),
             ("an array [0] stays", "an array [0] stays"),
             ("`*code*` stays", "`*code*` stays"),
+            ("``a *b* [c](d) `*e*`", "``a b c `*e*`"),
             ("<https://e.org> and <b>bold</b> and <year>", "https://e.org and bold and <year>"),
             ("before <!-- hidden\nstill --> after", "before after"),
             ("\\*not emphasis\\*", "*not emphasis*"),
@@ -360,6 +365,16 @@ mod tests {
     fn the_first_heading_is_found() {
         assert_eq!(plain("text\n\n## A *b*\n# C").1.as_deref(), Some("A b"));
         assert_eq!(plain("text").1, None);
+    }
+
+    #[test]
+    fn hostile_lines_take_linear_time() {
+        let begun = std::time::Instant::now();
+        for piece in ["`", "`` ` ", "[", "*", "* a", "<", "\\`", "<!--", "#"] {
+            plain(&piece.repeat((1 << 20) / piece.len()));
+        }
+        // A line of ticks alone took an hour.
+        assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     }
 
     proptest::proptest! {

@@ -72,6 +72,12 @@ pub enum SkipReason {
     /// A link, a device, a pipe.
     #[error("not a regular file")]
     NotAFile,
+    /// Its elements nest too deep.
+    #[error("more than {limit} elements are open at once")]
+    TooNested {
+        /// The limit.
+        limit: usize,
+    },
     /// A folder below the depth limit.
     #[error("more than {limit} folders deep")]
     TooDeep {
@@ -92,6 +98,7 @@ impl SkipReason {
             Self::Unreadable { .. } => "unreadable",
             Self::Unsupported { .. } => "unsupported",
             Self::NotAFile => "not_a_file",
+            Self::TooNested { .. } => "too_nested",
             Self::TooDeep { .. } => "too_deep",
         }
     }
@@ -108,6 +115,7 @@ impl SkipReason {
             }
             Self::Unreadable { .. } => "check its permissions and that it is complete".into(),
             Self::Unsupported { .. } => "export its text as .txt, .md or .html".into(),
+            Self::TooNested { .. } => "close its elements, or export its text as .txt or .md".into(),
             Self::NotAFile => "put the file itself into the folder".into(),
             Self::TooDeep { .. } => "import that folder on its own".into(),
         }

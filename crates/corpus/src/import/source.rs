@@ -110,7 +110,7 @@ fn parse_text(source: &str, kind: Kind) -> Parsed {
 }
 
 fn parse_html(source: &str) -> Result<Parsed, SkipReason> {
-    let page = html::page(source);
+    let page = html::page(source)?;
     let licence = match page.licence {
         None => String::new(),
         Some(PageLicence::Id(id)) => id,

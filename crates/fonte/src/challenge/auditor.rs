@@ -7,6 +7,7 @@ use fonte_attribution::{Document, IndexConfig, SuffixIndex, audit::faults};
 use fonte_bindings::{Client, ContributionRecord, contracts::challenges::IChallenges, convert};
 use fonte_corpus::{Bundle, Store};
 use fonte_types::{ContributionId, DatanetId, bundle::ReceiptBundle, evidence::Source, merkle::CommittedText};
+use tokio::time::timeout;
 
 use super::finding::{Finding, without_texts};
 use crate::gateway_api::GatewayApi;
@@ -28,9 +29,16 @@ impl Auditor {
     ) -> Result<Self> {
         let members = members(client, bundle).await?;
         let store = Store::open(&folder.join("store")).wrap_err("opening the auditor's store")?;
-        for member in &members {
-            fetch(&store, gateway, member).await?;
-        }
+        let patience = gateway.patience_for(members.iter().filter(|member| !store.holds(member.root)));
+        let fetched = timeout(patience, async {
+            for member in &members {
+                fetch(&store, gateway, member).await?;
+            }
+            Ok(())
+        });
+        fetched.await.unwrap_or_else(|_| {
+            bail!("the gateway did not give out the texts within {} seconds", patience.as_secs())
+        })?;
         let index_folder = folder.join(format!("index-{}", bundle.id));
         let index = SuffixIndex::open(&index_folder, IndexConfig::default()).wrap_err("opening the auditor's index")?;
         if index.stats().documents == 0 {
@@ -122,7 +130,7 @@ pub(crate) async fn fetch(store: &Store, gateway: &GatewayApi, member: &Contribu
         return Ok(store.bundle(member.root)?);
     }
     let bytes = gateway
-        .bundle(member.id)
+        .bundle(member)
         .await
         .wrap_err_with(|| format!("contribution {} cannot be audited without its texts", member.id))?;
     store

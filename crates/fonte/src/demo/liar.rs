@@ -87,7 +87,8 @@ async fn republish(
 ) -> Result<Friend> {
     let cited = victim.cited.iter().find(|c| c.contribution == author).ok_or_else(|| eyre!("author not cited"))?;
     let store = Store::open(&home.join("copied"))?;
-    let bytes = gateway.bundle(author).await?;
+    let copied = net.operator.contribution(author).await?.ok_or_else(|| eyre!("the author is not on chain"))?;
+    let bytes = gateway.bundle(&copied).await?;
     let original = store.receive(cited.root, bytes.as_slice())?;
     let folder = home.join("friend");
     std::fs::create_dir_all(&folder)?;
@@ -107,7 +108,7 @@ async fn republish(
     net.adopted().await?;
     let id = published.first().ok_or_else(|| eyre!("the copy was not published"))?.contribution;
     let record = net.operator.contribution(id).await?.ok_or_else(|| eyre!("the copy is not on chain"))?;
-    let bundle = store.receive(root, gateway.bundle(id).await?.as_slice())?;
+    let bundle = store.receive(root, gateway.bundle(&record).await?.as_slice())?;
     Ok(Friend { record, bundle })
 }
 
