@@ -431,8 +431,9 @@ async fn withdraw(common: &Common, contribution: ContributionId) -> Result<()> {
 /// The curator of an open datanet takes out what somebody else contributed: nobody looked at it before.
 async fn take_out(common: &Common, contribution: ContributionId) -> Result<()> {
     let context = Context::signing(common).await?;
-    let call = context.client.datanets_contract().withdraw(contribution.0);
-    let Some(receipt) = transact(common, &context.client, "the withdrawal", call).await? else { return Ok(()) };
+    let contract = context.client.datanets_contract();
+    let sent = transact(common, &context.client, "the withdrawal", contract.withdraw(contribution.0)).await?;
+    let Some(receipt) = sent else { return Ok(()) };
     print_withdrawn(common, contribution, &json!({"contribution": contribution, "tx": receipt.transaction_hash}))
 }
 

@@ -227,15 +227,15 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
 
     // What another contributed to an open datanet its curator takes out, and nobody else.
     fs::write(docs.path().join("clock.md"), "The clock has no hands and tells the hour to nobody.\n").unwrap();
-    let second = up.ok(home, &["datanet", "publish", folder, "--datanet", "open", "--key", "ana"]);
-    let second = second["contribution"].to_string();
+    let published = up.ok(home, &["datanet", "publish", folder, "--datanet", "open", "--key", "ana"]);
+    let second = published["contribution"].to_string();
     let refused = up.run(home, &["datanet", "withdraw", &second, "--key", "dev:author"]);
     assert!(!refused.status.success());
     let told = String::from_utf8_lossy(&refused.stderr);
     assert!(told.contains("may not do this"), "{told}");
     up.ok(home, &["datanet", "withdraw", &second, "--key", "dev:operator"]);
     let shown = up.ok(home, &["datanet", "show", "open"]);
-    let of_second = shown["contributions"].as_array().unwrap().iter().find(|c| c["id"].to_string() == second);
+    let of_second = shown["contributions"].as_array().unwrap().iter().find(|c| c["id"] == published["contribution"]);
     assert_eq!(of_second.unwrap()["status"], "withdrawn");
 
     // Nor trained on: the version that held it is refused by name, the one without it is not.

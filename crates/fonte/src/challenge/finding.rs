@@ -315,7 +315,8 @@ mod tests {
     fn a_row_names_datanets_of_the_terms_that_made_its_fee() {
         let receipt = receipt(15_000, 20);
         let named: Vec<DatanetId> = receipt.versions.iter().map(|version| version.datanet).collect();
-        let of = |since, input, datanets: &[DatanetId]| Offer { datanets: Some(datanets.to_vec()), ..priced(since, input) };
+        let of =
+            |since, input, datanets: &[DatanetId]| Offer { datanets: Some(datanets.to_vec()), ..priced(since, input) };
         let follows = |terms: &[Offer]| judge_fee(&receipt, 90_000, 3_600, terms).follows;
         assert!(follows(&[of(5_000, 20, &named)]));
         assert!(!follows(&[of(5_000, 20, &[DatanetId(u32::MAX)])]));
