@@ -235,7 +235,7 @@ fn what_does_not_fit_is_skipped_by_name_and_changes_nothing() {
 #[test]
 fn what_follows_a_refused_one_is_left_out_untried() {
     let parent = genesis().build().expect("genesis");
-    let fee = 200_000 * 10 * u64::try_from(BASE_FEE).expect("fits");
+    let fee = 200_000 * 10 * BASE_FEE;
     let mut offered = vec![signed(&key(0), call(0, STRANGER, ETHER - fee, Bytes::new()))];
     for nonce in 1..=20 {
         let mut large = call(nonce, STRANGER, 0, vec![0; 130_000].into());
