@@ -240,6 +240,10 @@ fn what_follows_a_refused_one_is_left_out_untried() {
     for nonce in 1..=20 {
         let mut large = call(nonce, STRANGER, 0, vec![0; 130_000].into());
         large.gas_limit = MAX_TRANSACTION_GAS;
+        if nonce > 1 {
+            // What would be told of it, if it were tried.
+            large.max_priority_fee_per_gas = large.max_fee_per_gas + 1;
+        }
         offered.push(signed(&key(0), large));
     }
     offered.push(signed(&key(1), call(0, STRANGER, 1, Bytes::new())));
