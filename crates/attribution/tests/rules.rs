@@ -88,6 +88,16 @@ fn no_window_crosses_a_document() {
 }
 
 #[test]
+fn a_quote_ends_where_its_document_does() {
+    // As they lie in the segment: what is quoted of the one goes on with the other's bytes, to either side.
+    let (_folder, index) = index([document(1, 0, RIVER), document(1, 1, COFFEE)]);
+    let owners = |answer: &[u8]| index.owners(answer, b"", &Everyone).unwrap();
+    let (before, behind) = ([&RIVER[30..], b"\xff", COFFEE].concat(), [RIVER, b"\xff", &COFFEE[..10]].concat());
+    assert_eq!(owners(&before), [Run::nobody(0, 11), run([11, 50], 1, 1, [11, 50], 0)]);
+    assert_eq!(owners(&behind), [run([0, 40], 1, 0, [0, 40], 0), Run::nobody(40, 51)]);
+}
+
+#[test]
 fn a_separator_inside_a_document_is_a_byte_like_any_other() {
     let text = [&RIVER[..18], b"\xff\xff", &RIVER[18..]].concat();
     let (_folder, index) = index([document(1, 0, &text), document(1, 1, COFFEE), document(2, 0, &text)]);

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::{
     args::{Common, Datanet, DatanetCreate, DatanetPublish},
     context::{Context, signer},
+    errors::word,
     gateway_api::Duplicates,
     money::parse_fnt,
     origins, payee,
@@ -302,8 +303,16 @@ async fn review(common: &Common, named: &str, accept: Vec<u64>, reject: Vec<u64>
     let datanet = context.datanet(named).await?;
     for id in accept.iter().chain(&reject) {
         let record = context.client.contribution(ContributionId(*id)).await?;
-        if record.is_none_or(|record| record.membership.datanet != datanet.id) {
+        let Some(record) = record.filter(|record| record.membership.datanet == datanet.id) else {
             bail!(say!("contribution {id} is not in {}", "a contribuição {id} não está em {}", datanet.name));
+        };
+        // The contract leaves out what is no longer pending.
+        if record.status != ContributionStatus::Pending {
+            let status = word("contribution", record.status as usize + 1);
+            bail!(say!(
+                "contribution {id} is {status}: only what is pending can be decided",
+                "a contribuição {id} está como {status}: só o que está pendente pode ser decidido"
+            ));
         }
     }
     let contract = context.client.datanets_contract();

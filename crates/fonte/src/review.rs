@@ -219,6 +219,12 @@ fn next(case: &Value) -> String {
     let number = &case["case"];
     let at = |value: &Value| time(value.as_u64().unwrap_or_default().into());
     match case["stage"].as_str() {
+        // The block is named after the time to appeal, so that no appellant chooses it.
+        Some("seating") if case["seed_block"] == 0 => say!(
+            "next: fonte review seat {number} after {}, which names a block, and again after that block",
+            "agora: fonte review seat {number} depois de {}, que define um bloco, e de novo depois desse bloco",
+            at(&case["deadline"])
+        ),
         Some("seating") => say!(
             "next: fonte review seat {number}, after block {}",
             "agora: fonte review seat {number}, depois do bloco {}",

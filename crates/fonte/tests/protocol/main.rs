@@ -94,6 +94,7 @@ fn reviewers_decide_on_texts_and_on_whose_they_are() {
     decide(&up, home, &case);
     assert_eq!(up.ok(home, &["datanet", "show", "reviewed"])["contributions"][0]["status"], "accepted");
     assert!(up.ok(home, &["datanet", "review", "reviewed"])["pending"].as_array().unwrap().is_empty());
+    refused(&up, home, &["datanet", "review", "reviewed", "--accept", &id, "--key", "dev:operator"], "is accepted");
 
     // What borrowed texts earn is held, and goes to who proves to be their author: not to the uploader.
     let url = "https://Mill.example/story";
