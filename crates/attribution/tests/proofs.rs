@@ -435,6 +435,17 @@ fn a_file_covers_the_whole_index_or_is_refused() {
     assert_eq!(file.verify(&roots).unwrap().value, 0);
     let file = ProofFile::prove(&provers, shared, Question::Earlier(ContributionId(20))).unwrap();
     assert_eq!(file.verify(&roots).unwrap(), Verdict { segments: 1, value: 1 });
+    // One proof is enough for a place, a second is one too many although it holds, and none is none.
+    let question = Question::Earlier(ContributionId(20));
+    let alone =
+        provers.iter().filter_map(|prover| ProofFile::prove(std::slice::from_ref(prover), shared, question).ok());
+    let mut both: Vec<ProofFile> = alone.take(2).collect();
+    assert!(both.len() == 2 && both.iter().all(|file| file.verify(&roots).is_ok()));
+    let second = both[1].segments.remove(0);
+    both[0].segments.push(second);
+    assert!(matches!(both[0].verify(&roots), Err(FileError::TooMany { index: 1 })));
+    assert!(matches!(both[1].verify(&roots), Err(FileError::NotThere)));
+
     let place = Occurrence { contribution: ContributionId(8), document: 0, offset: 30 };
     let file = ProofFile::prove(&provers, &answer[..100], Question::Here(place)).unwrap();
     assert_eq!(file.verify(&roots).unwrap().value, 1);
