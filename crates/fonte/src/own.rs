@@ -1,6 +1,10 @@
 //! A base in this process and the adapters on it, as the arguments name them.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use alloy_primitives::B256;
 use eyre::{Result, WrapErr, bail};
@@ -170,8 +174,11 @@ pub(crate) fn tell_refused(found: &Found) {
     }
 }
 
-/// A name as it is registered: a colon would end it.
+/// A name as it is registered: a colon would end it, and llama.cpp's server calls a model by the path of its file.
 pub(crate) fn public_name(name: &str) -> String {
+    let file = Path::new(name);
+    let is_file = file.is_absolute() || file.extension().is_some_and(|extension| extension == "gguf");
+    let name = if is_file { file.file_stem().and_then(|stem| stem.to_str()).unwrap_or(name) } else { name };
     name.replace(':', "-")
 }
 
@@ -183,5 +190,7 @@ mod tests {
     fn names_hold_no_colon() {
         assert_eq!(public_name("llama3.2:3b"), "llama3.2-3b");
         assert_eq!(public_name("Qwen/Qwen2.5-7B-Instruct"), "Qwen/Qwen2.5-7B-Instruct");
+        assert_eq!(public_name("/srv/models/tiny-chat.gguf"), "tiny-chat");
+        assert_eq!(public_name("models/tiny-chat.gguf"), "tiny-chat");
     }
 }

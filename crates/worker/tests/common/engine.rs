@@ -1,5 +1,6 @@
 //! Stand-ins for external engines: an HTTP/1.1 server that answers by a script, in the shapes of vLLM, llama.cpp's server
-//! and Ollama, honestly or not. Written by us after what those servers send; no byte of it is theirs.
+//! and Ollama, honestly or not. Written by us after what those servers send; no byte of it is theirs. llama.cpp's as its server of
+//! llama-cpp-python 0.3.36 answered on 2026-11-30 (build b1-0c1e570); vLLM's and Ollama's after their documentation.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
@@ -316,15 +317,13 @@ impl Dialect {
                 content["top_logprobs"] = json!([entry(token, -0.25), entry(" other", -1.5)]);
                 if self == Self::LlamaCpp {
                     content["id"] = json!(7);
+                    content["top_logprobs"][0]["id"] = json!(7);
+                    content["top_logprobs"][1]["id"] = json!(8);
                 }
                 json!({"content": [content]})
             };
         }
-        let mut frame = self.frame(request, json!([choice]));
-        if self == Self::LlamaCpp {
-            frame["timings"] = json!({"prompt_n": 17, "prompt_ms": 1.5, "predicted_n": 1, "predicted_ms": 2.5});
-        }
-        event(&frame)
+        event(&self.frame(request, json!([choice])))
     }
 
     /// The events after the last token.
@@ -344,14 +343,19 @@ impl Dialect {
         let mut last = self.frame(request, json!([choice]));
         let mut counted = self.frame(request, json!([]));
         counted["usage"] = usage.clone();
-        let mut events = Vec::new();
-        if self == Self::LlamaCpp {
-            last["__verbose"] = json!({"index": 0, "content": "", "stop": true, "tokens_predicted": 3});
-            last["timings"] = json!({"prompt_n": 17, "predicted_n": 3});
+        let include_usage = request.body["stream_options"]["include_usage"] == true;
+        // Of a text completion its last event has the usage, asked for or not.
+        let counts_last = self == Self::LlamaCpp && text;
+        if counts_last {
             last["usage"] = usage.clone();
         }
-        events.push(event(&last));
-        if self != Self::LlamaCpp && request.body["stream_options"]["include_usage"] == true {
+        if self == Self::LlamaCpp {
+            let told = if counts_last || !include_usage { &mut last } else { &mut counted };
+            told["timings"] =
+                json!({"cache_n": 0, "prompt_n": 17, "prompt_ms": 1.5, "predicted_n": 3, "predicted_ms": 2.5});
+        }
+        let mut events = vec![event(&last)];
+        if include_usage && !counts_last {
             events.push(event(&counted));
         }
         events.push("data: [DONE]\n\n".into());
