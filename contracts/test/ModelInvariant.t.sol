@@ -384,6 +384,7 @@ contract ModelInvariantTest is Test {
 
     /// @dev One campaign looks at everything: docs/decisions/0044-one-campaign.md and 0088-what-a-step-touched.md.
     /// forge-config: default.invariant.runs = 32
+    /// forge-config: long.invariant.runs = 4000
     function invariant_models() public view {
         everythingHolds(handler.isWhole());
     }

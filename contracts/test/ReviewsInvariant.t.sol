@@ -569,6 +569,7 @@ contract ReviewsInvariantTest is Test {
 
     /// @dev One campaign looks at everything: docs/decisions/0044-one-campaign.md and 0088-what-a-step-touched.md.
     /// forge-config: default.invariant.runs = 32
+    /// forge-config: long.invariant.runs = 4000
     function invariant_reviews() public view {
         everythingHolds(handler.isWhole());
     }

@@ -431,6 +431,8 @@ impl SuffixIndex {
             Some(builder) => {
                 let number = manifest.next;
                 manifest.next += 1;
+                // Whatever fails below, the number is used: a manifest on disk may name the file by then.
+                writer.manifest.next = manifest.next;
                 manifest.segments.push(number);
                 Some(Arc::new(self.write(number, builder, progress)?))
             }

@@ -321,10 +321,17 @@ impl Store {
         result.and_then(|value| unlocked.map(|()| value))
     }
 
+    /// Puts a bundle where its root says. One that is there stays: labels are not committed, so two files of a root may differ,
+    /// and whoever has opened the first reads it by its places.
     fn place(&self, from: &Path, root: B256) -> Result<(), StoreError> {
         let to = self.bundle_path(root);
-        std::fs::rename(from, &to).map_err(|source| io("rename into place", &to, source))?;
-        sync_folder(&self.root.join("bundles"))
+        self.locked(|_| {
+            if to.exists() {
+                return Ok(());
+            }
+            std::fs::rename(from, &to).map_err(|source| io("rename into place", &to, source))?;
+            sync_folder(&self.root.join("bundles"))
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -436,6 +443,26 @@ pub(crate) fn sweep(folder: &Path, unfinished: impl Fn(&Path) -> bool) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Labels are not committed: another file of the same root must not get under those who read the first.
+    #[test]
+    fn a_bundle_that_is_there_stays() {
+        let (folder, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let store = Store::open(folder.path()).expect("a store");
+        let mut draft = store.begin("ana").expect("a draft");
+        let document = Document { path: "a.md".into(), metadata: Metadata::default(), text: "A text.".into() };
+        draft.add(&document).expect("added");
+        let root = store.seal(draft).expect("sealed").root;
+        let path = store.bundle(root).expect("held").path().to_owned();
+        let first = std::fs::read(&path).expect("read");
+        let mut second = first.clone();
+        assert_eq!(&second[12..15], b"ana");
+        second[12..15].copy_from_slice(b"bob");
+        let elsewhere = Store::open(other.path()).expect("a store");
+        assert_eq!(elsewhere.receive(root, &second[..]).expect("as good a file of the root").contributor(), "bob");
+        assert_eq!(store.receive(root, &second[..]).expect("held").contributor(), "ana");
+        assert_eq!(std::fs::read(&path).expect("read"), first);
+    }
 
     #[test]
     fn few_bundles_are_kept_open() {

@@ -171,7 +171,10 @@ impl Publisher {
 
     async fn upload(&self, prepared: &mut [Prepared], step: &mut impl FnMut(&str, usize)) -> Result<()> {
         for item in prepared {
-            if let PublishState::Committed { contribution, block } = item.publication.state {
+            // Also what was uploaded before: the gateway may have swept what nobody revealed, and this may be another gateway.
+            if let PublishState::Committed { contribution, block } | PublishState::Uploaded { contribution, block } =
+                item.publication.state
+            {
                 let bundle = self.store.bundle(item.publication.root)?;
                 self.gateway.upload(contribution, bundle.path()).await.wrap_err_with(|| {
                     say!(
@@ -180,7 +183,9 @@ impl Publisher {
                         item.name
                     )
                 })?;
-                self.journal.advance(&mut item.publication, PublishState::Uploaded { contribution, block })?;
+                if matches!(item.publication.state, PublishState::Committed { .. }) {
+                    self.journal.advance(&mut item.publication, PublishState::Uploaded { contribution, block })?;
+                }
                 step("upload", 1);
             }
         }

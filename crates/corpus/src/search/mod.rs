@@ -165,31 +165,17 @@ impl SearchIndex {
     }
 
     /// Adds a contribution, replacing what is indexed of it. It is found after [`Self::commit`].
+    ///
+    /// # Errors
+    /// Where not all of it could be added, everything since the last commit is taken back: a part of a contribution must
+    /// not become durable as the whole.
     pub fn add_contribution(&self, id: ContributionId, bundle: &Bundle) -> Result<(), SearchError> {
-        let fields = self.fields;
         let mut guard = self.writer();
-        let writer = self.ready(&mut guard)?;
-        writer.delete_term(Term::from_field_u64(fields.contribution, id.0));
-        writer.delete_term(Term::from_field_u64(fields.marker, id.0));
-        let mut marker = TantivyDocument::new();
-        marker.add_u64(fields.marker, id.0);
-        writer.add_document(marker)?;
-        for document in 0..bundle.documents() {
-            let content = bundle.document(document)?.document;
-            let language = Language::of_tag(&content.metadata.language);
-            for range in passages(&content.text) {
-                let mut passage = TantivyDocument::new();
-                passage.add_u64(fields.contribution, id.0);
-                passage.add_u64(fields.document, document.into());
-                passage.add_u64(fields.start, range.start as u64);
-                passage.add_u64(fields.end, range.end as u64);
-                passage.add_u64(fields.language, language as u64);
-                passage.add_text(fields.body[language as usize], &content.text[range]);
-                passage.add_text(fields.title[language as usize], &content.metadata.title);
-                writer.add_document(passage)?;
-            }
+        let added = self.ready(&mut guard).and_then(|writer| add(writer, self.fields, id, bundle));
+        if added.is_err() {
+            *guard = None;
         }
-        Ok(())
+        added
     }
 
     /// Removes a contribution; gone for good after [`Self::commit`].
@@ -201,11 +187,17 @@ impl SearchIndex {
         Ok(())
     }
 
-    /// Makes additions and removals durable and visible. A crash before it leaves the index as of the last commit.
+    /// Makes additions and removals durable and visible. A crash before it leaves the index as of the last commit, and so
+    /// does an error: a writer that could not commit takes documents and drops them, so it is not used again.
     pub fn commit(&self) -> Result<(), SearchError> {
-        if let Some(writer) = self.writer().as_mut() {
-            writer.commit()?;
+        let mut guard = self.writer();
+        if let Some(writer) = guard.as_mut()
+            && let Err(error) = writer.commit()
+        {
+            *guard = None;
+            return Err(error.into());
         }
+        drop(guard);
         self.refresh()
     }
 
@@ -350,6 +342,31 @@ impl SearchIndex {
             },
         }
     }
+}
+
+/// Queues a contribution: what was of it goes, its passages come, and last the mark that all of them are there.
+fn add(writer: &mut IndexWriter, fields: Fields, id: ContributionId, bundle: &Bundle) -> Result<(), SearchError> {
+    writer.delete_term(Term::from_field_u64(fields.contribution, id.0));
+    writer.delete_term(Term::from_field_u64(fields.marker, id.0));
+    for document in 0..bundle.documents() {
+        let content = bundle.document(document)?.document;
+        let language = Language::of_tag(&content.metadata.language);
+        for range in passages(&content.text) {
+            let mut passage = TantivyDocument::new();
+            passage.add_u64(fields.contribution, id.0);
+            passage.add_u64(fields.document, document.into());
+            passage.add_u64(fields.start, range.start as u64);
+            passage.add_u64(fields.end, range.end as u64);
+            passage.add_u64(fields.language, language as u64);
+            passage.add_text(fields.body[language as usize], &content.text[range]);
+            passage.add_text(fields.title[language as usize], &content.metadata.title);
+            writer.add_document(passage)?;
+        }
+    }
+    let mut marker = TantivyDocument::new();
+    marker.add_u64(fields.marker, id.0);
+    writer.add_document(marker)?;
+    Ok(())
 }
 
 fn schema() -> (Schema, Fields) {

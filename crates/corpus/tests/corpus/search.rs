@@ -162,6 +162,45 @@ fn adding_again_replaces_and_what_was_not_committed_is_not_there() {
 }
 
 #[test]
+fn a_contribution_is_indexed_whole_or_not_at_all() {
+    let world = World::new();
+    world.add(6, "Kept", "en", "Kingfishers nest in the bank below the ferry.");
+    let [first, second] = ["Otters sleep under the landing stage.", "Herons stand on the weir all night."];
+    let record = contribute(&world.store, 7, &[document("One", "en", first), document("Two", "en", second)]);
+    let bundle = world.store.bundle(record.root).expect("a bundle");
+    // The second document cannot be read any more, the first can.
+    let bytes = std::fs::read(bundle.path()).expect("its file");
+    let at = bytes.windows(second.len()).position(|window| window == second.as_bytes()).expect("the text");
+    std::fs::write(bundle.path(), &bytes[..at]).expect("cut");
+    assert!(bundle.document(0).is_ok());
+    assert!(world.index.add_contribution(ContributionId(7), &bundle).is_err());
+    world.index.commit().expect("nothing is left to commit");
+    for id in [6, 7] {
+        assert!(!world.index.contains(ContributionId(id)).expect("asked"), "{id}");
+    }
+    assert!(world.found("otters").is_empty());
+    // What was taken back with it can be added again.
+    world.add(6, "Kept", "en", "Kingfishers nest in the bank below the ferry.");
+    world.index.commit().expect("committed");
+    assert_eq!(world.found("kingfishers"), [6]);
+}
+
+/// A writer that could not commit would take documents, drop them and call it done.
+#[test]
+fn after_a_commit_that_failed_nothing_is_called_done() {
+    let world = World::new();
+    world.add(6, "Late", "en", "A zebra crosses the river.");
+    let (here, away) = (world.folder.path().join("index"), world.folder.path().join("away"));
+    std::fs::rename(&here, &away).expect("moved away");
+    assert!(world.index.commit().is_err());
+    std::fs::rename(&away, &here).expect("moved back");
+    world.add(6, "Late", "en", "A zebra crosses the river.");
+    world.index.commit().expect("committed");
+    assert!(world.index.contains(ContributionId(6)).expect("asked"));
+    assert_eq!(world.found("zebra"), [6]);
+}
+
+#[test]
 fn words_meet_their_plurals() {
     let same = [
         ("rio", "rios"),

@@ -41,10 +41,10 @@ impl Auditor {
         })?;
         let index_folder = folder.join(format!("index-{}", bundle.id));
         let index = SuffixIndex::open(&index_folder, IndexConfig::default()).wrap_err("opening the auditor's index")?;
-        if index.stats().documents == 0 {
-            let documents = documents(&store, &members)?;
-            index.add(documents).wrap_err("indexing the texts")?;
-        }
+        // What an audit before this one added: all, or a part where it was stopped.
+        let mut missing = documents(&store, &members)?;
+        missing.retain(|document| !index.contains(document.contribution, document.document));
+        index.add(missing).wrap_err("indexing the texts")?;
         Ok(Self { index, store, members })
     }
 
