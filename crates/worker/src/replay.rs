@@ -26,7 +26,7 @@ use fonte_inference::{
 use fonte_types::{
     EngineClass,
     bundle::{Outcome, ReceiptBundle, verify},
-    generation::{GenerationRecord, PassageRange, Profile},
+    generation::{GenerationRecord, MAX_CONTEXT, PassageRange, Profile},
     log_probs::{LogProbs, TokenLogProb},
     wire::Finish,
 };
@@ -367,7 +367,7 @@ impl Replayer {
             isa: config.isa,
             threads: config.threads,
             memory: config.memory,
-            max_context: base.config.max_positions,
+            max_context: base.config.max_positions.min(MAX_CONTEXT as usize),
             ..EngineConfig::default()
         };
         let source = FolderSource(Arc::new(folder));

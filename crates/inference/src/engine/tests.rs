@@ -554,6 +554,24 @@ fn logits_that_are_not_finite_fail_the_request() {
     check_empty(&mut engine);
 }
 
+/// Bytes cannot tell what is no number: without a scale that does, a broken model would answer, and be paid.
+#[test]
+fn what_is_not_finite_is_found_behind_bytes_too() {
+    let broken = |at: usize| {
+        let mut weights = synthetic::weights(&model(), 5);
+        weights.layers[at].attention_norm.fill(f32::MAX);
+        Engine::new(model(), weights, EngineConfig { profile: Profile::Int8Exact, ..settings() }, NoAdapters).unwrap()
+    };
+    for layer in 0..model().layers {
+        let mut engine = broken(layer);
+        for task in [Task::Generate(Generation::greedy(3)), Task::Embed] {
+            let answer = run(&mut engine, request(None, vec![1, 2], task));
+            assert_eq!(answer.error, Some(RunError::NotFinite { position: 2 }), "{layer}");
+        }
+        check_empty(&mut engine);
+    }
+}
+
 #[test]
 fn what_cannot_run_is_refused() {
     let (mut engine, _) = engine(EngineConfig { memory: 60_000, ..settings() });

@@ -1,6 +1,6 @@
 //! `adapter_config.json` of PEFT: which linear layers an adapter changes, with which rank and scale.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -294,7 +294,8 @@ struct Tables {
     alpha_pattern: Option<Ordered>,
 }
 
-/// An object in the order of the file, which decides between two keys that match.
+/// An object in the order of the file, which decides between two keys that match. Of two equal keys the last one's value counts,
+/// as in Python.
 #[derive(Default)]
 struct Ordered(Vec<(String, Value)>);
 
@@ -309,9 +310,14 @@ impl<'de> Deserialize<'de> for Ordered {
             }
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Ordered, M::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+                let (mut entries, mut places) = (Vec::new(), HashMap::new());
+                while let Some((key, value)) = map.next_entry::<String, Value>()? {
+                    let place = *places.entry(key.clone()).or_insert(entries.len());
+                    if place == entries.len() {
+                        entries.push((key, value));
+                    } else {
+                        entries[place].1 = value;
+                    }
                 }
                 Ok(Ordered(entries))
             }

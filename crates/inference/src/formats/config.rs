@@ -148,6 +148,7 @@ fn refuse_sliding_window(fields: Fields<'_>, layers: usize, max_positions: usize
 /// Base and stretching of the rotary frequencies: `rope_theta` and `rope_scaling` until transformers 4, both in
 /// `rope_parameters` since 5. A file with both spellings must say the same in both.
 fn rope(fields: Fields<'_>) -> Result<(f64, RopeScaling), FormatError> {
+    turns_all(fields)?;
     let theta = |fields: Fields<'_>| fields.number("rope_theta", 1.0, 1e15);
     let old_theta = theta(fields)?;
     let old = fields.object("rope_scaling")?.map(scaling).transpose()?;
@@ -163,11 +164,18 @@ fn rope(fields: Fields<'_>) -> Result<(f64, RopeScaling), FormatError> {
     Ok((new_theta.or(old_theta).unwrap_or(10_000.0), new))
 }
 
-fn scaling(fields: Fields<'_>) -> Result<RopeScaling, FormatError> {
-    const REMEDY: &str = "use a model with default, linear or llama3 scaling, or serve it with an external engine";
-    if fields.number("partial_rotary_factor", 0.0, 1.0)?.is_some_and(|part| part != 1.0) {
-        return Err(fields.unsupported("partial_rotary_factor", REMEDY));
+const REMEDY: &str = "use a model with default, linear or llama3 scaling, or serve it with an external engine";
+
+/// All of a head is turned, wherever a file says otherwise.
+fn turns_all(fields: Fields<'_>) -> Result<(), FormatError> {
+    match fields.number("partial_rotary_factor", 0.0, 1.0)? {
+        Some(part) if part != 1.0 => Err(fields.unsupported("partial_rotary_factor", REMEDY)),
+        _ => Ok(()),
     }
+}
+
+fn scaling(fields: Fields<'_>) -> Result<RopeScaling, FormatError> {
+    turns_all(fields)?;
     let kind = match (fields.text("rope_type")?, fields.text("type")?) {
         (Some(new), Some(old)) if new != old => {
             return Err(fields.wrong("rope_type", &new.into(), format!("{}, as type says", shorten(old))));

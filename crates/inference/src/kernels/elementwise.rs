@@ -106,22 +106,25 @@ fn add_body<S: Simd>(s: S, x: &mut [Lane], y: &[Lane]) {
 
 kernel! {
     /// Quantises each row of the panels `x` to bytes, `round(x * 127 / max|x|) + 128`, in panels of 64 columns (the word at
-    /// `column / 64 * rows + row`), and gives each row's scale, `max|x| / 127`.
+    /// `column / 64 * rows + row`), and gives each row's scale, `max|x| / 127`; not a number where one of `x` is not finite, as
+    /// bytes could not tell that.
     fn quantise(x: &[Lane], rows: usize, scales: &mut [f32], out: &mut [Words]) = quantise_body
 }
 
 #[inline(always)]
 fn quantise_body<S: Simd>(_: S, x: &[Lane], rows: usize, scales: &mut [f32], out: &mut [Words]) {
     for row in 0..rows {
-        let mut most = [0.0f32; 16];
+        let (mut most, mut zeros) = ([0.0f32; 16], [0.0f32; 16]);
         for panel in x.chunks_exact(rows) {
-            for (most, value) in most.iter_mut().zip(&panel[row].0) {
+            for ((most, zero), value) in most.iter_mut().zip(&mut zeros).zip(&panel[row].0) {
                 let size = value.abs();
                 *most = if size > *most { size } else { *most };
+                // What is not finite makes this not a number.
+                *zero += value * 0.0;
             }
         }
         let most = most.into_iter().fold(0.0, |a, b| if b > a { b } else { a });
-        scales[row] = most / 127.0;
+        scales[row] = most / 127.0 + zeros.into_iter().sum::<f32>();
         let inverse = if most > 0.0 { 127.0 / most } else { 0.0 };
         for (quarters, out) in x.chunks(4 * rows).zip(out.chunks_exact_mut(rows)) {
             let mut bytes = [[0u32; 4]; 16];

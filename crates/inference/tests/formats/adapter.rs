@@ -83,8 +83,12 @@ fn scales_ranks_and_patterns() {
             (1, Linear::Down, 5, 1.2)
         ]
     );
-    // Of two keys that match, the first in the file decides, in either order of the alphabet.
-    for (text, rank) in [(r#"{"z_proj|q_proj": 2, "q_proj": 4}"#, 2), (r#"{"q_proj": 4, "a_proj|q_proj": 2}"#, 4)] {
+    // Of two keys that match, the first in the file decides, in either order of the alphabet; of two equal ones the last.
+    for (text, rank) in [
+        (r#"{"z_proj|q_proj": 2, "q_proj": 4}"#, 2),
+        (r#"{"q_proj": 4, "a_proj|q_proj": 2}"#, 4),
+        (r#"{"q_proj": 4, "down_proj": 4, "q_proj": 2}"#, 2),
+    ] {
         let text = adapter_config().to_string().replace(r#""rank_pattern":{}"#, &format!(r#""rank_pattern":{text}"#));
         let parsed = AdapterConfig::parse("c", text.as_bytes()).unwrap();
         assert_eq!(parsed.modules(&model()).unwrap()[0].rank, rank);

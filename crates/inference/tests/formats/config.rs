@@ -112,6 +112,7 @@ fn what_would_change_results_is_refused_by_name() {
         ("llama", "mlp_bias", json!(true), "mlp_bias"),
         ("llama", "hidden_act", json!("gelu"), "gelu"),
         ("llama", "sliding_window", json!(16), "sliding_window"),
+        ("llama", "partial_rotary_factor", json!(0.5), "partial_rotary_factor"),
         ("qwen2", "layer_types", json!(["full_attention", "linear_attention"]), "linear_attention"),
     ] {
         let found = parse(&with(config(kind), field, value));
