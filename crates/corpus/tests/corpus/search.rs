@@ -180,7 +180,8 @@ fn a_contribution_is_indexed_whole_or_not_at_all() {
     }
     assert!(world.found("otters").is_empty());
     // What was taken back with it can be added again.
-    world.add(6, "Kept", "en", "Kingfishers nest in the bank below the ferry.");
+    let kept = world.store.bundle_of(ContributionId(6)).expect("a bundle");
+    world.index.add_contribution(ContributionId(6), &kept).expect("indexed");
     world.index.commit().expect("committed");
     assert_eq!(world.found("kingfishers"), [6]);
 }
@@ -194,7 +195,8 @@ fn after_a_commit_that_failed_nothing_is_called_done() {
     std::fs::rename(&here, &away).expect("moved away");
     assert!(world.index.commit().is_err());
     std::fs::rename(&away, &here).expect("moved back");
-    world.add(6, "Late", "en", "A zebra crosses the river.");
+    let bundle = world.store.bundle_of(ContributionId(6)).expect("a bundle");
+    world.index.add_contribution(ContributionId(6), &bundle).expect("indexed");
     world.index.commit().expect("committed");
     assert!(world.index.contains(ContributionId(6)).expect("asked"));
     assert_eq!(world.found("zebra"), [6]);
