@@ -169,8 +169,15 @@ fn serve(shared: &Shared, stream: &TcpStream) -> std::io::Result<()> {
         let reply = (shared.script)(&received);
         shared.seen.lock().unwrap().received.push(received);
         shared.changed.notify_all();
-        if !answer(shared, stream, &reply)? {
-            return stream.shutdown(std::net::Shutdown::Both);
+        match answer(stream, &reply) {
+            Ok(Ended::Whole) => {}
+            Ok(Ended::Short) => return stream.shutdown(std::net::Shutdown::Both),
+            // A client that left before the head or between two pieces is seen by the write that fails.
+            Ok(Ended::HungUp) | Err(_) => {
+                shared.seen.lock().unwrap().hung_up += 1;
+                shared.changed.notify_all();
+                return stream.shutdown(std::net::Shutdown::Both);
+            }
         }
     }
     Ok(())
@@ -199,8 +206,16 @@ fn read(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Received>>
     Ok(Some(Received { method, path, authorization, body: serde_json::from_slice(&body).unwrap_or_default() }))
 }
 
-/// Sends a response in chunks; `false` where the connection is to be closed without an end.
-fn answer(shared: &Shared, mut stream: &TcpStream, reply: &Reply) -> std::io::Result<bool> {
+/// How a response came to its end.
+enum Ended {
+    Whole,
+    /// Closed without an end, as its script says.
+    Short,
+    HungUp,
+}
+
+/// Sends a response in chunks. An error is a client that is no longer there.
+fn answer(mut stream: &TcpStream, reply: &Reply) -> std::io::Result<Ended> {
     let location = reply.location.as_ref().map_or(String::new(), |to| format!("location: {to}\r\n"));
     let head = format!(
         "HTTP/1.1 {} X\r\ncontent-type: {}\r\n{location}transfer-encoding: chunked\r\n\r\n",
@@ -214,25 +229,18 @@ fn answer(shared: &Shared, mut stream: &TcpStream, reply: &Reply) -> std::io::Re
             Step::Forever(bytes) => {
                 let chunk = chunk(bytes);
                 while stream.write_all(&chunk).is_ok() {}
-                gone(shared);
-                return Ok(false);
+                return Ok(Ended::HungUp);
             }
             Step::Hang => {
                 // A client says nothing more before its answer, so a read ends when it hangs up.
                 let _ = stream.read(&mut [0]);
-                gone(shared);
-                return Ok(false);
+                return Ok(Ended::HungUp);
             }
-            Step::Die => return Ok(false),
+            Step::Die => return Ok(Ended::Short),
         }
     }
     stream.write_all(b"0\r\n\r\n")?;
-    Ok(true)
-}
-
-fn gone(shared: &Shared) {
-    shared.seen.lock().unwrap().hung_up += 1;
-    shared.changed.notify_all();
+    Ok(Ended::Whole)
 }
 
 /// A dialect.
