@@ -340,7 +340,8 @@ contract Models is IModels {
         _storeLineage(id, version, flat);
     }
 
-    /// @dev A policy never changes, so what holds when terms are set holds as long as they do.
+    /// @dev A policy never changes, so what holds when terms are set holds as long as they do. Every kind of model answers from
+    /// indexed passages and repeats some of them, so gateways and workers ask for both flags before any answer.
     function _checkLicences(Record storage record, Terms calldata terms) private view {
         uint64[] memory trained = record.life.trained;
         for (uint256 i; i < trained.length; ++i) {
@@ -348,13 +349,8 @@ contract Models is IModels {
         }
         uint32[] calldata nets = terms.datanets;
         require(nets.length <= MAX_DATANETS, TooManyDatanets(nets.length));
-        bool quotes = record.kind == Kind.Quote;
         for (uint256 i; i < nets.length; ++i) {
-            uint8 need = quotes ? FLAG_INDEX | FLAG_QUOTE : FLAG_INDEX;
-            for (uint256 j; j < trained.length; ++j) {
-                if (uint32(trained[j] >> 32) == nets[i]) need = FLAG_TRAIN;
-            }
-            _checkLicence(nets[i], need, terms.priceOut);
+            _checkLicence(nets[i], FLAG_INDEX | FLAG_QUOTE, terms.priceOut);
         }
     }
 

@@ -241,19 +241,27 @@ contract ModelsTest is ModelWorld {
         models.propose(input, RECIPE, criteria());
     }
 
-    function testAnsweringFromADatanetNeedsIndexUnlessTrainedOn() public {
-        uint32 poor = createNet(2, 0); // may be trained on, not indexed
+    /// What gateways and workers ask before an answer (docs/spec/wire.md) is asked here, so that no model registers in vain.
+    function testAnsweringNeedsIndexAndQuoteForEveryKind() public {
+        uint32 poor = createNet(2, 0); // may be trained on, neither indexed nor quoted
         contribute(poor, worker, one("a"));
         IModels.ModelInput memory input = inputOf(IModels.Kind.Base, BASE, 0);
-        input.terms.datanets[0] = poor;
-        vm.expectRevert(abi.encodeWithSelector(IModels.LicenceForbids.selector, poor, 1));
-        models.register(input);
         input.trained = list(pair(poor, 1));
         uint32 id = models.register(input);
+        input.terms.datanets[0] = poor;
+        bytes memory forbidden = abi.encodeWithSelector(IModels.LicenceForbids.selector, poor, 5);
+        vm.expectRevert(forbidden);
+        models.register(input);
         // Later terms pass the same gate.
-        input.terms.datanets[0] = createNet(2, 0);
-        vm.expectRevert(abi.encodeWithSelector(IModels.LicenceForbids.selector, input.terms.datanets[0], 1));
+        vm.expectRevert(forbidden);
         models.setTerms(id, input.terms);
+        poor = createNet(3, 0); // may be indexed, not quoted
+        input = inputOf(IModels.Kind.Adapter, BASE, ADAPTER);
+        input.terms.datanets[0] = poor;
+        vm.expectRevert(abi.encodeWithSelector(IModels.LicenceForbids.selector, poor, 4));
+        models.register(input);
+        input.terms.datanets[0] = createNet(5, 0);
+        models.register(input);
     }
 
     function testPriceFloor() public {

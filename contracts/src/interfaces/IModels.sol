@@ -70,8 +70,7 @@ interface IModels {
     /// @param priceIn Wei per 1,000 input tokens.
     /// @param priceOut Wei per 1,000 output tokens; no less than the floor of any datanet named or trained on.
     /// @param splits How a fee is divided.
-    /// @param datanets Datanets that the model answers from. A quote model needs the licence to index and to quote, weights
-    /// that to index, unless they were trained on the datanet.
+    /// @param datanets Datanets that the model answers from; each one's licence must allow to index and to quote.
     /// @param maxStaleness How many versions behind the latest a named version may be.
     /// @param spanPpm Weight of the span channel in the data pool; with the next two it sums to 1,000,000.
     /// @param minRoyaltyPpm Least royalty, in ppm of the fee, that a child must grant when it first names this model.
@@ -101,7 +100,8 @@ interface IModels {
     /// @param terms The first terms; they apply at once.
     /// @param base Model that the weights build on, a base model and named among the parents; zero for none. An adapter's
     /// artifact is that of its base.
-    /// @param trained Datanet versions trained on, each `datanet << 32 | version`, at most 16; the licences must allow it.
+    /// @param trained Datanet versions trained on, each `datanet << 32 | version`, at most 16; the licences must allow
+    /// to train.
     struct ModelInput {
         string name;
         Kind kind;
