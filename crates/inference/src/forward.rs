@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::arena::{GROUPS, PackedAdapter};
+use crate::kernels::soon::Soon;
 use crate::kernels::{Isa, LANE, Lane, attention, elementwise, lora};
 use crate::model::{Linear, ModelConfig, Weights};
 use crate::pack::{Activations, PackedLinear, Profile, lanes, panels};
@@ -111,6 +112,8 @@ struct Tile<'a> {
     adapter: &'a PackedAdapter,
     /// What to prefetch while this tile is worked on: the adapter after the next one, at the first tile of each.
     ahead: Option<&'a PackedAdapter>,
+    /// No tile before it has its adapter.
+    is_first: bool,
 }
 
 impl Model {
@@ -170,8 +173,11 @@ impl Model {
                 out.resize(rows * 2 * linear(which).panels(), Lane::ZERO);
                 tasks.extend(split(rows, out).map(|(first, out)| (i, which, first, out)));
             }
-            each(tasks, |(i, which, first, out)| {
-                linear(which).product(isa, &s.normed, first, out);
+            let shares = tasks.len();
+            let tasks = tasks.into_iter().enumerate().collect();
+            each(tasks, |(share, (i, which, first, out))| {
+                let soon = self.soon(&tiles, index, which, first..first + out.len() / (2 * rows), (share, shares));
+                linear(which).product(isa, &s.normed, first, out, soon);
                 if let Some(biases) = &layer.qkv_bias {
                     add_bias(&biases[i][2 * first..], rows, out);
                 }
@@ -188,11 +194,14 @@ impl Model {
             self.norm(&s.hidden, rows, &layer.feed_forward_norm, &mut s.normed);
             self.shrink(GROUPS[2], index, &tiles, &s.normed, &mut s.ranks);
             s.wide.resize(rows, config.intermediate);
-            let tasks = split(rows, &mut s.wide.lanes).collect();
-            each(tasks, |(first, gate)| {
+            let tasks: Vec<_> = split(rows, &mut s.wide.lanes).enumerate().collect();
+            let shares = tasks.len();
+            each(tasks, |(share, (first, gate))| {
                 let mut up = vec![Lane::ZERO; gate.len()];
-                linear(Linear::Gate).product(isa, &s.normed, first, gate);
-                linear(Linear::Up).product(isa, &s.normed, first, &mut up);
+                let panels = first..first + gate.len() / (2 * rows);
+                let soon = |linear| self.soon(&tiles, index, linear, panels.clone(), (share, shares));
+                linear(Linear::Gate).product(isa, &s.normed, first, gate, soon(Linear::Gate));
+                linear(Linear::Up).product(isa, &s.normed, first, &mut up, soon(Linear::Up));
                 self.expand((0, 2), index, Linear::Gate, &tiles, &s.ranks, first, gate, rows);
                 self.expand((1, 2), index, Linear::Up, &tiles, &s.ranks, first, &mut up, rows);
                 elementwise::swiglu(isa, gate, &up);
@@ -249,9 +258,11 @@ impl Model {
         hidden: &mut [Lane],
     ) {
         let weights = &self.layers[layer].linears[linear as usize];
-        let tasks = split(x.rows, product).zip(split(x.rows, hidden)).collect();
-        each(tasks, |((first, product), (_, hidden))| {
-            weights.product(self.isa, x, first, product);
+        let tasks: Vec<_> = split(x.rows, product).zip(split(x.rows, hidden)).enumerate().collect();
+        let shares = tasks.len();
+        each(tasks, |(share, ((first, product), (_, hidden)))| {
+            let soon = self.soon(tiles, layer, linear, first..first + product.len() / (2 * x.rows), (share, shares));
+            weights.product(self.isa, x, first, product, soon);
             self.expand((0, 1), layer, linear, tiles, ranks, first, product, x.rows);
             elementwise::add(self.isa, hidden, product);
         });
@@ -298,6 +309,40 @@ impl Model {
                 );
             }
         });
+    }
+
+    /// What the adapters read once a linear's product for some panels of 32 is there: their `B` for these, and of what the next
+    /// group of linears reads `A`, of which each of so many tasks brings its share.
+    fn soon<'a>(
+        &self,
+        tiles: &[Tile<'a>],
+        layer: usize,
+        linear: Linear,
+        panels: Range<usize>,
+        (share, shares): (usize, usize),
+    ) -> Soon<'a> {
+        // An int8 product is over too soon: prefetching in it costs more than it saves.
+        if self.profile == Profile::Int8Exact {
+            return Soon::default();
+        }
+        let firsts = || tiles.iter().filter(|tile| tile.is_first).map(|tile| tile.adapter);
+        let b = firsts().filter_map(|adapter| adapter.module(layer, linear, &self.config));
+        let b = b.map(|module| {
+            let pairs = module.rank.div_ceil(2);
+            &module.b[2 * panels.start * pairs..module.b.len().min(2 * panels.end * pairs)]
+        });
+        let (next, layer): (&[Linear], usize) = match linear {
+            Linear::Query | Linear::Key | Linear::Value => (GROUPS[1], layer),
+            Linear::Output => (GROUPS[2], layer),
+            Linear::Gate => (&[], layer),
+            Linear::Up => (GROUPS[3], layer),
+            Linear::Down if layer + 1 < self.config.layers => (GROUPS[0], layer + 1),
+            Linear::Down => (&[], layer),
+        };
+        let a = firsts().skip(share).step_by(shares).flat_map(|adapter| {
+            next.iter().filter_map(move |linear| adapter.module(layer, *linear, &self.config)).map(|module| module.a)
+        });
+        Soon::new(b.chain(a).collect())
     }
 
     /// Adds the adapters' `B z` to the panels `y` of a linear, from the `first` panel of 32 on. `(which, of)` says where in
@@ -414,7 +459,7 @@ impl Model {
         if self.last_norm(batch, Want::Logits, &s.hidden, &mut s.last) {
             s.logits.resize(s.last.rows * 2 * self.head.panels(), Lane::ZERO);
             let tasks = split(s.last.rows, &mut s.logits).collect();
-            each(tasks, |(first, out)| self.head.product(self.isa, &s.last, first, out));
+            each(tasks, |(first, out)| self.head.product(self.isa, &s.last, first, out, Soon::default()));
         }
     }
 
@@ -460,10 +505,11 @@ fn tiles<'a>(batch: &'a Batch) -> Vec<Tile<'a>> {
         match tiles.last_mut() {
             Some(tile) if last == Some(adapter) && tile.count == 1 && tile.row + 1 == row => tile.count = 2,
             _ => {
-                if last != Some(adapter) {
+                let is_first = last != Some(adapter);
+                if is_first {
                     firsts.push(tiles.len());
                 }
-                tiles.push(Tile { row, count: 1, adapter: &batch.adapters[adapter], ahead: None });
+                tiles.push(Tile { row, count: 1, adapter: &batch.adapters[adapter], ahead: None, is_first });
             }
         }
         last = Some(adapter);

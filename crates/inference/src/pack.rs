@@ -1,6 +1,7 @@
 //! Base weights in the order in which products read them.
 
 use crate::kernels::gemm::{self, PANEL};
+use crate::kernels::soon::Soon;
 use crate::kernels::{Bytes, Isa, LANE, Lane, Words, elementwise};
 
 /// The arithmetic of the base model's linear layers. Both give the same bits on every machine; they are two models.
@@ -87,12 +88,12 @@ impl PackedLinear {
     }
 
     /// The product with `x` for consecutive panels of 32 outputs, from `first` on; as many as `y` has room for.
-    pub(crate) fn product(&self, isa: Isa, x: &Activations, first: usize, y: &mut [Lane]) {
+    pub(crate) fn product(&self, isa: Isa, x: &Activations, first: usize, y: &mut [Lane], mut soon: Soon<'_>) {
         for (panel, y) in (first..).zip(y.chunks_exact_mut(2 * x.rows)) {
             match &self.weights {
                 Packed::F32(weights) => {
                     let size = 2 * self.inputs;
-                    gemm::product(isa, &x.lanes, x.rows, &weights[panel * size..][..size], y);
+                    gemm::product(isa, &x.lanes, x.rows, &weights[panel * size..][..size], y, &mut soon);
                 }
                 Packed::Int8 { weights, sums, scales } => {
                     let size = 2 * self.inputs.div_ceil(4);

@@ -2,6 +2,7 @@
 
 use super::kernel;
 use super::simd::{Bytes, Lane, Simd, Words};
+use super::soon::Soon;
 
 /// Weights of 32 outputs, in the order in which a product reads them: for each input the 32 outputs (f32), for each four
 /// inputs four bytes of each of the 32 outputs (int8).
@@ -13,8 +14,8 @@ const AHEAD: usize = 96;
 
 kernel! {
     /// For 32 outputs (`w`: `[inputs][2]` lanes) and all rows of the panels `x`: `y = fma chain over the inputs`, from 0.
-    /// `y` is two panels.
-    fn product(x: &[Lane], rows: usize, w: &[Lane], y: &mut [Lane]) = product_body
+    /// `y` is two panels. `soon` is what is read after this: many rows leave memory idle meanwhile.
+    fn product(x: &[Lane], rows: usize, w: &[Lane], y: &mut [Lane], soon: &mut Soon<'_>) = product_body
 }
 
 /// Calls `$tile` with the number of rows as a constant.
@@ -49,19 +50,27 @@ fn split(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
 }
 
 #[inline(always)]
-fn product_body<S: Simd>(s: S, x: &[Lane], rows: usize, w: &[Lane], y: &mut [Lane]) {
+fn product_body<S: Simd>(s: S, x: &[Lane], rows: usize, w: &[Lane], y: &mut [Lane], soon: &mut Soon<'_>) {
     for (row, count) in split(rows, S::ROWS) {
-        tiles!(count, product_tile, s, x, rows, row, w, y);
+        tiles!(count, product_tile, s, x, rows, row, w, y, soon);
     }
 }
 
 #[inline(always)]
-fn product_tile<S: Simd, const R: usize>(s: S, x: &[Lane], rows: usize, row: usize, w: &[Lane], y: &mut [Lane]) {
+fn product_tile<S: Simd, const R: usize>(
+    s: S,
+    x: &[Lane],
+    rows: usize,
+    row: usize,
+    w: &[Lane],
+    y: &mut [Lane],
+    soon: &mut Soon<'_>,
+) {
     if S::COLUMNS == 2 {
-        product_columns::<S, R, 2>(s, x, rows, row, w, 0, y);
+        product_columns::<S, R, 2>(s, x, rows, row, w, 0, y, soon);
     } else {
-        product_columns::<S, R, 1>(s, x, rows, row, w, 0, y);
-        product_columns::<S, R, 1>(s, x, rows, row, w, 1, y);
+        product_columns::<S, R, 1>(s, x, rows, row, w, 0, y, soon);
+        product_columns::<S, R, 1>(s, x, rows, row, w, 1, y, soon);
     }
 }
 
@@ -74,17 +83,21 @@ fn product_columns<S: Simd, const R: usize, const C: usize>(
     w: &[Lane],
     column: usize,
     y: &mut [Lane],
+    soon: &mut Soon<'_>,
 ) {
     let mut acc = [[s.splat(0.0); C]; R];
     let (blocks, rest) = w.as_chunks::<32>();
     let mut panels = x.chunks_exact(rows);
     for block in blocks {
         let x = tile_rows::<Lane, R>(panels.next(), row);
+        let lines = if R <= FEW { &[][..] } else { soon.next(16) };
         for i in 0..16 {
             if R <= FEW {
                 for c in column..column + C {
                     s.prefetch(block[2 * i + c..].as_ptr().wrapping_add(AHEAD));
                 }
+            } else if let Some(line) = lines.get(i) {
+                s.prefetch(line);
             }
             let mut w = [s.splat(0.0); C];
             for c in 0..C {

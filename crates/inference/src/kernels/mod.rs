@@ -29,6 +29,7 @@ pub(crate) mod gemm;
 pub(crate) mod lora;
 pub(crate) mod math;
 mod simd;
+pub(crate) mod soon;
 #[cfg(test)]
 mod tests;
 

@@ -86,7 +86,7 @@ proptest! {
             activations.resize(rows, inputs);
             activations.lanes.copy_from_slice(&to_panels(&x, rows));
             let mut y = vec![Lane([f32::NAN; 16]); rows * 2 * packed.panels()];
-            packed.product(isa, &activations, 0, &mut y);
+            packed.product(isa, &activations, 0, &mut y, Soon::default());
             prop_assert_eq!(bits(&to_rows(&y, rows, outputs)), bits(&expected), "{}", isa.name());
         }
     }
@@ -118,7 +118,7 @@ proptest! {
             activations.lanes.copy_from_slice(&to_panels(&x, rows));
             activations.quantise(isa);
             let mut y = vec![Lane([f32::NAN; 16]); rows * 2 * packed.panels()];
-            packed.product(isa, &activations, 0, &mut y);
+            packed.product(isa, &activations, 0, &mut y, Soon::default());
             prop_assert_eq!(bits(&to_rows(&y, rows, outputs)), bits(&expected), "{}", isa.name());
         }
     }
