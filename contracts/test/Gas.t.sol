@@ -37,7 +37,8 @@ contract GasTest is World {
     }
 
     /// @dev Rows of 8 shares over `payees` contributions, packed by hand (docs/spec/settlement.md): many rows are made here.
-    function batchOf(uint256 count, uint256 payees)
+    /// `payers` have as many rows each.
+    function batchOf(uint256 count, uint256 payees, uint256 payers)
         private
         view
         returns (ISettlement.Tables memory tables, ISettlement.Tab[] memory tabs)
@@ -49,16 +50,26 @@ contract GasTest is World {
         tables.versions = named(net);
         (tables.models, tables.workers) = (new uint32[](1), only(worker));
         tables.models[0] = model;
-        tabs = new ISettlement.Tab[](1);
-        tabs[0].payer = payer;
-        tabs[0].nonce = 1;
-        tabs[0].count = uint32(count);
-        tabs[0].total = settlement.spent(payer, gateway);
+        tabs = new ISettlement.Tab[](payers);
+        for (uint256 i; i < payers; ++i) {
+            tabs[i] = tabOf(PAYER_KEY + i, i * (count / payers), count / payers, payees);
+        }
+    }
+
+    function tabOf(uint256 key, uint256 first, uint256 count, uint256 payees)
+        private
+        view
+        returns (ISettlement.Tab memory tab)
+    {
+        tab.payer = vm.addr(key);
+        tab.nonce = 1;
+        tab.count = uint32(count);
+        tab.total = settlement.spent(tab.payer, gateway);
         uint256 size = 54 + 2 + 5 * SHARES;
         bytes memory rows = new bytes(count * size);
-        for (uint256 i; i < count; ++i) {
+        for (uint256 i = first; i < first + count; ++i) {
             uint128 fee = uint128(134_000_000_000_000 + i);
-            tabs[0].total += fee;
+            tab.total += fee;
             bytes memory row = abi.encodePacked(
                 keccak256(abi.encode(i)), fee, uint16(0), uint16(0), uint8(1), uint8(SHARES), uint16(0)
             );
@@ -66,16 +77,21 @@ contract GasTest is World {
                 row = abi.encodePacked(row, uint16((i * SHARES + j) % payees), uint24(120_000 - j));
             }
             assembly ("memory-safe") {
-                mcopy(add(add(rows, 32), mul(i, size)), add(row, 32), size)
+                mcopy(add(add(rows, 32), mul(sub(i, first), size)), add(row, 32), size)
             }
         }
-        tabs[0].rows = rows;
-        tabs[0].signature = sign(PAYER_KEY, settlement.voucherDigest(payer, gateway, tabs[0].total, 1));
+        tab.rows = rows;
+        tab.signature = sign(key, settlement.voucherDigest(tab.payer, gateway, tab.total, 1));
     }
 
     function settleRows(uint256 count, uint256 payees) private returns (uint64 batch, uint256 gas_) {
-        (ISettlement.Tables memory tables, ISettlement.Tab[] memory tabs) = batchOf(count, payees);
+        return settleRows(count, payees, 1);
+    }
+
+    function settleRows(uint256 count, uint256 payees, uint256 payers) private returns (uint64 batch, uint256 gas_) {
+        (ISettlement.Tables memory tables, ISettlement.Tab[] memory tabs) = batchOf(count, payees, payers);
         string memory name = string.concat("rows_", vm.toString(count), "_payees_", vm.toString(payees));
+        if (payers != 1) name = string.concat(name, "_payers_", vm.toString(payers));
         vm.startPrank(gateway);
         batch = settlement.settle(tables, tabs);
         gas_ = vm.snapshotGasLastCall("settle", name);
@@ -115,6 +131,19 @@ contract GasTest is World {
         vm.assertLe(gas_, 15_000_000, "more than 15k gas per answer");
     }
 
+    /// @dev Each payer costs a tab of its own: a voucher, a signature, a debit.
+    function testSettle1000OfManyPayers() public {
+        contributors(200);
+        vm.deal(address(this), address(this).balance + 99 ether);
+        for (uint256 i = 1; i < 100; ++i) {
+            settlement.depositFor{value: 1 ether}(vm.addr(PAYER_KEY + i));
+        }
+        uint256 state = vm.snapshotState();
+        settleRows(1000, 20, 100);
+        vm.revertToState(state);
+        settleRows(1000, 200, 100);
+    }
+
     /// @dev The most rows over 200 payees that one transaction holds: this many fit, one more does not.
     function testLargestBatch() public {
         contributors(200);
@@ -132,7 +161,7 @@ contract GasTest is World {
 
     /// @dev Measured from outside, without a snapshot of its own.
     function gasOf(uint256 count, uint256 state) private returns (uint256 gas_) {
-        (ISettlement.Tables memory tables, ISettlement.Tab[] memory tabs) = batchOf(count, 200);
+        (ISettlement.Tables memory tables, ISettlement.Tab[] memory tabs) = batchOf(count, 200, 1);
         vm.startPrank(gateway);
         settlement.settle(tables, tabs);
         gas_ = vm.lastCallGas().gasTotalUsed;

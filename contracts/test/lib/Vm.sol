@@ -55,6 +55,7 @@ interface Vm {
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function lastCallGas() external view returns (Gas memory);
     function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
+    function pauseGasMetering() external;
     function prank(address sender) external;
     function publicKeyP256(uint256 key) external pure returns (uint256 x, uint256 y);
     function readFile(string calldata path) external view returns (string memory);

@@ -121,7 +121,8 @@ fn the_seeded_cases_fold_to_the_pinned_digests() {
     let pinned: Value = serde_json::from_slice(&std::fs::read("../../fixtures/shares.json").unwrap()).unwrap();
     let digests = pinned["digests"].as_array().unwrap();
     assert_eq!(digests.last().unwrap()["cases"], 100_000);
-    let (mut draw, mut digest, mut done) = (Draw(0x46_4f4e_5445), B256::ZERO, 0);
+    let seed = pinned["seed"].as_str().unwrap().trim_start_matches("0x");
+    let (mut draw, mut digest, mut done) = (Draw(u64::from_str_radix(seed, 16).unwrap()), B256::ZERO, 0);
     for pinned in digests {
         let cases = pinned["cases"].as_u64().unwrap();
         while done < cases {
