@@ -14,8 +14,8 @@ const artifact = join(here, "artifact", "receipt.html");
  * a changed struct by the names of its fields. */
 const ON_CHAIN = {
   Settlement: ["networkId", "datanets", "models", "treasury", "batch", "pendingOf", "Paid", "PayFailed"],
-  Datanets: ["contribution", "datanet", "payeeAt"],
-  Models: ["model"],
+  Datanets: ["contribution", "datanet", "payeeAt", "payeeNonce", "PayeeSet"],
+  Models: ["model", "termsCount"],
 };
 
 function abi() {

@@ -9,13 +9,15 @@ import { pathToFileURL } from "node:url";
 
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 
-import { pinned, read, type Data } from "./fixtures.ts";
+import type { Chain } from "../src/chain/rpc.ts";
+import { changed, pinned, read, type Data } from "./fixtures.ts";
 import { pageOf } from "./page.ts";
+import { OTHER, curated, paying, recorded, replay } from "./replay.ts";
 
-const recorded: Data = JSON.parse(read("test/data/answer.json"));
 const folder = mkdtempSync(join(tmpdir(), "fonte-page-"));
 const shots = process.env["SHOTS"];
 let browser: Browser;
+const servers: Server[] = [];
 
 before(async () => {
   browser = await chromium.launch({
@@ -26,6 +28,8 @@ before(async () => {
 
 after(async () => {
   await browser.close();
+  // Also where a test failed before it closed its own.
+  for (const server of servers) server.close().closeAllConnections();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -66,7 +70,7 @@ const shown = (page: Page): Promise<Record<string, string>> =>
   page.$$eval("[data-check]", (lines) => Object.fromEntries(lines.map((line) => [line.getAttribute("data-check"), line.className])));
 
 const OFFLINE = ["format", "receipt fields", "receipt id", "worker signature", "countersignature", "request id", "prompt", "answer", "evidence", "witnesses", "membership", "shares", "tokens", "fee"];
-const ON_CHAIN = ["network", "terms on chain", "contributions on chain", "settled as written", "credits"];
+const ON_CHAIN = ["network", "terms on chain", "contributions on chain", "settled as written", "payees", "credits"];
 
 test("an honest receipt: all green, every source named, nothing asked for", async () => {
   const { receipt, settlement } = recorded;
@@ -107,10 +111,9 @@ test("an honest receipt: all green, every source named, nothing asked for", asyn
 });
 
 test("a curator's cut has a line of its own, and all lines add up to the fee", async () => {
-  const curated: Data = JSON.parse(read("test/data/curated.json"));
   const { page } = await open(curated.receipt, curated.settlement);
   assert.equal(await page.textContent("h1"), "This receipt holds");
-  assert.match((await page.textContent("#paid")) ?? "", /curator.*curates datanet \d+: 10\.0.% of what its texts earn/);
+  assert.match((await page.textContent("#paid")) ?? "", /curator.*curates datanet \d+: 10\.0.% of what its texts earn as the gateway says/);
   const amounts = await page.$$eval("#paid td.amount", (cells) => cells.map((cell) => cell.firstChild?.textContent ?? ""));
   const wei = amounts.map((text) => BigInt(`${text.split(".")[0]}${(text.split(".")[1] ?? "").padEnd(18, "0")}`));
   const fee = wei.pop() ?? 0n;
@@ -152,6 +155,28 @@ test("tampered copies are red and name what differs", async () => {
   await show(unreadable);
   assert.equal(await page.textContent("h1"), "This receipt cannot be read");
   assert.equal(await page.textContent(".difference code"), "receipt.shares");
+  assert.match((await page.textContent(".difference")) ?? "", /the shares add up to \d+ ppm/);
+  await page.click(".languages [lang=pt]");
+  assert.match((await page.textContent(".difference")) ?? "", /as frações somam \d+ ppm/);
+  await page.setInputFiles("input[type=file]", { name: "x.json", mimeType: "application/json", buffer: Buffer.from('{"format": 1.5}') });
+  await page.locator(".difference", { hasText: "no caractere 11: nem um valor nem um número inteiro" }).waitFor();
+  await page.context().close();
+});
+
+test("a document of which nothing was opened is marked: its title and author prove nothing", async () => {
+  const receipt = structuredClone(recorded.receipt);
+  const [quoted] = receipt.cited[0].documents;
+  const { opening } = quoted;
+  const metadata = { ...quoted.metadata, title: "Never Written", author: "Nobody At All", url: "https://example.org/never" };
+  receipt.cited[0].documents.push({ metadata, opening: { ...opening, index: 0, chunks: [] } });
+  const { page } = await open(receipt);
+  // The checks cannot object: it claims nothing that was paid.
+  assert.equal(await page.textContent("h1"), "This receipt holds");
+  const unproved = page.locator(".document", { hasText: "Never Written" });
+  assert.match((await unproved.textContent()) ?? "", /as the gateway says.*Nothing of this text was opened/);
+  assert.equal(await unproved.locator("a").count(), 0);
+  assert.equal(await page.locator(".document h3 .said").count(), 1);
+  assert.ok(!((await page.textContent("#paid")) ?? "").includes("Nobody At All"));
   await page.context().close();
 });
 
@@ -169,26 +194,33 @@ test("an engine's log-probabilities are checked and spoken of; others than those
   await page.context().close();
 });
 
-test("on a phone, in Portuguese: nothing is wider than the screen, a touch opens the source", async () => {
-  const phone = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, locale: "pt-BR", deviceScaleFactor: 2 };
-  const { page, complaints } = await open(recorded.receipt, recorded.settlement, phone);
-  assert.equal(await page.textContent("h1"), "Este recibo confere");
-  assert.equal(await page.getAttribute("html", "lang"), "pt-BR");
-  const widest = await page.evaluate(() => document.documentElement.scrollWidth);
-  assert.ok(widest <= 360, `the page is ${widest} wide`);
-  const small = await page.$$eval("button, .tools button, .ask input", (all) => all.map((one) => one.getBoundingClientRect()).filter((box) => box.width > 1 && box.height > 0 && box.height < 31).length);
-  assert.equal(small, 0, "everything to press is big enough for a finger");
-  await picture(page, "phone");
-  await page.tap(".stretch.c1");
-  await page.waitForSelector(".panel.open h3");
-  const [sheet, word] = await page.evaluate(() => [".panel.open", ".stretch.c1"].map((name) => document.querySelector(name)?.getBoundingClientRect().top ?? 0));
-  assert.ok((word ?? 0) < (sheet ?? 0), "the touched passage stays in sight above the sheet");
-  if (shots !== undefined) await page.screenshot({ path: join(shots, "phone-source.png") });
-  await page.tap(".close");
-  assert.equal(await page.locator(".panel.open").count(), 0);
-  assert.deepEqual(complaints, []);
-  await page.context().close();
-});
+const PHONE = { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 };
+
+for (const [locale, lang, says] of [["en-US", "en", "This receipt holds"], ["pt-BR", "pt-BR", "Este recibo confere"]] as const) {
+  test(`on a phone, in ${locale}: nothing is wider than the screen, a touch opens the source`, async () => {
+    const width = (page: Page) => page.evaluate(() => document.documentElement.scrollWidth);
+    const other = (await open(curated.receipt, curated.settlement, { ...PHONE, locale })).page;
+    assert.equal(await width(other), 360);
+    await picture(other, `phone-curated-${lang}`);
+    await other.context().close();
+    const { page, complaints } = await open(recorded.receipt, recorded.settlement, { ...PHONE, locale });
+    assert.equal(await page.textContent("h1"), says);
+    assert.equal(await page.getAttribute("html", "lang"), lang);
+    assert.equal(await width(page), 360);
+    const small = await page.$$eval("button, .tools button, .ask input", (all) => all.map((one) => one.getBoundingClientRect()).filter((box) => box.width > 1 && box.height > 0 && box.height < 31).length);
+    assert.equal(small, 0, "everything to press is big enough for a finger");
+    await picture(page, `phone-${lang}`);
+    await page.tap(".stretch.c1");
+    await page.waitForSelector(".panel.open h3");
+    const [sheet, word] = await page.evaluate(() => [".panel.open", ".stretch.c1"].map((name) => document.querySelector(name)?.getBoundingClientRect().top ?? 0));
+    assert.ok((word ?? 0) < (sheet ?? 0), "the touched passage stays in sight above the sheet");
+    if (shots !== undefined) await page.screenshot({ path: join(shots, `phone-source-${lang}.png`) });
+    await page.tap(".close");
+    assert.equal(await page.locator(".panel.open").count(), 0);
+    assert.deepEqual(complaints, []);
+    await page.context().close();
+  });
+}
 
 test("both languages, on request, and both by keyboard", async () => {
   const { page } = await open(recorded.receipt, null, { colorScheme: "dark" });
@@ -227,8 +259,8 @@ test("no text of a receipt becomes markup, and no address but the web's becomes 
   await page.context().close();
 });
 
-/** A node that answers as recorded, and counts. */
-async function node(change: (method: string, result: Data) => Data = (_, result) => result): Promise<{ server: Server; url: string; calls: string[] }> {
+/** A node on a recorded chain, that counts. */
+async function node(chain: Chain = replay()): Promise<{ server: Server; url: string; calls: string[] }> {
   const calls: string[] = [];
   const server = createServer((request, response) => {
     const headers = { "access-control-allow-origin": "*", "access-control-allow-headers": "*", "content-type": "application/json" };
@@ -238,14 +270,17 @@ async function node(change: (method: string, result: Data) => Data = (_, result)
     }
     let body = "";
     request.on("data", (part) => (body += part));
-    request.on("end", () => {
+    request.on("end", async () => {
       const { id, method, params } = JSON.parse(body);
       calls.push(method);
-      const call = recorded.calls.find((one: Data) => one.method === method && JSON.stringify(one.params) === JSON.stringify(params));
-      const answer = call === undefined ? { error: { code: -32000, message: "not recorded" } } : { result: change(method, call.result) };
+      const answer = await chain.send(method, params).then(
+        (result) => ({ result }),
+        (error: Error) => ({ error: { code: -32000, message: error.message } }),
+      );
       response.writeHead(200, headers).end(JSON.stringify({ jsonrpc: "2.0", id, ...answer }));
     });
   });
+  servers.push(server);
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port");
@@ -270,6 +305,7 @@ test("on demand the chain is asked, and the page can speak to nobody else", asyn
   const outcomes = await shown(page);
   for (const name of [...OFFLINE, ...ON_CHAIN]) assert.equal(outcomes[name], "passed", name);
   assert.equal(outcomes["completeness"], "open");
+  assert.equal(await page.locator(".said").count(), 0);
   assert.match((await page.textContent(".verdict .says")) ?? "", /The chain agrees, as told by http:\/\/127\.0\.0\.1/);
   assert.match((await page.textContent("[data-check='settled as written']")) ?? "", /row \d+ of batch \d+/);
   assert.ok(honest.calls.includes("eth_call"));
@@ -282,8 +318,52 @@ test("on demand the chain is asked, and the page can speak to nobody else", asyn
   other.server.close();
 });
 
+/** What stands in the table of payments beneath each name. */
+const payees = (page: Page): Promise<string[]> => page.$$eval("#paid td.who small", (all) => all.map((one) => one.textContent ?? ""));
+
+test("a forged payee is the gateway's word at first, and contradicted by the chain", async () => {
+  const [forged, honest] = [changed(recorded.receipt, { "/cited/0/payee": OTHER }), recorded.receipt.cited[0].payee];
+  const chain = await node(paying({ first: honest, batch: honest, changes: 0n }));
+  const { page } = await open(forged, recorded.settlement);
+  assert.equal(await page.textContent("h1"), "This receipt holds");
+  assert.match((await page.textContent(".verdict")) ?? "", /whom they pay and how the fee is split stand here as the gateway says/);
+  assert.ok(!/every amount/.test((await page.textContent(".verdict")) ?? ""));
+  for (const to of (await payees(page)).slice(0, 2)) assert.match(to, /^to 0x[0-9a-f]{6}….* as the gateway says$/);
+  assert.ok((await payees(page)).some((to) => to.includes("0x0bad0b")));
+  // Two payees, the machine's part and the developer's; the question, once, how so.
+  assert.equal(await page.locator("#paid table .said").count(), 4);
+  await picture(page, "forged-offline");
+  await askChain(page, chain.url);
+  assert.equal(await page.textContent("h1"), "This receipt does not hold");
+  assert.equal(await page.textContent(".verdict .difference code"), "cited[3].payee");
+  assert.equal((await shown(page))["payees"], "failed");
+  const row = (await payees(page)).find((to) => to.includes("0x0bad0b")) ?? "";
+  assert.match(row, new RegExp(`^to ${honest.slice(0, 8)}….*names who never was paid for this source: 0x0bad0b`));
+  assert.equal(await page.locator("#paid .forged").count(), 1);
+  await picture(page, "forged");
+  await page.click(".languages [lang=pt]");
+  assert.match((await payees(page)).join(), /o recibo cita quem nunca recebeu por esta fonte/);
+  await page.context().close();
+  chain.server.close();
+});
+
+test("where an author chose another payee since, the chain's is shown with a note, and nothing is red", async () => {
+  const named: string = recorded.receipt.cited[0].payee;
+  const chain = await node(paying({ first: named, batch: OTHER, changes: 1n }));
+  const { page } = await open(recorded.receipt, recorded.settlement);
+  await askChain(page, chain.url);
+  assert.equal(await page.textContent("h1"), "This receipt holds");
+  const row = (await payees(page)).find((to) => to.includes("0x0bad0b")) ?? "";
+  assert.match(row, new RegExp(`^to 0x0bad0b….*names another payee of this source: ${named.slice(0, 8)}`));
+  assert.equal(await page.locator("#paid .forged, #paid .said").count(), 0);
+  assert.match((await page.textContent("[data-check='payees']")) ?? "", /contribution 3 pays 0x0bad/);
+  await picture(page, "moved");
+  await page.context().close();
+  chain.server.close();
+});
+
 test("a chain that settled something else turns the page red; one that is down leaves it green", async () => {
-  const lying = await node((method, result) => (method === "eth_chainId" ? "0x1" : result));
+  const lying = await node(replay((method, result) => (method === "eth_chainId" ? "0x1" : result)));
   const { page } = await open(recorded.receipt, recorded.settlement);
   await askChain(page, lying.url);
   assert.equal(await page.textContent("h1"), "This receipt does not hold");

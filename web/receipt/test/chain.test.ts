@@ -3,53 +3,24 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { decodeEvent, decodeResult, encodeCall } from "../src/chain/abi.ts";
+import { decodeEvent, decodeResult } from "../src/chain/abi.ts";
 import { chainChecks, readStanding, rowLeaf } from "../src/chain/checks.ts";
+import { judgeContribution, judgePayee, judgeTerms } from "../src/chain/judge.ts";
 import { Chain, LOG_BLOCKS, RpcError, abiOf, field } from "../src/chain/rpc.ts";
 import { readBundle } from "../src/verify/bundle.ts";
 import { fromHex, toHex } from "../src/verify/bytes.ts";
 import { verify } from "../src/verify/verify.ts";
-import { pinned, read, vectors, type Data } from "./fixtures.ts";
+import { changed, onChain, pinned, vectors, type Data } from "./fixtures.ts";
+import { OTHER, bump, curated, dataOf, paying, recorded, replay, selector } from "./replay.ts";
 
-const recorded: Data = JSON.parse(read("test/data/answer.json"));
 const bundle = () => readBundle(JSON.stringify(recorded.receipt));
 
-/** Answers as the chain did; `change` may say otherwise. */
-function replay(change: (name: string, result: string) => unknown = (_, result) => result, from: Data = recorded): Chain {
-  return new Chain(async (method, params) => {
-    const call = from.calls.find((one: Data) => one.method === method && JSON.stringify(one.params) === JSON.stringify(params));
-    if (call === undefined) throw new RpcError(`not recorded: ${method} ${JSON.stringify(params)}`);
-    return change(method === "eth_call" ? nameOf(call) : method, call.result);
-  });
-}
-
-/** Which function a recorded call calls. */
-function nameOf(call: Data): string {
-  const data: string = call.params[0].data;
-  const known = [
-    ...(["networkId", "datanets", "models", "batch", "pendingOf"] as const).map((name) => abiOf("Settlement", name)),
-    ...(["contribution", "datanet", "payeeAt"] as const).map((name) => abiOf("Datanets", name)),
-    abiOf("Models", "model"),
-  ];
-  return known.find((item) => selector(item) === data.slice(0, 10))?.name ?? assert.fail(data);
-}
-
-const selector = (item: Parameters<typeof encodeCall>[0]): string =>
-  toHex(encodeCall(item, (item.inputs ?? []).map(() => 0n))).slice(0, 10);
-
-/** The same answer with its `n`th word one higher. */
-function bump(result: string, n: number): string {
-  const at = 2 + 64 * n;
-  const word = (BigInt(`0x${result.slice(at, at + 64)}`) + 1n).toString(16).padStart(64, "0");
-  return result.slice(0, at) + word + result.slice(at + 64);
-}
-
 const outcomes = async (chain: Chain, settlement: Data = recorded.settlement) => {
-  const checks = await chainChecks(chain, bundle(), readStanding(JSON.stringify(settlement)));
+  const { checks } = await chainChecks(chain, bundle(), readStanding(JSON.stringify(settlement)));
   return Object.fromEntries(checks.map((check) => [check.name, check.outcome]));
 };
 
-const ALL = { network: "passed", "terms on chain": "passed", "contributions on chain": "passed", "settled as written": "passed", credits: "passed" };
+const ALL = { network: "passed", "terms on chain": "passed", "contributions on chain": "passed", "settled as written": "passed", payees: "passed", credits: "passed" };
 
 test("the recorded receipt holds, offline and on its chain", async () => {
   assert.ok(verify(bundle()).ok);
@@ -57,11 +28,10 @@ test("the recorded receipt holds, offline and on its chain", async () => {
 });
 
 test("a curator's cut is expected beside what its contribution earns", async () => {
-  const curated: Data = JSON.parse(read("test/data/curated.json"));
   const given = () => readBundle(JSON.stringify(curated.receipt));
   const where = readStanding(JSON.stringify(curated.settlement));
   const found = async (bundle = given()) => {
-    const checks = await chainChecks(replay(undefined, curated), bundle, where);
+    const { checks } = await chainChecks(replay(undefined, curated), bundle, where);
     return Object.fromEntries(checks.map((check) => [check.name, check.outcome]));
   };
   assert.ok(verify(given()).ok);
@@ -76,6 +46,74 @@ test("a curator's cut is expected beside what its contribution earns", async () 
 
 test("a row's leaf is the pinned one", () => {
   assert.equal(toHex(rowLeaf(readBundle(JSON.stringify(pinned.bundle)))), vectors.row.leaf);
+});
+
+test("a chain that says otherwise is told from one that moved on, as Rust tells them", () => {
+  assert.ok(onChain.cases.length > 20);
+  const hex = (text: string) => fromHex(text) ?? assert.fail(text);
+  for (const { receipt, chain, check, differs, noted } of onChain.cases as Data[]) {
+    const what = JSON.stringify([receipt, chain]);
+    const bundle = readBundle(JSON.stringify(changed(pinned.bundle, receipt)));
+    const { model, contribution: on, payee } = changed(onChain.chain, chain);
+    const prices = model && { input: BigInt(model.terms.prices.input), output: BigInt(model.terms.prices.output) };
+    const [cited] = bundle.cited;
+    assert.ok(cited !== undefined && bundle.cited.length === 1);
+    const registered = on && {
+      root: hex(on.root),
+      contributor: hex(on.contributor),
+      membership: { ...on.membership, withdrawn: on.membership.withdrawn ?? undefined },
+      curator: hex(on.curator),
+      curatorPpm: on.curator_ppm,
+    };
+    const verdicts = [
+      { name: "terms on chain", ...judgeTerms(bundle, model ? { name: model.name, terms: { ...model.terms, prices } } : undefined) },
+      { name: "contributions on chain", ...judgeContribution(cited, registered ?? undefined, bundle.receipt.versions) },
+      { name: "payees", ...judgePayee(cited, { payee: hex(payee.payee), namedWas: payee.named_was }) },
+    ];
+    const failed = verdicts.find((one) => one.outcome === "failed");
+    assert.deepEqual(failed?.outcome === "failed" ? [failed.name, failed.differs] : [null, null], [check, differs], what);
+    assert.equal(verdicts.some((one) => one.outcome === "passed" && one.note !== undefined), noted ?? false, what);
+  }
+});
+
+test("a payee that changed is told, one that never was is red, and where the node forgot, nobody is accused", async () => {
+  const named: string = recorded.receipt.cited[0].payee;
+  const made = async (chain: Chain, settlement: Data, receipt: Data = recorded.receipt) => {
+    const told = await chainChecks(chain, readBundle(JSON.stringify(receipt)), readStanding(JSON.stringify(settlement)));
+    return { check: told.checks.find((one) => one.name === "payees") ?? assert.fail(), payees: told.payees };
+  };
+  for (const settlement of [recorded.settlement, null]) {
+    const moved = await made(paying({ first: named, batch: OTHER, changes: 1n }), settlement);
+    assert.match(moved.check.outcome === "passed" ? (moved.check.note?.en ?? "") : "", /contribution 3 pays 0x0bad.*another time's/);
+    assert.deepEqual([...moved.payees.values()].map(({ payee }) => toHex(payee)), [OTHER, recorded.receipt.cited[1].payee]);
+    const never = await made(paying({ first: OTHER, batch: OTHER, changes: 1n }), settlement);
+    assert.equal(never.check.outcome === "failed" && never.check.differs, "cited[3].payee");
+    assert.deepEqual(never.payees.get(3n)?.namedWas, false);
+    // Between the first and the last: by the events.
+    const between = await made(paying({ first: OTHER, batch: OTHER, changes: 2n, logs: [named, OTHER] }), settlement);
+    assert.ok(between.check.outcome === "passed" && between.check.note !== undefined);
+    const not = await made(paying({ first: OTHER, batch: OTHER, changes: 2n, logs: [OTHER, OTHER] }), settlement);
+    assert.equal(not.check.outcome, "failed");
+    const forgotten = await made(paying({ first: OTHER, batch: OTHER, changes: 2n, logs: [OTHER] }), settlement);
+    assert.equal(forgotten.check.outcome, "not_checkable");
+  }
+  // The forger's copy, against the honest chain.
+  const forged = changed(recorded.receipt, { "/cited/0/payee": OTHER });
+  assert.ok(verify(readBundle(JSON.stringify(forged))).ok);
+  const { check } = await made(paying({ first: named, batch: named, changes: 0n }), recorded.settlement, forged);
+  assert.equal(check.outcome === "failed" && check.differs, "cited[3].payee");
+});
+
+test("a model that the chain does not know fails, a node that does not answer leaves it open", async () => {
+  const refusing = (count: bigint) =>
+    new Chain(async (method, params) => {
+      const data = dataOf(params);
+      if (data.startsWith(selector(abiOf("Models", "model")))) throw new RpcError("reverted");
+      if (data.startsWith(selector(abiOf("Models", "termsCount")))) return `0x${count.toString(16).padStart(64, "0")}`;
+      return replay().send(method, params);
+    });
+  assert.equal((await outcomes(refusing(0n)))["terms on chain"], "failed");
+  assert.equal((await outcomes(refusing(1n)))["terms on chain"], "not_checkable");
 });
 
 test("what the chain says otherwise fails the check that asked", async () => {

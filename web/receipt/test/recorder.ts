@@ -17,7 +17,7 @@ export async function record(rpc: string, receipt: string, settlement: string): 
     calls.push({ method, params, result });
     return result;
   });
-  const checks = await chainChecks(chain, readBundle(receipt), readStanding(settlement));
+  const { checks } = await chainChecks(chain, readBundle(receipt), readStanding(settlement));
   const open = checks.filter((check) => check.outcome !== "passed");
   if (open.length > 0) throw new Error(`not every check passed: ${JSON.stringify(open)}`);
   return calls;

@@ -1,12 +1,13 @@
 // The checks that need the chain, made through any node's JSON-RPC: the names are those of `fonte receipt verify --chain`.
-import { Field, ReadError, type ReceiptBundle } from "../verify/bundle.ts";
-import { addressWord, bigEndian, concat, equal, keccak, toHex, word, type Hex, type Text } from "../verify/bytes.ts";
+import { Field, ReadError, type CitedContribution, type ReceiptBundle } from "../verify/bundle.ts";
+import { addressWord, bigEndian, concat, equal, keccak, toHex, word, type Hex } from "../verify/bytes.ts";
 import { parseJson } from "../verify/json.ts";
 import { OpeningError, rootFromPath } from "../verify/merkle.ts";
 import { credits } from "../verify/money.ts";
-import { isMember, type Check, type Outcome } from "../verify/verify.ts";
+import type { Check, Outcome } from "../verify/verify.ts";
 import { decodeEvent, topicOf, type Value } from "./abi.ts";
-import { Chain, abiOf, bytes, field, integer } from "./rpc.ts";
+import { failed, judgeContribution, judgePayee, judgeTerms, missing, passed, type Payee, type RegisteredContribution } from "./judge.ts";
+import { Chain, RpcError, abiOf, bytes, field, integer } from "./rpc.ts";
 
 /** Where the gateway says that the receipt was settled; everything of it is checked. */
 export interface Standing {
@@ -34,20 +35,26 @@ export function readStanding(text: string): Standing | undefined {
   };
 }
 
-const passed = (note?: Text): Outcome => ({ outcome: "passed", ...(note && { note }) });
-const failed = (differs: string, en: string, pt: string): Outcome => ({ outcome: "failed", differs, why: { en, pt } });
-const missing = (en: string, pt: string): Outcome => ({ outcome: "not_checkable", without: { en, pt } });
+export const CHAIN_CHECKS = ["network", "terms on chain", "contributions on chain", "settled as written", "payees", "credits"];
 
-export const CHAIN_CHECKS = ["network", "terms on chain", "contributions on chain", "settled as written", "credits"];
+/** What a chain said of a receipt. */
+export interface OnChain {
+  checks: Check[];
+  /** Whom each cited contribution pays, where the chain told. */
+  payees: Map<bigint, Payee>;
+}
 
 /** Makes them all. A node that fails to answer leaves the check open; only what the chain says can fail it. */
-export async function chainChecks(chain: Chain, bundle: ReceiptBundle, standing: Standing | undefined): Promise<Check[]> {
+export async function chainChecks(chain: Chain, bundle: ReceiptBundle, standing: Standing | undefined): Promise<OnChain> {
   const network = await attempt(() => checkNetwork(chain, bundle));
-  const checks = [{ name: "network", ...network }];
+  const checks: Check[] = [{ name: "network", ...network }];
+  const payees: OnChain["payees"] = new Map();
+  const isSettled = () => checks.some((check) => check.name === "settled as written" && check.outcome === "passed");
   const rest: [string, () => Promise<Outcome>][] = [
     ["terms on chain", () => checkTerms(chain, bundle)],
     ["contributions on chain", () => checkContributions(chain, bundle)],
     ["settled as written", () => checkSettled(chain, bundle, standing)],
+    ["payees", () => checkPayees(chain, bundle, isSettled() ? standing?.batch : undefined, payees)],
     ["credits", () => checkCredits(chain, bundle, standing)],
   ];
   for (const [name, check] of rest) {
@@ -55,7 +62,7 @@ export async function chainChecks(chain: Chain, bundle: ReceiptBundle, standing:
     const outcome = onIt ? await attempt(check) : missing("a node of this receipt's network", "um nó da rede deste recibo");
     checks.push({ name, ...outcome });
   }
-  return checks;
+  return { checks, payees };
 }
 
 async function attempt(check: () => Promise<Outcome>): Promise<Outcome> {
@@ -83,57 +90,96 @@ async function checkNetwork(chain: Chain, { network }: ReceiptBundle): Promise<O
   return passed();
 }
 
-async function checkTerms(chain: Chain, { network, receipt, terms, modelName }: ReceiptBundle): Promise<Outcome> {
-  const models = bytes(await chain.call("Settlement", network.settlement, "models"));
-  const model = await chain.call("Models", models, "model", BigInt(receipt.model));
-  const onChain = field(model, "terms");
-  const splits = field(onChain, "splits");
-  const same =
-    integer(field(onChain, "priceIn")) === terms.prices.input &&
-    integer(field(onChain, "priceOut")) === terms.prices.output &&
-    integer(field(splits, "protocolPpm")) === BigInt(terms.splits.protocol) &&
-    integer(field(splits, "workerPpm")) === BigInt(terms.splits.worker) &&
-    integer(field(splits, "developerPpm")) === BigInt(terms.splits.developer) &&
-    integer(field(splits, "dataPpm")) === BigInt(terms.splits.data);
-  if (!same) return failed("terms", "the chain has other terms for this model", "a cadeia tem outros termos para este modelo");
-  const name = field(model, "name");
-  if (name !== modelName) return failed("model_name", `the chain calls it ${String(name)}`, `a cadeia o chama de ${String(name)}`);
-  return passed();
+async function checkTerms(chain: Chain, bundle: ReceiptBundle): Promise<Outcome> {
+  const models = bytes(await chain.call("Settlement", bundle.network.settlement, "models"));
+  const id = BigInt(bundle.receipt.model);
+  let model: Value;
+  try {
+    model = await chain.call("Models", models, "model", id);
+  } catch (error) {
+    // The contract refuses what it does not know; so may a node refuse to answer.
+    if (integer(await chain.call("Models", models, "termsCount", id)) === 0n) return judgeTerms(bundle, undefined);
+    throw error;
+  }
+  const terms = field(model, "terms");
+  const ppm = (name: string) => Number(integer(field(field(terms, "splits"), name)));
+  return judgeTerms(bundle, {
+    name: String(field(model, "name")),
+    terms: {
+      splits: { protocol: ppm("protocolPpm"), worker: ppm("workerPpm"), developer: ppm("developerPpm"), data: ppm("dataPpm") },
+      prices: { input: integer(field(terms, "priceIn")), output: integer(field(terms, "priceOut")) },
+    },
+  });
 }
 
 async function checkContributions(chain: Chain, { network, receipt, cited }: ReceiptBundle): Promise<Outcome> {
   for (const one of cited) {
-    const place = `cited[${one.contribution}]`;
-    const record = await chain.call("Datanets", network.datanets, "contribution", one.contribution);
-    const root = bytes(field(record, "root"));
-    if (integer(field(record, "status")) === 0n) {
-      return failed(place, "the chain knows no such contribution", "a cadeia não conhece esta contribuição");
-    }
-    if (!equal(root, one.root)) return failed(place, `its root on chain is ${toHex(root)}`, `a raiz na cadeia é ${toHex(root)}`);
-    const contributor = bytes(field(record, "contributor"));
-    if (!equal(contributor, one.contributor)) {
-      return failed(place, `${toHex(contributor)} signed it`, `${toHex(contributor)} a assinou`);
-    }
-    const number = (name: string) => Number(integer(field(record, name)));
-    const withdrawn = number("withdrawn");
-    // 0 and 2^32-1 both say "never": which one depends on the contract's storage.
-    const ever = withdrawn !== 0 && withdrawn !== 0xffff_ffff;
-    const membership = { datanet: number("datanet"), added: number("added"), withdrawn: ever ? withdrawn : undefined };
-    if (!isMember({ membership }, receipt.versions)) {
-      return failed(place, "it is in none of the named versions", "não está em nenhuma das versões citadas");
-    }
-    const datanet = await chain.call("Datanets", network.datanets, "datanet", BigInt(membership.datanet));
-    const curator = bytes(field(datanet, "curator"));
-    if (!equal(curator, one.curator)) {
-      return failed(`${place}.curator`, `the chain names ${toHex(curator)}`, `a cadeia cita ${toHex(curator)}`);
-    }
-    const cut = integer(field(field(datanet, "policy"), "curatorPpm"));
-    if (cut !== BigInt(one.curatorPpm)) {
-      return failed(`${place}.curator_ppm`, `the datanet's cut is ${cut}`, `a parte do datanet é ${cut}`);
-    }
+    const judged = judgeContribution(one, await registered(chain, network.datanets, one.contribution), receipt.versions);
+    if (judged.outcome !== "passed") return judged;
   }
   const count = cited.length;
   return passed({ en: `${count} on chain, with these roots`, pt: `${count} na cadeia, com estas raízes` });
+}
+
+async function registered(chain: Chain, datanets: Uint8Array, id: bigint): Promise<RegisteredContribution | undefined> {
+  const record = await chain.call("Datanets", datanets, "contribution", id);
+  const number = (name: string) => Number(integer(field(record, name)));
+  if (number("status") === 0) return undefined;
+  const datanet = await chain.call("Datanets", datanets, "datanet", BigInt(number("datanet")));
+  const withdrawn = number("withdrawn");
+  // 0 and 2^32-1 both say "never": which one depends on the contract's storage.
+  const ever = withdrawn !== 0 && withdrawn !== 0xffff_ffff;
+  return {
+    root: bytes(field(record, "root")),
+    contributor: bytes(field(record, "contributor")),
+    membership: { datanet: number("datanet"), added: number("added"), withdrawn: ever ? withdrawn : undefined },
+    curator: bytes(field(datanet, "curator")),
+    curatorPpm: Number(integer(field(field(datanet, "policy"), "curatorPpm"))),
+  };
+}
+
+/** Whom the cited contributions pay: as the batch noted it, or before the settlement, now. Fills in `payees`. */
+async function checkPayees(
+  chain: Chain,
+  { network: { settlement, datanets }, cited }: ReceiptBundle,
+  batch: bigint | undefined,
+  payees: OnChain["payees"],
+): Promise<Outcome> {
+  const settled = batch === undefined ? undefined : await chain.call("Settlement", settlement, "batch", batch);
+  const clock = settled === undefined ? undefined : integer(field(settled, "payeeClock"));
+  let verdict = passed();
+  for (const one of cited) {
+    const id = one.contribution;
+    const payee = bytes(
+      clock === undefined
+        ? field(await chain.call("Datanets", datanets, "contribution", id), "payee")
+        : await chain.call("Datanets", datanets, "payeeAt", id, clock),
+    );
+    const found = { payee, namedWas: await wasPayee(chain, datanets, one, payee) };
+    payees.set(id, found);
+    const judged = judgePayee(one, found);
+    // The first that differs is told, and all are read: the page shows the chain's.
+    if (verdict.outcome === "passed" && (judged.outcome !== "passed" || verdict.note === undefined)) verdict = judged;
+  }
+  return verdict;
+}
+
+/** Whether the payee that the receipt names ever was one. Only where there were several changes are old events needed. */
+async function wasPayee(chain: Chain, datanets: Uint8Array, one: CitedContribution, payee: Uint8Array): Promise<boolean> {
+  const { contribution: id, payee: named } = one;
+  if (equal(payee, named)) return true;
+  const isNamed = (value: Value) => equal(bytes(value), named);
+  const now = field(await chain.call("Datanets", datanets, "contribution", id), "payee");
+  if (isNamed(now) || isNamed(await chain.call("Datanets", datanets, "payeeAt", id, 0n))) return true;
+  const changes = integer(await chain.call("Datanets", datanets, "payeeNonce", id));
+  if (changes < 2n) return false;
+  let seen = 0n;
+  for await (const logs of chain.logs(datanets, 0n, [topicOf(abiOf("Datanets", "PayeeSet")), word(id)])) {
+    if (logs.some(({ topics }) => equal(topics[2] ?? new Uint8Array(), addressWord(named)))) return true;
+    seen += BigInt(logs.length);
+    if (seen >= changes) return false;
+  }
+  throw new RpcError("it no longer has all changes of payees");
 }
 
 const NOT_SETTLED = () => missing("a settlement: it waits for its batch", "uma liquidação: o recibo espera o seu lote");

@@ -125,7 +125,7 @@ function passage({ run, source }: Stretch, say: Say): HTMLElement {
       h("div", {}, h("dt", {}, say.word("payment")), h("dd", {}, fnt(source.amount, say.language, 4), h("small", {}, " FNT"))),
     ),
     h("h4", { class: "label" }, say.word("inItsSource")),
-    document === undefined ? h("p", {}, say.word("notOpened")) : quotation(source, run, document, say, 110),
+    document === undefined ? h("p", {}, say.word("notOpened")) : quotation(source, [run], document, say, 110),
   );
 }
 

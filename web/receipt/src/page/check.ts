@@ -88,7 +88,7 @@ function chainBox({ url, state, ask }: ChainState, say: Say): HTMLElement {
   }[state];
   return h(
     "form",
-    { class: `chain ${state.replace(" ", "-")}`, submit, novalidate: true },
+    { id: "ask", class: `chain ${state.replace(" ", "-")}`, submit, novalidate: true },
     h("h3", {}, say.word("chainTitle")),
     h("p", {}, say.word("chainIntro")),
     h(

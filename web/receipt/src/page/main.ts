@@ -2,7 +2,7 @@
 //
 // The page connects to nothing. Its first act is to forbid itself every connection but the one to the address that the
 // reader gave; giving another address means loading the page anew, with that one allowed (see `allowOnly`).
-import { chainChecks, readStanding, type Standing } from "../chain/checks.ts";
+import { CHAIN_CHECKS, chainChecks, readStanding, type OnChain, type Standing } from "../chain/checks.ts";
 import { Chain, sender } from "../chain/rpc.ts";
 import { ReadError, readBundle, type ReceiptBundle } from "../verify/bundle.ts";
 import { summary, verify, type Check, type Verification } from "../verify/verify.ts";
@@ -12,7 +12,7 @@ import { h } from "./dom.ts";
 import { fnt, moment, percent } from "./format.ts";
 import { Say, address, logo, seal } from "./parts.ts";
 import { paidSection } from "./paid.ts";
-import { viewOf, type View } from "./view.ts";
+import { viewOf, type Told, type View } from "./view.ts";
 import { preferred, type Language } from "./words.ts";
 import { whySection } from "./why.ts";
 
@@ -40,7 +40,8 @@ const keep = (change: Kept): void => history.replaceState(Object.assign(kept, ch
 const embedded: Texts = { receipt: blockOf(document, "receipt"), settlement: blockOf(document, "settlement") };
 let texts = kept.opened ?? embedded;
 let loaded = load(texts);
-let onChain: Check[] = [];
+const notAsked = (): OnChain => ({ checks: [], payees: new Map() });
+let onChain = notAsked();
 const chain: ChainState = { url: kept.rpc, state: "idle", ask };
 
 allowOnly(kept.rpc);
@@ -112,10 +113,10 @@ async function askNow(url: string): Promise<void> {
   const { bundle, standing } = loaded;
   chain.state = "asking";
   render();
-  const checks = await chainChecks(new Chain(sender(url)), bundle, standing);
+  const told = await chainChecks(new Chain(sender(url)), bundle, standing);
   if (loaded.kind !== "receipt" || loaded.bundle !== bundle) return;
-  onChain = checks;
-  chain.state = checks[0]?.outcome === "not_checkable" ? "unreachable" : "done";
+  onChain = told;
+  chain.state = told.checks[0]?.outcome === "not_checkable" ? "unreachable" : "done";
   render();
   document.querySelector("[data-check='network']")?.scrollIntoView({ block: "center" });
 }
@@ -131,7 +132,7 @@ async function open(file: File): Promise<void> {
   keep({ opened: found });
   texts = found;
   loaded = load(texts);
-  onChain = [];
+  onChain = notAsked();
   chain.state = "idle";
   render();
   scrollTo({ top: 0 });
@@ -156,8 +157,9 @@ function render(): void {
     return;
   }
   const { bundle, view, offline } = loaded;
-  const checks = [...offline, ...onChain];
+  const checks = [...offline, ...onChain.checks];
   const verification = summary(checks);
+  const told = toldBy(onChain);
   document.title = `${say.word(verification.ok ? "holds" : "fails")} · Fonte`;
   document.documentElement.classList.toggle("bad", !verification.ok);
   page.replaceChildren(
@@ -168,13 +170,22 @@ function render(): void {
       "main",
       {},
       answerSection(view, say),
-      whySection(view, say),
-      paidSection(view, verification.ok, say),
+      whySection(view, told, say),
+      paidSection(view, verification.ok, told, say),
       checkSection(checks, chain, say),
       detailsSection(bundle, say),
     ),
     tools(bundle, say),
   );
+}
+
+/** The chain's word, as far as it went: a check that it left open confirms nothing. */
+function toldBy({ checks, payees }: OnChain): Told {
+  const outcome = (name: string) => checks.find((check) => check.name === name)?.outcome ?? "not_checkable";
+  return {
+    confirmed: (name) => outcome(name) === "passed",
+    payeeOf: (contribution) => (outcome("payees") === "not_checkable" ? undefined : payees.get(contribution)),
+  };
 }
 
 function top(say: Say): HTMLElement {
@@ -204,9 +215,14 @@ function verdict({ ok, checks }: Verification, view: View, say: Say): HTMLElemen
   const failed = checks.find((check) => check.outcome === "failed");
   const number = (outcome: Check["outcome"]) => checks.filter((check) => check.outcome === outcome).length;
   const { receipt, id } = view.bundle;
-  // Only a chain that confirmed something agrees: before the settlement there is nothing to confirm.
-  const settled = checks.some((check) => check.name === "settled as written" && check.outcome === "passed");
-  const told = settled ? chain.url : undefined;
+  // The chain agrees where it confirmed everything: before the settlement there is something that it cannot.
+  const onChain = checks.filter((check) => CHAIN_CHECKS.includes(check.name) && check.outcome === "passed").length;
+  const asTold = (name: "holdsInPart" | "holdsOnChain") => `${say.word(name)} ${say.word("chainFrom")} ${chain.url}.`;
+  const why = (): string[] => {
+    if (!ok) return [say.word("failsWhy")];
+    if (onChain === 0) return [say.word("holdsWhy"), say.word("holdsRest")];
+    return onChain < CHAIN_CHECKS.length ? [say.word("holdsAlone"), asTold("holdsInPart")] : [asTold("holdsOnChain")];
+  };
   const quoted = view.sources.reduce((sum, source) => sum + source.ppm, 0);
   const sources = `${view.sources.length} ${say.word(view.sources.length === 1 ? "oneSource" : "manySources")}`;
   return h(
@@ -217,7 +233,7 @@ function verdict({ ok, checks }: Verification, view: View, say: Say): HTMLElemen
       "div",
       { class: "says" },
       h("h1", {}, say.word(ok ? "holds" : "fails")),
-      h("p", {}, !ok ? say.word("failsWhy") : told === undefined ? say.word("holdsWhy") : `${say.word("holdsOnChain")} ${say.word("chainFrom")} ${told}.`),
+      ...why().map((text) => h("p", {}, text)),
       failed?.outcome === "failed" &&
         h("p", { class: "difference" }, `${say.word("firstDifference")}: `, h("code", {}, failed.differs), ` ${say.text(failed.why)}`),
       h("p", { class: "which" }, `${say.word("idLabel")} `, address(id), ` · ${say.word("issued")} ${moment(receipt.issuedAt, say.language)}`),
@@ -229,7 +245,7 @@ function verdict({ ok, checks }: Verification, view: View, say: Say): HTMLElemen
         "div",
         {},
         h("dd", {}, String(number("passed"))),
-        h("dt", {}, say.word("checksPassed"), number("failed") > 0 && h("strong", {}, `, ${number("failed")} ${say.word("checksFailed")}`)),
+        h("dt", {}, say.word("checksPassed"), number("failed") > 0 && h("strong", {}, `, ${number("failed")} ${say.word(number("failed") === 1 ? "checkFailed" : "checksFailed")}`)),
       ),
       h("div", {}, h("dd", {}, percent(quoted, say.language)), h("dt", {}, `${say.word("ofTheAnswer")} ${sources}`)),
       h("div", {}, h("dd", {}, fnt(receipt.fee, say.language, 4)), h("dt", {}, say.word("fee"))),
@@ -249,7 +265,7 @@ function plainVerdict(found: Exclude<Loaded, { kind: "receipt" }>, say: Say): HT
       { class: "says" },
       h("h1", {}, say.word(bad ? "unreadable" : "noReceipt")),
       h("p", {}, say.word(bad ? "unreadableWhy" : "noReceiptWhy")),
-      bad && h("p", { class: "difference" }, `${say.word("firstDifference")}: `, h("code", {}, found.error.place), ` ${found.error.why}`),
+      bad && h("p", { class: "difference" }, `${say.word("firstDifference")}: `, h("code", {}, found.error.place), ` ${say.text(found.error.why)}`),
     ),
   );
 }

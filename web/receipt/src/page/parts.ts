@@ -3,7 +3,7 @@ import type { CitedDocument, Run } from "../verify/bundle.ts";
 import { toHex, type Text } from "../verify/bytes.ts";
 import { h, link, svg } from "./dom.ts";
 import { day, short } from "./format.ts";
-import { quoteOf, type Source } from "./view.ts";
+import { isOpened, placeOf, quoteOf, type Source } from "./view.ts";
 import { WORDS, type Language } from "./words.ts";
 
 /** Picks the reader's language. */
@@ -31,6 +31,13 @@ export function titleOf(document: CitedDocument | undefined, say: Say): string {
   return document?.metadata.title || say.word("untitled");
 }
 
+/** Marks what nothing here proves. */
+export function said(say: Say): DocumentFragment {
+  const mark = document.createDocumentFragment();
+  mark.append(" ", h("span", { class: "said" }, say.word("said")));
+  return mark;
+}
+
 /** Who wrote it, licence, date. */
 export function byline(document: CitedDocument | undefined, say: Say): HTMLElement {
   const { author = "", date = "", licence = "" } = document?.metadata ?? {};
@@ -40,6 +47,7 @@ export function byline(document: CitedDocument | undefined, say: Say): HTMLEleme
     `${say.word("by")} `,
     h("strong", {}, author || say.word("unnamed")),
     date !== "" && ` · ${day(date, say.language)}`,
+    licence !== "" && " ",
     licence !== "" && h("span", { class: "licence", title: say.word("licence") }, licence),
   );
 }
@@ -47,17 +55,20 @@ export function byline(document: CitedDocument | undefined, say: Say): HTMLEleme
 export function titleLink(document: CitedDocument | undefined, say: Say): HTMLElement {
   const title = titleOf(document, say);
   const url = document?.metadata.url ?? "";
-  const shown = url === "" ? h("span", {}, title) : link(url, title);
+  const proved = document !== undefined && isOpened(document);
+  const shown = url === "" || !proved ? h("span", {}, title) : link(url, title);
   const language = document?.metadata.language ?? "";
   if (language !== "" && language !== "und") shown.setAttribute("lang", language);
-  return shown;
+  return proved || document === undefined ? shown : h("span", {}, shown, said(say));
 }
 
-/** The quoted passage where it stands in its document, with some text around it. */
-export function quotation(source: Source, run: Run, document: CitedDocument, say: Say, around = 220): HTMLElement {
-  const quote = quoteOf(run, document, around);
-  const first = run.offset + BigInt(run.start - run.matchStart);
-  const last = first + BigInt(run.end - run.start);
+/** The quoted passages of one match where they stand in their document, with some text around them. */
+export function quotation(source: Source, runs: Run[], document: CitedDocument, say: Say, around = 220): HTMLElement {
+  const quote = quoteOf(runs, document, around);
+  const places = runs.map((run) => {
+    const [first, last] = placeOf(run);
+    return h("span", {}, `${say.word("answerBytes")} ${run.start}–${run.end} = ${say.word("document")} ${run.document}, ${first}–${last}`);
+  });
   return h(
     "figure",
     { class: `quotation ${colour(source)}` },
@@ -65,16 +76,10 @@ export function quotation(source: Source, run: Run, document: CitedDocument, say
       "blockquote",
       {},
       quote.before,
-      h("span", { class: "matched" }, quote.matchedBefore),
-      h("mark", {}, quote.quoted),
-      h("span", { class: "matched" }, quote.matchedAfter),
+      ...quote.parts.map(({ text, quoted }) => (quoted ? h("mark", {}, text) : h("span", { class: "matched" }, text))),
       quote.after,
     ),
-    h(
-      "figcaption",
-      {},
-      `${say.word("answerBytes")} ${run.start}–${run.end} = ${say.word("document")} ${run.document}, ${first}–${last}`,
-    ),
+    h("figcaption", {}, ...places),
   );
 }
 

@@ -1,4 +1,5 @@
 // From a bundle to what is shown: sources in order of their shares, the answer cut into stretches, quotes in their place.
+import type { Payee } from "../chain/judge.ts";
 import { NOBODY, PROMPT, type CitedContribution, type CitedDocument, type ReceiptBundle, type Run } from "../verify/bundle.ts";
 import { utf8 } from "../verify/bytes.ts";
 import { openedFrom } from "../verify/merkle.ts";
@@ -28,6 +29,14 @@ export interface Stretch {
   numbered: boolean;
 }
 
+/** What a chain has said of the receipt. */
+export interface Told {
+  /** Whether it confirmed what a check is about. */
+  confirmed: (check: string) => boolean;
+  /** Whom a contribution pays, where it told. */
+  payeeOf: (contribution: bigint) => Payee | undefined;
+}
+
 export interface View {
   bundle: ReceiptBundle;
   sources: Source[];
@@ -37,6 +46,9 @@ export interface View {
   nobodyBytes: number;
   answerBytes: number;
 }
+
+/** Metadata is committed with the text: an opened chunk proves it. */
+export const isOpened = ({ opening }: CitedDocument): boolean => opening.chunks.length > 0;
 
 const length = (run: Run): number => Math.max(0, run.end - run.start);
 
@@ -56,7 +68,8 @@ export function viewOf(bundle: ReceiptBundle): View {
   const sources = [...ids].map((contribution, i): Source => {
     const one = cited.find((c) => c.contribution === contribution);
     const place = receipt.shares.findIndex((share) => share.contribution === contribution);
-    const authors = (one?.documents ?? []).map((d) => d.metadata.author).filter((name) => name !== "");
+    // Of a document of which nothing was opened, nothing is proved.
+    const authors = (one?.documents ?? []).filter(isOpened).map((d) => d.metadata.author).filter((name) => name !== "");
     return {
       number: i + 1,
       contribution,
@@ -106,20 +119,35 @@ function stretchesOf({ answer, runs }: ReceiptBundle, sources: Source[]): Stretc
   return stretches;
 }
 
-/** A quote in its source: the credited bytes, what else of the match stands around them, and what was opened beyond. */
+/** Where a run's bytes stand in its document. */
+export function placeOf(run: Run): [first: bigint, last: bigint] {
+  const first = run.offset + BigInt(run.start - run.matchStart);
+  return [first, first + BigInt(length(run))];
+}
+
+/** Runs that are parts of one match, and so of one place in their document. */
+export function matchesOf(runs: Run[]): Run[][] {
+  const matches: Run[][] = [];
+  for (const run of runs) {
+    const [of] = matches.at(-1) ?? [];
+    const same = of?.matchStart === run.matchStart && of.matchEnd === run.matchEnd && of.offset === run.offset;
+    if (same) matches.at(-1)?.push(run);
+    else matches.push([run]);
+  }
+  return matches;
+}
+
+/** A match in its source: the credited parts, what else of it stands around them, and what was opened beyond. */
 export interface Quote {
   before: string;
-  matchedBefore: string;
-  quoted: string;
-  matchedAfter: string;
+  parts: { text: string; quoted: boolean }[];
   after: string;
 }
 
-/** `around`: bytes shown on either side. */
-export function quoteOf(run: Run, document: CitedDocument, around: number): Quote {
-  const [start, end] = [run.offset, run.offset + BigInt(Math.max(0, run.matchEnd - run.matchStart))];
-  const first = run.offset + BigInt(run.start - run.matchStart);
-  const last = first + BigInt(length(run));
+/** The runs are of one match. `around`: bytes shown on either side. */
+export function quoteOf(runs: Run[], document: CitedDocument, around: number): Quote {
+  const { offset, matchStart, matchEnd } = runs[0] ?? { offset: 0n, matchStart: 0, matchEnd: 0 };
+  const [start, end] = [offset, offset + BigInt(Math.max(0, matchEnd - matchStart))];
   const decoder = new TextDecoder();
   /** Opened bytes of a range; behind a gap before the match, and up to one after it. */
   const held = (from: bigint, to: bigint): Uint8Array => {
@@ -144,11 +172,16 @@ export function quoteOf(run: Run, document: CitedDocument, around: number): Quot
   const head = decoder.decode(before);
   const cutBefore = before.length > 0 && start - BigInt(before.length) > 0n;
   const cutAfter = end + BigInt(after.length) < (document.opening.chunks[0]?.length ?? 0n);
+  const parts: Quote["parts"] = [];
+  let at = start;
+  for (const [first, last] of runs.map(placeOf)) {
+    parts.push({ text: decoder.decode(held(at, first)), quoted: false }, { text: decoder.decode(held(first, last)), quoted: true });
+    at = last;
+  }
+  parts.push({ text: decoder.decode(held(at, end)), quoted: false });
   return {
     before: cutBefore ? `… ${head.replace(/^\S*\s/, "")}` : head,
-    matchedBefore: decoder.decode(held(start, first)),
-    quoted: decoder.decode(held(first, last)),
-    matchedAfter: decoder.decode(held(last, end)),
+    parts: parts.filter((part) => part.text !== ""),
     after: cutAfter ? `${tail.replace(/\s\S*$/, "")} …` : tail,
   };
 }

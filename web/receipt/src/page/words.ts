@@ -19,8 +19,20 @@ export const WORDS = {
   fails: t("This receipt does not hold", "Este recibo não confere"),
   unreadable: t("This receipt cannot be read", "Este recibo não pode ser lido"),
   holdsWhy: t(
-    "Your browser has just recomputed it: every hash, both signatures, every quotation and every amount. Nothing was sent anywhere.",
-    "Seu navegador acabou de recalculá-lo: cada hash, as duas assinaturas, cada citação e cada valor. Nada foi enviado a lugar algum.",
+    "Your browser has just recomputed all that this file can prove: every hash, both signatures, every quotation, the shares and the fee. Nothing was sent anywhere.",
+    "Seu navegador acabou de recalcular tudo o que este arquivo pode provar: cada hash, as duas assinaturas, cada citação, as frações e a taxa. Nada foi enviado a lugar algum.",
+  ),
+  holdsRest: t(
+    "Which texts are registered, whom they pay and how the fee is split stand here as the gateway says, until you ask the chain.",
+    "Quais textos estão registrados, a quem pagam e como a taxa se divide estão aqui como diz o gateway, até você perguntar à cadeia.",
+  ),
+  holdsAlone: t(
+    "Your browser has just recomputed all that this file can prove: every hash, both signatures, every quotation, the shares and the fee.",
+    "Seu navegador acabou de recalcular tudo o que este arquivo pode provar: cada hash, as duas assinaturas, cada citação, as frações e a taxa.",
+  ),
+  holdsInPart: t(
+    "The chain was asked, and left open what is marked below,",
+    "A cadeia foi consultada, e deixou em aberto o que está marcado abaixo,",
   ),
   holdsOnChain: t(
     "Your browser has just recomputed it: every hash, both signatures, every quotation and every amount. The chain agrees,",
@@ -36,6 +48,7 @@ export const WORDS = {
   ),
   firstDifference: t("First thing that differs", "Primeira coisa que difere"),
   checksPassed: t("checks passed", "verificações aprovadas"),
+  checkFailed: t("failed", "reprovada"),
   checksFailed: t("failed", "reprovadas"),
   ofTheAnswer: t("of the answer is quoted from", "da resposta é citação de"),
   oneSource: t("source", "fonte"),
@@ -57,8 +70,8 @@ export const WORDS = {
     "Nenhum texto publicado tem 32 bytes seguidos em comum com este trecho. Sua parte vai para o fundo comum.",
   ),
   whyIntro: t(
-    "A passage belongs to the earliest published text that shares at least 32 bytes in a row with it. These are the texts, opened from the commitments that their authors signed.",
-    "Um trecho pertence ao texto publicado mais antigo que tem ao menos 32 bytes seguidos em comum com ele. Estes são os textos, abertos dos compromissos que seus autores assinaram.",
+    "A passage belongs to the earliest published text that shares at least 32 bytes in a row with it. These are the texts, opened from the commitments of their contributions.",
+    "Um trecho pertence ao texto publicado mais antigo que tem ao menos 32 bytes seguidos em comum com ele. Estes são os textos, abertos dos compromissos das suas contribuições.",
   ),
   noSources: t("This answer quotes no published text.", "Esta resposta não cita nenhum texto publicado."),
   untitled: t("Untitled", "Sem título"),
@@ -73,6 +86,19 @@ export const WORDS = {
   inItsSource: t("In its source", "Na sua fonte"),
   moreQuotes: t("more quotations", "outras citações"),
   notOpened: t("The text was not opened.", "O texto não foi aberto."),
+  notQuoted: t("The answer quotes nothing of this text.", "A resposta não cita nada deste texto."),
+  unproved: t(
+    "Nothing of this text was opened: title, author, date and licence stand here as the gateway says, and no chain can prove them.",
+    "Nada deste texto foi aberto: título, autoria, data e licença estão aqui como diz o gateway, e nenhuma cadeia os prova.",
+  ),
+  said: t("as the gateway says", "como diz o gateway"),
+  saidIntro: t(
+    "This file cannot prove to whom each source pays, what a curator keeps, and how the model's terms split the fee. What is marked so stands here",
+    "Este arquivo não pode provar a quem cada fonte paga, quanto fica com a curadoria e como os termos do modelo dividem a taxa. O que leva esta marca está aqui",
+  ),
+  askChain: t("Ask the chain", "Pergunte à cadeia"),
+  payeeMoved: t("the chain's word; the receipt names another payee of this source:", "o que diz a cadeia; o recibo cita outro endereço desta fonte:"),
+  payeeForged: t("the chain's word; the receipt names who never was paid for this source:", "o que diz a cadeia; o recibo cita quem nunca recebeu por esta fonte:"),
   answerBytes: t("answer", "resposta"),
   paidIntro: t(
     "The fee is divided by the model's terms; the data pool by the bytes that each source contributed. Every division rounds down, and what is left goes to the commons.",
@@ -110,8 +136,8 @@ export const WORDS = {
   withoutIt: t("Not checkable without", "Não verificável sem"),
   chainTitle: t("Ask the chain", "Pergunte à cadeia"),
   chainIntro: t(
-    "Whether it was settled as written, whether the texts are registered and under which terms the model answers, the chain knows. Give the address of a node that you trust. The page reloads and may then speak to that address alone.",
-    "Se foi liquidado como está escrito, se os textos estão registrados e sob quais termos o modelo responde, quem sabe é a cadeia. Informe o endereço de um nó em que você confia. A página recarrega e só poderá falar com esse endereço.",
+    "Whether it was settled as written, whether the texts are registered, whom they pay and under which terms the model answers, the chain knows. Give the address of a node that you trust. The page reloads and may then speak to that address alone.",
+    "Se foi liquidado como está escrito, se os textos estão registrados, a quem pagam e sob quais termos o modelo responde, quem sabe é a cadeia. Informe o endereço de um nó em que você confia. A página recarrega e só poderá falar com esse endereço.",
   ),
   chainUrl: t("JSON-RPC address of a node", "Endereço JSON-RPC de um nó"),
   chainButton: t("Check on chain", "Verificar na cadeia"),
@@ -189,13 +215,13 @@ export const CHECKS: Record<string, { name: Text; means: Text }> = {
   witnesses: {
     name: t("Quotations", "Citações"),
     means: t(
-      "Every credited passage stands in its source, whose opened text leads to its author's commitment.",
-      "Cada trecho creditado está na sua fonte, cujo texto aberto leva ao compromisso do autor.",
+      "Every credited passage stands in its source, whose opened text leads to the commitment named here.",
+      "Cada trecho creditado está na sua fonte, cujo texto aberto leva ao compromisso citado aqui.",
     ),
   },
   membership: {
     name: t("Datanets", "Datanets"),
-    means: t("Every paid source belongs to a datanet version that the answer names.", "Cada fonte paga pertence a uma versão de datanet que a resposta cita."),
+    means: t("By what stands here, every paid source belongs to a datanet version that the answer names.", "Pelo que está aqui, cada fonte paga pertence a uma versão de datanet que a resposta cita."),
   },
   shares: {
     name: t("Shares", "Frações"),
@@ -207,7 +233,7 @@ export const CHECKS: Record<string, { name: Text; means: Text }> = {
   },
   fee: {
     name: t("Fee", "Taxa"),
-    means: t("The fee follows from tokens and prices, and its parts add up.", "A taxa decorre dos tokens e dos preços, e suas partes somam o todo."),
+    means: t("The fee follows from the tokens and the prices given here, and its parts add up.", "A taxa decorre dos tokens e dos preços dados aqui, e suas partes somam o todo."),
   },
   completeness: {
     name: t("Completeness", "Completude"),
@@ -219,15 +245,19 @@ export const CHECKS: Record<string, { name: Text; means: Text }> = {
   },
   "terms on chain": {
     name: t("Model's terms", "Termos do modelo"),
-    means: t("Prices and splits are those that the model registered.", "Preços e divisões são os que o modelo registrou."),
+    means: t("Name, prices and splits are those that the model registered.", "Nome, preços e divisões são os que o modelo registrou."),
   },
   "contributions on chain": {
     name: t("Registered sources", "Fontes registradas"),
-    means: t("Every cited text is registered by its author, with this root, in the named versions.", "Cada texto citado está registrado pelo autor, com esta raiz, nas versões citadas."),
+    means: t("Every cited text is registered by its author, with this root, in the named versions, and its datanet's curator keeps this much.", "Cada texto citado está registrado pelo autor, com esta raiz, nas versões citadas, e a curadoria do seu datanet fica com este tanto."),
   },
   "settled as written": {
     name: t("Settlement", "Liquidação"),
     means: t("The chain settled exactly this receipt.", "A cadeia liquidou exatamente este recibo."),
+  },
+  payees: {
+    name: t("Payees", "Quem recebe"),
+    means: t("Every cited source pays the address that its author chose.", "Cada fonte citada paga ao endereço que o autor escolheu."),
   },
   credits: {
     name: t("Credits", "Créditos"),
@@ -240,5 +270,5 @@ export const GROUPS: { title: Text; checks: string[] }[] = [
   { title: t("Signed", "Assinado"), checks: ["format", "receipt fields", "receipt id", "worker signature", "countersignature", "request id"] },
   { title: t("Texts", "Textos"), checks: ["prompt", "answer", "witnesses"] },
   { title: t("Attribution and money", "Atribuição e dinheiro"), checks: ["evidence", "membership", "shares", "tokens", "fee"] },
-  { title: t("On the chain", "Na cadeia"), checks: ["network", "terms on chain", "contributions on chain", "settled as written", "credits", "completeness"] },
+  { title: t("On the chain", "Na cadeia"), checks: ["network", "terms on chain", "contributions on chain", "settled as written", "payees", "credits", "completeness"] },
 ];

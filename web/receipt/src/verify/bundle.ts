@@ -1,6 +1,6 @@
 // A receipt with all that is needed to check it offline, as `fonte receipt show` writes it, and its reader: types and
 // bounds are those of the Rust vocabulary, and whatever does not fit is refused with its place.
-import { fromHex } from "./bytes.ts";
+import { fromHex, type Text } from "./bytes.ts";
 import { readGeneration, type GenerationRecord } from "./generation.ts";
 import { JsonError, parseJson, type Json } from "./json.ts";
 
@@ -168,9 +168,9 @@ export interface ReceiptBundle {
 export class ReadError extends Error {
   constructor(
     readonly place: string,
-    readonly why: string,
+    readonly why: Text,
   ) {
-    super(`${place}: ${why}`);
+    super(`${place}: ${why.en}`);
   }
 }
 
@@ -179,7 +179,7 @@ export function readBundle(text: string): ReceiptBundle {
   try {
     return bundle(new Field(parseJson(text), ""));
   } catch (error) {
-    if (error instanceof JsonError) throw new ReadError("JSON", error.message);
+    if (error instanceof JsonError) throw new ReadError("JSON", error.text);
     throw error;
   }
 }
@@ -191,13 +191,13 @@ export class Field {
     readonly place: string,
   ) {}
 
-  refuse(why: string): never {
-    throw new ReadError(this.place || "bundle", why);
+  refuse(en: string, pt: string): never {
+    throw new ReadError(this.place || "bundle", { en, pt });
   }
 
   get(name: string): Field {
     const value = this.#fields()[name];
-    if (value === undefined) return new Field(null, this.#join(name)).refuse("is missing");
+    if (value === undefined) return new Field(null, this.#join(name)).refuse("is missing", "falta");
     return new Field(value, this.#join(name));
   }
 
@@ -212,23 +212,23 @@ export class Field {
   }
 
   list(): Field[] {
-    if (!Array.isArray(this.value)) this.refuse("is no list");
+    if (!Array.isArray(this.value)) this.refuse("is no list", "não é uma lista");
     return this.value.map((value, i) => new Field(value, `${this.place}[${i}]`));
   }
 
   text(): string {
-    return typeof this.value === "string" ? this.value : this.refuse("is no text");
+    return typeof this.value === "string" ? this.value : this.refuse("is no text", "não é um texto");
   }
 
   /** One of `names`, as its index. */
   oneOf(names: string[]): number {
     const index = names.indexOf(this.text());
-    return index >= 0 ? index : this.refuse(`is none of ${names.join(", ")}`);
+    return index >= 0 ? index : this.refuse(`is none of ${names.join(", ")}`, `não é nenhum de ${names.join(", ")}`);
   }
 
   integer(bits: number): bigint {
-    if (typeof this.value !== "bigint") this.refuse("is no integer");
-    if (this.value < 0n || this.value >> BigInt(bits) !== 0n) this.refuse(`does not fit into ${bits} bits`);
+    if (typeof this.value !== "bigint") this.refuse("is no integer", "não é um número inteiro");
+    if (this.value < 0n || this.value >> BigInt(bits) !== 0n) this.refuse(`does not fit into ${bits} bits`, `não cabe em ${bits} bits`);
     return this.value;
   }
 
@@ -241,22 +241,25 @@ export class Field {
   }
 
   i32(): number {
-    if (typeof this.value !== "bigint") this.refuse("is no integer");
-    if (BigInt.asIntN(32, this.value) !== this.value) this.refuse("does not fit into 32 bits with a sign");
+    if (typeof this.value !== "bigint") this.refuse("is no integer", "não é um número inteiro");
+    if (BigInt.asIntN(32, this.value) !== this.value) this.refuse("does not fit into 32 bits with a sign", "não cabe em 32 bits com sinal");
     return Number(this.value);
   }
 
   /** An amount: decimal digits in a string. */
   wei(): bigint {
     const text = this.text();
-    if (!/^[0-9]{1,78}$/.test(text)) this.refuse("is no amount in wei");
+    if (!/^[0-9]{1,78}$/.test(text)) this.refuse("is no amount in wei", "não é um valor em wei");
     return new Field(BigInt(text), this.place).integer(128);
   }
 
   bytes(length?: number): Uint8Array {
     const bytes = fromHex(this.text());
-    if (bytes === undefined) this.refuse("is no hexadecimal text");
-    if (length !== undefined && bytes.length !== length) this.refuse(`has ${bytes.length} bytes, ${length} are due`);
+    if (bytes === undefined) this.refuse("is no hexadecimal text", "não é um texto hexadecimal");
+    const found = bytes.length;
+    if (length !== undefined && found !== length) {
+      this.refuse(`has ${found} bytes, ${length} are due`, `tem ${found} bytes, esperavam-se ${length}`);
+    }
     return bytes;
   }
 
@@ -270,7 +273,7 @@ export class Field {
 
   #fields(): { [name: string]: Json } {
     const value = this.value;
-    if (value === null || typeof value !== "object" || Array.isArray(value)) this.refuse("is no object");
+    if (value === null || typeof value !== "object" || Array.isArray(value)) this.refuse("is no object", "não é um objeto");
     return value;
   }
 
@@ -362,7 +365,10 @@ function receipt(from: Field): AnswerReceipt {
 /** Shares in canonical order: largest first, ties by smaller id, none zero, none twice, in all at most the pool. */
 function shares(from: Field): Share[] {
   const list = from.list().map((s) => ({ contribution: s.get("contribution").u64(), ppm: s.get("ppm").u32() }));
-  if (list.length > MAX_SHARES) from.refuse(`${list.length} shares are over the limit of ${MAX_SHARES}`);
+  if (list.length > MAX_SHARES) {
+    const count = list.length;
+    from.refuse(`${count} shares are over the limit of ${MAX_SHARES}`, `${count} frações passam do limite de ${MAX_SHARES}`);
+  }
   list.forEach((share, i) => {
     const before = list[i - 1];
     const ordered =
@@ -371,11 +377,14 @@ function shares(from: Field): Share[] {
       (before.ppm === share.ppm && before.contribution < share.contribution);
     const fresh = list.findIndex((other) => other.contribution === share.contribution) === i;
     if (share.ppm === 0 || share.contribution === NOBODY || !ordered || !fresh) {
-      from.refuse(`share ${i} is zero, out of order or names a contribution twice`);
+      from.refuse(
+        `share ${i} is zero, out of order or names a contribution twice`,
+        `a fração ${i} é zero, está fora de ordem ou repete uma contribuição`,
+      );
     }
   });
   const sum = list.reduce((total, share) => total + share.ppm, 0);
-  if (sum > PPM) from.refuse(`the shares add up to ${sum} ppm`);
+  if (sum > PPM) from.refuse(`the shares add up to ${sum} ppm`, `as frações somam ${sum} ppm`);
   return list;
 }
 
@@ -408,7 +417,12 @@ function source(from: Field): bigint {
   if (from.value === "nobody") return NOBODY;
   if (from.value === "prompt") return PROMPT;
   const id = typeof from.value === "bigint" ? from.u64() : NOBODY;
-  if (id === NOBODY || id === PROMPT) from.refuse('a source is "nobody", "prompt" or a contribution id');
+  if (id === NOBODY || id === PROMPT) {
+    from.refuse(
+      'a source is "nobody", "prompt" or a contribution id',
+      'uma fonte é "nobody", "prompt" ou o id de uma contribuição',
+    );
+  }
   return id;
 }
 

@@ -67,8 +67,8 @@ export function readGeneration(from: Field): GenerationRecord {
 
 function i32(from: Field): number {
   const { value } = from;
-  if (typeof value !== "bigint") return from.refuse("is no integer");
-  if (BigInt.asIntN(32, value) !== value) return from.refuse("does not fit into 32 bits");
+  if (typeof value !== "bigint") return from.refuse("is no integer", "não é um número inteiro");
+  if (BigInt.asIntN(32, value) !== value) return from.refuse("does not fit into 32 bits", "não cabe em 32 bits");
   return Number(value);
 }
 

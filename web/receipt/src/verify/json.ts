@@ -1,12 +1,13 @@
 // JSON without loss: every number is an integer and read as a bigint (`JSON.parse` would round a u64), a name stands
 // once per object, and strings are well-formed Unicode. What a receipt may not hold is refused here, not ignored.
+import { Refusal } from "./bytes.ts";
 
 export type Json = null | boolean | bigint | string | Json[] | { [name: string]: Json };
 
 /** Nesting beyond this is refused: a receipt needs eight levels. */
 const DEEPEST = 32;
 
-export class JsonError extends Error {}
+export class JsonError extends Refusal {}
 
 export function parseJson(text: string): Json {
   const parser = new Parser(text);
@@ -26,7 +27,7 @@ class Parser {
   constructor(readonly text: string) {}
 
   value(depth: number): Json {
-    if (depth > DEEPEST) this.#refuse("it is nested too deeply");
+    if (depth > DEEPEST) this.#refuse("it is nested too deeply", "está aninhado demais");
     this.#take(SPACE);
     switch (this.text[this.#at]) {
       case "{":
@@ -43,7 +44,7 @@ class Parser {
         return this.#word("null", null);
       default: {
         const number = this.#take(NUMBER);
-        if (number === undefined) this.#refuse("neither a value nor an integer");
+        if (number === undefined) this.#refuse("neither a value nor an integer", "nem um valor nem um número inteiro");
         return BigInt(number);
       }
     }
@@ -51,7 +52,7 @@ class Parser {
 
   end(): void {
     this.#take(SPACE);
-    if (this.#at !== this.text.length) this.#refuse("something follows the value");
+    if (this.#at !== this.text.length) this.#refuse("something follows the value", "algo vem depois do valor");
   }
 
   #object(depth: number): Json {
@@ -62,7 +63,7 @@ class Parser {
     do {
       this.#take(SPACE);
       const name = this.#string();
-      if (name in fields) this.#refuse(`the name ${JSON.stringify(name)} stands twice`);
+      if (name in fields) this.#refuse(`the name ${JSON.stringify(name)} stands twice`, `o nome ${JSON.stringify(name)} aparece duas vezes`);
       this.#expect(":");
       fields[name] = this.value(depth + 1);
     } while (this.#skip(","));
@@ -82,14 +83,14 @@ class Parser {
 
   #string(): string {
     const literal = this.#take(STRING);
-    if (literal === undefined) this.#refuse("no string");
+    if (literal === undefined) this.#refuse("no string", "não há um texto");
     const text: string = JSON.parse(literal);
-    if (LONE_SURROGATE.test(text)) this.#refuse("a string that is not Unicode");
+    if (LONE_SURROGATE.test(text)) this.#refuse("a string that is not Unicode", "um texto que não é Unicode");
     return text;
   }
 
   #word<T>(word: string, value: T): T {
-    if (!this.text.startsWith(word, this.#at)) this.#refuse(`not ${word}`);
+    if (!this.text.startsWith(word, this.#at)) this.#refuse(`not ${word}`, `não é ${word}`);
     this.#at += word.length;
     return value;
   }
@@ -102,7 +103,7 @@ class Parser {
   }
 
   #expect(mark: string): void {
-    if (!this.#skip(mark)) this.#refuse(`${mark} was due`);
+    if (!this.#skip(mark)) this.#refuse(`${mark} was due`, `esperava-se ${mark}`);
   }
 
   #take(pattern: RegExp): string | undefined {
@@ -112,7 +113,7 @@ class Parser {
     return found;
   }
 
-  #refuse(why: string): never {
-    throw new JsonError(`at character ${this.#at}: ${why}`);
+  #refuse(en: string, pt: string): never {
+    throw new JsonError(`at character ${this.#at}: ${en}`, `no caractere ${this.#at}: ${pt}`);
   }
 }
