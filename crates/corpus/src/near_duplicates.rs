@@ -53,12 +53,13 @@ pub const MAX_NEW_BYTES: usize = 16 << 20;
 /// Earlier documents that are named for one new document, those it repeats most.
 pub const MOST_PER_DOCUMENT: usize = 32;
 
-/// Pairs whose shared shingles are a smaller part of the smaller document than this, in ppm, are not looked at byte by
-/// byte. Half of a prose text in windows of 32 bytes keeps more: such a window holds about five words, so about three
-/// shingles of every eight survive where windows stand alone, and more where they join.
+/// Pairs whose shared shingles are a smaller part of the smaller document than this, in ppm, and where they stand in
+/// either document a smaller part of all its places, are not looked at byte by byte. Half of a prose text in windows of 32
+/// bytes keeps more: such a window holds about five words, so about three shingles of every eight survive where windows
+/// stand alone, and more where they join. Places count, as one stretch may stand in a document many times.
 const WORTH_A_LOOK: u32 = 80_000;
 
-/// Pairs that share fewer shingles are chance: a name, a figure, a turn of speech.
+/// Pairs that share fewer shingles, or share them in fewer places, are chance: a name, a figure, a turn of speech.
 const FEWEST_SHARED: u32 = 4;
 
 /// Why a pair is reported: the first that holds.
@@ -120,9 +121,10 @@ pub struct Comparison<'a> {
     hasher: RandomState,
     /// Per shingle, where its documents begin in `holders`, and how many they are.
     shingles: HashMap<Shingle, (u32, u32)>,
-    holders: Vec<u32>,
-    /// `|S(a)|` per new document.
-    sizes: Vec<u32>,
+    /// A document that holds a shingle, and in how many places.
+    holders: Vec<(u32, u32)>,
+    /// `|S(a)|` per new document, and the places of all its shingles.
+    sizes: Vec<(u32, u32)>,
     /// Per new document.
     found: Vec<Vec<NearDuplicate>>,
 }
@@ -139,12 +141,12 @@ impl<'a> Comparison<'a> {
             return Err(TooLarge { bytes });
         }
         let hasher = RandomState::new();
-        let mut all: Vec<(Shingle, u32)> = Vec::new();
+        let mut all: Vec<(Shingle, (u32, u32))> = Vec::new();
         let mut sizes = Vec::with_capacity(texts.len());
         for (document, text) in (0..).zip(&texts) {
-            let own = shingles_of(text, &hasher);
-            sizes.push(index(own.len()));
-            all.extend(own.into_iter().map(|shingle| (shingle, document)));
+            let (own, before) = (shingles_of(text, &hasher), all.len());
+            all.extend(own.chunk_by(Shingle::eq).map(|same| (same[0], (document, index(same.len())))));
+            sizes.push((index(all.len() - before), index(own.len())));
         }
         all.sort_unstable();
         let mut shingles = HashMap::with_capacity(all.len());
@@ -153,7 +155,7 @@ impl<'a> Comparison<'a> {
             shingles.insert(group[0].0, (index(at), index(group.len())));
             at += group.len();
         }
-        let holders = all.into_iter().map(|(_, document)| document).collect();
+        let holders = all.into_iter().map(|(_, holder)| holder).collect();
         let found = vec![Vec::new(); texts.len()];
         Ok(Self { texts, hasher, shingles, holders, sizes, found })
     }
@@ -161,24 +163,30 @@ impl<'a> Comparison<'a> {
     /// Compares them with one earlier document.
     pub fn with(&mut self, contribution: ContributionId, document: u32, text: &str) {
         let earlier = shingles_of(text, &self.hasher);
-        let mut shared = vec![0u32; self.texts.len()];
-        for shingle in &earlier {
-            if let Some((start, count)) = self.shingles.get(shingle) {
-                for holder in &self.holders[*start as usize..(start + count) as usize] {
-                    shared[*holder as usize] += 1;
+        // Shingles, and their places in the new and in the earlier document.
+        let mut shared = vec![(0u32, 0u32, 0u32); self.texts.len()];
+        let mut earlier_size = 0;
+        for same in earlier.chunk_by(Shingle::eq) {
+            earlier_size += 1;
+            if let Some((start, count)) = self.shingles.get(&same[0]) {
+                for (holder, places) in &self.holders[*start as usize..(start + count) as usize] {
+                    let shared = &mut shared[*holder as usize];
+                    *shared = (shared.0 + 1, shared.1 + places, shared.2 + index(same.len()));
                 }
             }
         }
-        let earlier_size = index(earlier.len());
+        let earlier_places = index(earlier.len());
         drop(earlier);
-        for (new, shared) in (0..).zip(shared) {
+        for (new, (shared, own_shared, earlier_shared)) in (0..).zip(shared) {
             if shared == 0 {
                 continue;
             }
-            let size = self.sizes[new as usize];
+            let (size, places) = self.sizes[new as usize];
             let smaller = size.min(earlier_size);
+            let fewest = FEWEST_SHARED.min(smaller);
             let containment_ppm = ppm(shared, smaller);
-            if containment_ppm < WORTH_A_LOOK || shared < FEWEST_SHARED.min(smaller) {
+            let part = containment_ppm.max(ppm(own_shared, places)).max(ppm(earlier_shared, earlier_places));
+            if part < WORTH_A_LOOK || own_shared.max(earlier_shared) < fewest {
                 continue;
             }
             let own = self.texts[new as usize];
@@ -189,7 +197,7 @@ impl<'a> Comparison<'a> {
                 Reason::Resembles
             } else if half(overlap, own.len()) || half(earlier_overlap, text.len()) {
                 Reason::Overlaps
-            } else if containment_ppm >= CONTAINED {
+            } else if containment_ppm >= CONTAINED && shared >= fewest {
                 Reason::Reworded
             } else {
                 continue;
@@ -238,7 +246,7 @@ fn ppm(part: u32, whole: u32) -> u32 {
     u32::try_from(ppm).expect("a part is at most the whole")
 }
 
-/// The distinct shingles of a text, ascending.
+/// The shingles of a text, ascending, each as often as it stands there.
 fn shingles_of(text: &str, hasher: &RandomState) -> Vec<Shingle> {
     // A word and what parts it from the next take two bytes at least.
     let mut shingles = Vec::with_capacity(text.len() / 2 + 1);
@@ -259,7 +267,6 @@ fn shingles_of(text: &str, hasher: &RandomState) -> Vec<Shingle> {
         shingles.push(hasher.hash_one(last));
     }
     shingles.sort_unstable();
-    shingles.dedup();
     shingles
 }
 

@@ -270,6 +270,24 @@ fn planted_copies_are_found_and_nothing_else() {
     assert!(false_of_reports == 0, "what is told in other words is no copy");
 }
 
+/// What repeats one stretch holds few sequences of words that are different, and those of the rest outnumber them.
+#[test]
+fn a_copy_of_one_stretch_many_times_over_is_found() {
+    // No word twice.
+    let words = |from: usize, count: usize| (from..from + count).map(|n| format!(" w{n}")).collect::<String>();
+    let sentence = "Rusty bearings, noticed by an inspector, mean that nothing heavy drives over the river now. ";
+    let long_words = "electroencephalographically uncharacteristically counterrevolutionaries. ";
+    for stretch in [sentence, long_words] {
+        let repeated = stretch.repeat(50) + &words(0, 300);
+        let once = stretch.to_owned() + &words(10_000, 700);
+        let pairs = compare(std::slice::from_ref(&repeated), std::slice::from_ref(&once));
+        assert!(pairs.len() == 1 && pairs[0].overlap_bytes * 2 >= pairs[0].bytes, "{pairs:?}");
+        assert_eq!(pairs[0].reason, Reason::Overlaps);
+        let pairs = compare(&[once], &[repeated]);
+        assert!(pairs.len() == 1 && pairs[0].earlier_overlap_bytes * 2 >= pairs[0].earlier_bytes, "{pairs:?}");
+    }
+}
+
 #[test]
 fn an_edit_in_every_31_bytes_leaves_no_window_and_is_still_found() {
     let text = report(0);
