@@ -1,10 +1,11 @@
 //! `fonte receipt show|verify|explain|export`; the other commands about receipts have files of their own.
 
+mod on_chain;
+
 use std::path::Path;
 
 use alloy_primitives::B256;
 use eyre::{Result, bail, eyre};
-use fonte_bindings::{Client, RowsError};
 use fonte_types::{
     bundle::{Check, Outcome, ReceiptBundle, Verification, verify},
     evidence::Source,
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::{Common, Receipt},
-    challenge::{self, Auditor, describe, registered_terms, row_fault},
+    challenge::{self, Auditor, describe},
     context::Context,
     demand, export,
     gateway_api::{GatewayApi, SettlementState},
@@ -21,6 +22,8 @@ use crate::{
     replay,
     say::say,
 };
+
+pub(crate) use on_chain::chain_checks;
 
 /// Runs a receipt command; `false` where the answer is no (a receipt that fails, nothing to challenge).
 pub(crate) async fn run(common: &Common, command: Receipt) -> Result<bool> {
@@ -85,61 +88,6 @@ pub(crate) async fn load(common: &Common, receipt: &str) -> Result<ReceiptBundle
     GatewayApi::new(&common.gateway)?.receipt(id, std::env::var("FONTE_API_KEY").ok().as_deref()).await
 }
 
-/// The checks that need the chain.
-pub(crate) async fn chain_checks(
-    client: &Client,
-    bundle: &ReceiptBundle,
-    standing: Option<&SettlementState>,
-) -> Result<Vec<Check>> {
-    let failed = |differs: &str, why: String| Outcome::Failed { differs: differs.into(), why };
-    let network = if client.network() == &bundle.network {
-        Outcome::Passed
-    } else {
-        failed("network", format!("{} is another network", client.url()))
-    };
-    let terms = match registered_terms(client, bundle).await? {
-        Some(terms) if terms == bundle.terms => Outcome::Passed,
-        Some(_) => failed("terms", "the chain has other terms for this model".into()),
-        None => failed("receipt.model", "the chain knows no such model".into()),
-    };
-    let mut contributions = Outcome::Passed;
-    for cited in &bundle.cited {
-        let place = format!("cited[{}]", cited.contribution);
-        contributions = match client.contribution(cited.contribution).await? {
-            None => failed(&place, "the chain knows no such contribution".into()),
-            Some(record) if record.root != cited.root => {
-                failed(&place, format!("its root on chain is {}", record.root))
-            }
-            Some(record) if record.contributor != cited.contributor => {
-                failed(&place, format!("{} signed it", record.contributor))
-            }
-            Some(record) if !record.membership.is_member_of_any(&bundle.receipt.versions) => {
-                failed(&place, "it is in none of the named versions".into())
-            }
-            Some(_) => continue,
-        };
-        break;
-    }
-    // The chain's own words: the gateway says where to look first.
-    let settled = match client.settled_row(bundle.id, standing.and_then(|standing| standing.batch)).await {
-        Ok(None) => Outcome::NotCheckable { without: "a settlement: it waits for its batch".into() },
-        Ok(Some(settled)) => match row_fault(&bundle.receipt, &settled) {
-            None => Outcome::Passed,
-            Some(field) => failed("row", format!("batch {} settled another {field} for it", settled.batch)),
-        },
-        Err(error @ (RowsError::Hidden { .. } | RowsError::Forgotten(_))) => {
-            Outcome::NotCheckable { without: format!("another node: {error}") }
-        }
-        Err(error) => return Err(error.into()),
-    };
-    Ok(vec![
-        Check { name: "network", outcome: network },
-        Check { name: "terms on chain", outcome: terms },
-        Check { name: "contributions on chain", outcome: contributions },
-        Check { name: "settled as written", outcome: settled },
-    ])
-}
-
 /// Recomputes the attribution from the texts.
 async fn completeness(context: &Context, bundle: &ReceiptBundle) -> Check {
     let audited = async {
@@ -149,7 +97,7 @@ async fn completeness(context: &Context, bundle: &ReceiptBundle) -> Check {
     };
     let outcome = match audited.await {
         Ok(findings) => match findings.first() {
-            None => Outcome::Passed,
+            None => Outcome::HOLDS,
             Some(fault) => {
                 Outcome::Failed { differs: "runs".into(), why: format!("the texts say otherwise: {fault:?}") }
             }
@@ -166,7 +114,8 @@ pub(crate) fn print_verification(json: bool, verification: &Verification) -> Res
     }
     for check in &verification.checks {
         match &check.outcome {
-            Outcome::Passed => println!("  ok      {}", check.name),
+            Outcome::Passed { note: None } => println!("  ok      {}", check.name),
+            Outcome::Passed { note: Some(note) } => println!("  ok      {}: {note}", check.name),
             Outcome::Failed { differs, why } => println!("  FAILED  {}: {differs}: {why}", check.name),
             Outcome::NotCheckable { without } => {
                 println!(

@@ -131,7 +131,11 @@ impl ReceiptBundle {
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// It holds.
-    Passed,
+    Passed {
+        /// What else was found.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
     /// It does not.
     Failed {
         /// The first thing that differs, as a path into the bundle.
@@ -144,6 +148,11 @@ pub enum Outcome {
         /// What is missing.
         without: String,
     },
+}
+
+impl Outcome {
+    /// It holds, and that is all.
+    pub const HOLDS: Self = Self::Passed { note: None };
 }
 
 /// One check and how it ended.
@@ -193,7 +202,7 @@ pub fn verify(bundle: &ReceiptBundle) -> Verification {
         .map(|(name, check)| Check {
             name,
             outcome: match check(bundle) {
-                Ok(()) => Outcome::Passed,
+                Ok(()) => Outcome::HOLDS,
                 Err((differs, why)) => Outcome::Failed { differs, why },
             },
         })

@@ -10,7 +10,7 @@ use std::time::Duration;
 use alloy_primitives::B256;
 use eyre::{Result, WrapErr, bail};
 use fonte_bindings::{Client, RowsError, SettledRow};
-use fonte_types::bundle::{ReceiptBundle, Terms};
+use fonte_types::bundle::ReceiptBundle;
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -190,10 +190,4 @@ fn print(common: &Common, challenged: &Challenged, why: &str) -> Result<()> {
         )
     );
     Ok(())
-}
-
-/// The model's terms as registered now, to compare with the bundle's.
-pub(crate) async fn registered_terms(client: &Client, bundle: &ReceiptBundle) -> Result<Option<Terms>> {
-    let models = client.models().await?;
-    Ok(models.into_iter().find(|model| model.id == bundle.receipt.model).map(|model| model.terms))
 }

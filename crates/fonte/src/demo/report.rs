@@ -280,7 +280,7 @@ impl Tell {
         println!("  {}", say!("receipt {id}", "recibo {id}"));
         for check in &verification.checks {
             match &check.outcome {
-                Outcome::Passed => println!("    ok  {}", check.name),
+                Outcome::Passed { .. } => println!("    ok  {}", check.name),
                 Outcome::Failed { differs, why } => println!("    NO  {}: {differs}: {why}", check.name),
                 Outcome::NotCheckable { without } => {
                     println!(

@@ -12,6 +12,7 @@ use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle, UncheckedAnswer};
 use fonte_types::{
     bundle::ReceiptBundle,
     evidence::{Evidence, Run, Source},
+    ids::Version,
     receipt::{Voucher, request_id, sign},
     settlement::{Row, Tables},
     shares::{Share, Shares},
@@ -270,6 +271,69 @@ async fn every_lie_is_caught_without_the_liars_help() {
         assert_eq!((&caught["kind"], &caught["harmed"]), (&json!(kind), &json!(payer)), "{caught}");
         assert_eq!(scene.deposit().await, deposit + fee);
     }
+}
+
+/// Nobody signed what a bundle says of payees, cuts and terms: a copy with others verifies until the chain is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_file_proves_is_asked_of_the_chain() {
+    let (scene, liar) = Scene::set("600").await;
+    let (up, home, honest) = (&scene.up, scene.home.path(), &scene.honest);
+    let verify = |bundle: &ReceiptBundle, chain: bool| {
+        let file = scene.file("copy", bundle);
+        let arguments = ["receipt", "verify", file.to_str().unwrap(), "--json", "--chain"];
+        common::json(&up.run(home, &arguments[..arguments.len() - usize::from(!chain)]))
+    };
+    let payees = |bundle: &ReceiptBundle| {
+        let told = verify(bundle, true);
+        told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "payees").unwrap().clone()
+    };
+    let copy = |change: &dyn Fn(&mut ReceiptBundle)| {
+        let mut copy = honest.clone();
+        change(&mut copy);
+        copy
+    };
+    let stranger = Address::repeat_byte(0xbd);
+    let place = |field: &str| format!("cited[{}].{field}", honest.cited[0].contribution);
+    let lies = [
+        (place("payee"), copy(&|copy| copy.cited[0].payee = stranger)),
+        (place("contributor"), copy(&|copy| copy.cited[0].contributor = stranger)),
+        (place("curator"), copy(&|copy| copy.cited[0].curator = stranger)),
+        (place("curator_ppm"), copy(&|copy| copy.cited[0].curator_ppm += 1)),
+        (place("membership"), copy(&|copy| copy.cited[0].membership.withdrawn = Some(Version(u32::MAX - 1)))),
+        (
+            "terms.splits".into(),
+            copy(&|copy| {
+                copy.terms.splits.data += 1;
+                copy.terms.splits.worker -= 1;
+            }),
+        ),
+        ("model_name".into(), copy(&|copy| copy.model_name.push('x'))),
+    ];
+    for (differs, lie) in &lies {
+        assert_eq!(verify(lie, false)["ok"], true, "{differs}");
+        let told = verify(lie, true);
+        assert_eq!((&told["ok"], &told["differs"]), (&json!(false), &json!(differs)), "{told}");
+    }
+
+    // The author moves on, twice: what was settled was paid as it says, what was not is paid elsewhere, and both hold.
+    let waiting = liar.lie(honest, |_| ());
+    let (first, second) = (Address::repeat_byte(0x11), Address::repeat_byte(0x22));
+    let id = honest.cited[0].contribution.to_string();
+    for payee in [first, second] {
+        up.ok(home, &["datanet", "payee", &id, &payee.to_string(), "--key", "dev:author"]);
+    }
+    assert_eq!(payees(honest), json!({"name": "payees", "outcome": "passed"}));
+    let mut between = waiting.clone();
+    between.cited[0].payee = first;
+    for moved in [&waiting, &between] {
+        let told = payees(moved);
+        assert_eq!(told["outcome"], "passed", "{told}");
+        assert!(told["note"].as_str().unwrap().contains(&format!("pays {second}")), "{told}");
+    }
+    let mut forged = waiting;
+    forged.cited[0].payee = stranger;
+    assert_eq!(payees(&forged)["differs"], place("payee"));
+    liar.0.shutdown().await;
 }
 
 /// A batch of the liar's that its store knows nothing of.
