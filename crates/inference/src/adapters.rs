@@ -4,7 +4,7 @@
 //! On a CPU there are two tiers: the source (files, which the system's page cache keeps in memory as it can) and the packed
 //! arena. A parsed copy between the two would take as much memory as the arena and save only the packing.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -49,6 +49,8 @@ struct Entry {
     users: usize,
     pinned: bool,
     used_at: u64,
+    /// Its bytes, once it was here: what a hash names does not change.
+    size: Option<usize>,
 }
 
 impl Entry {
@@ -68,10 +70,11 @@ pub(crate) struct Adapters {
     /// In memory, unused and not pinned: the longest unused first.
     idle: BTreeSet<(u64, ContentHash)>,
     idle_bytes: usize,
-    loading: usize,
+    /// What each load under way is expected to take. They come in this order.
+    loading: VecDeque<usize>,
     bytes: usize,
-    /// The largest seen: what a load is expected to take.
-    expected: usize,
+    /// The sizes that are known of registered ones.
+    sizes: BTreeSet<(usize, ContentHash)>,
     pub(crate) loads: u64,
     pub(crate) evictions: u64,
     orders: Option<SyncSender<ContentHash>>,
@@ -111,9 +114,9 @@ impl Adapters {
             pinned: BTreeSet::new(),
             idle: BTreeSet::new(),
             idle_bytes: 0,
-            loading: 0,
+            loading: VecDeque::new(),
             bytes: 0,
-            expected: 0,
+            sizes: BTreeSet::new(),
             loads: 0,
             evictions: 0,
             orders: Some(orders),
@@ -124,7 +127,7 @@ impl Adapters {
 
     /// Makes a hash known. Nothing is read.
     pub(crate) fn register(&mut self, hash: ContentHash) {
-        let entry = Entry { state: State::Absent, users: 0, pinned: false, used_at: 0 };
+        let entry = Entry { state: State::Absent, users: 0, pinned: false, used_at: 0, size: None };
         self.entries.entry(hash).or_insert(entry);
     }
 
@@ -151,7 +154,11 @@ impl Adapters {
         self.pin(hash, false);
         self.evict(hash);
         // A load under way is answered to nobody.
-        self.entries.remove(hash).is_some()
+        let entry = self.entries.remove(hash);
+        if let Some(size) = entry.as_ref().and_then(|entry| entry.size) {
+            self.sizes.remove(&(size, *hash));
+        }
+        entry.is_some()
     }
 
     /// Takes an adapter out of memory, pinned or not, and keeps it known; says whether it is out.
@@ -190,9 +197,17 @@ impl Adapters {
         }
     }
 
-    /// What a newcomer that uses the adapter adds to the memory that is in use.
+    /// What a newcomer that uses the adapter adds to the memory that is in use, once it is here.
     pub(crate) fn cost(&self, hash: &ContentHash) -> usize {
-        self.entries.get(hash).and_then(Entry::idle_bytes).unwrap_or(0)
+        match self.entries.get(hash) {
+            Some(entry) if matches!(entry.state, State::Resident(_)) => entry.idle_bytes().unwrap_or(0),
+            _ => self.expected(hash),
+        }
+    }
+
+    /// Whether it was ever here, so that its size is known.
+    pub(crate) fn is_known(&self, hash: &ContentHash) -> bool {
+        self.entries.get(hash).is_some_and(|entry| entry.size.is_some())
     }
 
     /// Counts a running sequence in or out; gives the packed adapter, if it is in memory.
@@ -216,9 +231,15 @@ impl Adapters {
         self.bytes
     }
 
-    /// What loads under way may add, and one more.
-    pub(crate) fn expected_bytes(&self) -> usize {
-        self.expected * (self.loading + 1)
+    /// What an adapter takes in memory: one that was never here as much as the largest known.
+    pub(crate) fn expected(&self, hash: &ContentHash) -> usize {
+        let largest = || self.sizes.last().map_or(0, |(size, _)| *size);
+        self.entries.get(hash).and_then(|entry| entry.size).unwrap_or_else(largest)
+    }
+
+    /// What loads under way may add.
+    pub(crate) fn loading_bytes(&self) -> usize {
+        self.loading.iter().sum()
     }
 
     /// Bytes that eviction could free.
@@ -226,11 +247,10 @@ impl Adapters {
         self.idle_bytes
     }
 
-    /// Bytes of the pinned adapters and this one; one that is not in memory counts as the largest seen.
+    /// Bytes of the pinned adapters and this one, as [`Adapters::expected`].
     pub(crate) fn pinned_bytes(&self, with: &ContentHash) -> usize {
         let more = (!self.pinned.contains(with)).then_some(with);
-        let bytes = |hash: &ContentHash| self.get(hash).map_or(self.expected, |packed| packed.bytes());
-        self.pinned.iter().chain(more).map(bytes).sum()
+        self.pinned.iter().chain(more).map(|hash| self.expected(hash)).sum()
     }
 
     pub(crate) fn pinned(&self) -> impl Iterator<Item = &ContentHash> {
@@ -240,6 +260,14 @@ impl Adapters {
     /// The unused adapter that was used longest ago, but none that is `wanted`.
     pub(crate) fn oldest(&self, wanted: impl Fn(&ContentHash) -> bool) -> Option<(u64, ContentHash)> {
         self.idle.iter().find(|(_, hash)| !wanted(hash)).copied()
+    }
+
+    /// One that no running sequence uses, pinned ones last.
+    pub(crate) fn unused(&self) -> Option<ContentHash> {
+        let unused = |hash: &&ContentHash| {
+            self.entries.get(hash).is_some_and(|entry| entry.users == 0 && matches!(entry.state, State::Resident(_)))
+        };
+        self.idle.first().map(|(_, hash)| *hash).or_else(|| self.pinned.iter().find(unused).copied())
     }
 
     pub(crate) fn evict(&mut self, hash: &ContentHash) {
@@ -252,11 +280,11 @@ impl Adapters {
 
     pub(crate) fn can_load(&self) -> bool {
         // Of the first nothing is known.
-        self.loading < if self.expected == 0 { 1 } else { MAX_LOADING }
+        self.loading.len() < if self.sizes.is_empty() { 1 } else { MAX_LOADING }
     }
 
     pub(crate) fn is_loading(&self) -> bool {
-        self.loading > 0
+        !self.loading.is_empty()
     }
 
     pub(crate) fn is_absent(&self, hash: &ContentHash) -> bool {
@@ -265,11 +293,12 @@ impl Adapters {
 
     /// Asks the thread for an absent adapter.
     pub(crate) fn load(&mut self, hash: ContentHash) {
+        let expected = self.expected(&hash);
         let Some(entry) = self.entries.get_mut(&hash) else { return };
         // The channel has room for `MAX_LOADING`, and the thread lives as long as this.
         if self.orders.as_ref().is_some_and(|orders| orders.try_send(hash).is_ok()) {
             entry.state = State::Loading;
-            self.loading += 1;
+            self.loading.push_back(expected);
         }
     }
 
@@ -277,7 +306,7 @@ impl Adapters {
     pub(crate) fn next_loaded(&mut self, wait: Duration, now: u64) -> Option<Loaded> {
         // The thread is there: it catches the source's panics, and ends only when this is dropped.
         let (hash, result) = self.loaded.recv_timeout(wait).ok()?;
-        self.loading -= 1;
+        self.loading.pop_front();
         let mut bytes = 0;
         let result = self.change(&hash, |entry| match (&entry.state, result) {
             // It was unregistered, registered and asked for again, and the first load has come.
@@ -285,6 +314,7 @@ impl Adapters {
             (_, Ok(packed)) => {
                 bytes = packed.bytes();
                 entry.used_at = now;
+                entry.size = Some(bytes);
                 entry.state = State::Resident(Arc::new(packed));
                 Ok(())
             }
@@ -295,7 +325,7 @@ impl Adapters {
         });
         if bytes > 0 {
             self.bytes += bytes;
-            self.expected = self.expected.max(bytes);
+            self.sizes.insert((bytes, hash));
             self.loads += 1;
         }
         let result = result.unwrap_or(Ok(()));

@@ -144,6 +144,8 @@ pub struct Engine {
     cache: Cache,
     adapters: Adapters,
     queue: Queue,
+    /// Had its turn while its adapter was not here: room for that is kept from then on, until it runs.
+    held: Option<RequestId>,
     running: Vec<Sequence>,
     packed: Vec<Option<Arc<PackedAdapter>>>,
     scratch: Scratch,
@@ -181,6 +183,7 @@ impl Engine {
             cache,
             adapters,
             queue: Queue::default(),
+            held: None,
             running: Vec::new(),
             packed: Vec::new(),
             scratch: Scratch::default(),
@@ -209,7 +212,8 @@ impl Engine {
 
     /// Loads an adapter ahead and keeps it in memory, or no longer. Pinned ones may take half of the memory. A size is known
     /// only once an adapter is here: one that is larger than all before it, and then takes them over that half, is let go
-    /// again, and pinning it once more says so.
+    /// again, and pinning it once more says so. What was promised to running requests stays theirs: where it leaves no room, a
+    /// pinned adapter that none of them uses goes, and is loaded again when there is some.
     ///
     /// # Errors
     /// [`PinError`]: it is not registered, or there is no room. What was pinned stays so.
@@ -359,68 +363,117 @@ impl Engine {
             } else if self.adapters.pinned_bytes(&loaded.hash) > self.config.memory / PINNED {
                 self.adapters.pin(&loaded.hash, false);
             }
-            self.make_room(0, |_| false);
+            self.claim(0);
         }
     }
 
-    /// Starts waiting requests whose adapters are here, in the order of their payers' turns, while slots and memory last.
-    /// One that does not fit holds up the rest, so that small requests cannot starve it.
+    /// Starts waiting requests in the order of their payers' turns, while slots and memory last. One that does not fit holds up
+    /// the rest, so that small requests cannot starve it. One whose adapter is not here cannot start, but from its turn on
+    /// others only start beside the room for its adapter, so that they cannot starve that either.
     fn admit(&mut self) {
         while self.running.len() < self.config.max_running {
+            let promised = self.promised();
+            let stays = if self.running.is_empty() { self.committed() } else { 0 };
+            if let (Some(id), Some((hash, bytes))) = (self.held, promised)
+                && self.adapters.is_known(&hash)
+                && stays + bytes > self.config.memory
+            {
+                self.refuse(id);
+                continue;
+            }
             let adapters = &self.adapters;
             let ready = |waiting: &Waiting| waiting.request.adapter.is_none_or(|hash| adapters.get(&hash).is_some());
-            let Some(waiting) = self.queue.turn(ready) else { break };
-            let (id, request) = (waiting.id, &waiting.request);
-            // Embeddings need the states of all tokens: nothing cached serves them.
-            let cacheable = request.task != Task::Embed;
-            let (adapter, scope) = (request.adapter, request.prefix_scope);
-            let reserved = waiting.tokens.div_ceil(PAGE_TOKENS);
-            let shared = if cacheable { self.cache.shared(adapter, scope, &request.prompt) } else { 0 };
-            let cost = (reserved - shared) * self.cache.pages.page_bytes()
-                + adapter.map_or(0, |hash| self.adapters.cost(&hash));
-            if self.committed() + cost > self.config.memory {
+            let turn = self.queue.turn(|waiting| promised.is_none() || ready(waiting));
+            let Some((mut id, here)) = turn.map(|waiting| (waiting.id, ready(waiting))) else { break };
+            if !here {
+                self.held = Some(id);
+                continue;
+            }
+            let (mut used, kept) = self.needs(id, promised);
+            if used <= self.config.memory && used + kept > self.config.memory {
+                // Only what is kept for another one is in the way: that goes first, once its adapter is here.
+                let held = self.held;
+                let turn = self.queue.turn(|waiting| Some(waiting.id) == held && ready(waiting));
+                let Some(waiting) = turn else { break };
+                id = waiting.id;
+                used = self.needs(id, promised).0;
+            }
+            if used > self.config.memory {
                 if !self.running.is_empty() {
                     break;
                 }
                 // Alone, and everything that can go counted as gone: it will never fit.
-                self.queue.remove(id);
-                self.events.push(Event::Failed { request: id, error: RunError::NoMemory });
+                self.refuse(id);
                 continue;
             }
-            let Some(Waiting { request, .. }) = self.queue.take(id) else { break };
-            let found: &[u32] = if cacheable { &request.prompt } else { &request.prompt[..1] };
+            let Some(Waiting { request, tokens, .. }) = self.queue.take(id) else { break };
+            let (adapter, scope) = (request.adapter, request.prefix_scope);
+            let found: &[u32] = if cacheable(&request) { &request.prompt } else { &request.prompt[..1] };
             let table = self.cache.acquire(adapter, scope, found);
             let cached = table.pages.len() * PAGE_TOKENS;
             self.packed.push(adapter.and_then(|hash| self.adapters.count(&hash, true, self.now)));
-            self.running.push(Sequence::new(id, request, table, reserved, cached));
+            self.running.push(Sequence::new(id, request, table, tokens.div_ceil(PAGE_TOKENS), cached));
         }
+    }
+
+    /// The adapter that room is kept for, if that is not in use anyway, and the bytes.
+    fn promised(&self) -> Option<(ContentHash, usize)> {
+        let hash = self.queue.get(self.held?)?.request.adapter?;
+        Some((hash, self.adapters.cost(&hash)))
+    }
+
+    /// The memory that would be in use if a waiting request ran, and what of the room for `promised` comes on top.
+    fn needs(&self, id: RequestId, promised: Option<(ContentHash, usize)>) -> (usize, usize) {
+        let Some(Waiting { request, tokens, .. }) = self.queue.get(id) else { return (0, 0) };
+        let adapter = request.adapter;
+        let found = cacheable(request).then(|| self.cache.shared(adapter, request.prefix_scope, &request.prompt));
+        let pages = tokens.div_ceil(PAGE_TOKENS) - found.unwrap_or(0);
+        let cost = pages * self.cache.pages.page_bytes() + adapter.map_or(0, |hash| self.adapters.cost(&hash));
+        let kept = promised.filter(|(hash, _)| adapter != Some(*hash)).map_or(0, |(_, bytes)| bytes);
+        (self.committed() + cost, kept)
+    }
+
+    /// Ends a waiting request that does not even fit alone.
+    fn refuse(&mut self, id: RequestId) {
+        self.queue.remove(id);
+        self.events.push(Event::Failed { request: id, error: RunError::NoMemory });
     }
 
     /// Loads what waiting requests and pins want, as far as there is room beside what is in use and what others wait for.
     fn prefetch(&mut self) {
+        let (promised, memory) = (self.promised(), self.config.memory);
+        let kept = promised.map(|(hash, _)| hash);
         let pinned = self.adapters.pinned().map(|hash| (*hash, false));
         let queued = self.queue.iter().take(PREFETCH).filter_map(|waiting| waiting.request.adapter);
-        let order: Vec<(ContentHash, bool)> = pinned.chain(queued.map(|hash| (hash, true))).collect();
+        let waited_for = kept.into_iter().chain(queued).map(|hash| (hash, true));
+        let order: Vec<(ContentHash, bool)> = pinned.chain(waited_for).collect();
         let wanted: HashSet<ContentHash> = order.iter().map(|(hash, _)| *hash).collect();
         let nothing_to_do = self.running.is_empty() && self.queue.len() == 0;
-        let mut first = true;
+        let mut longest = true;
         for (hash, waited_for) in order {
             if !self.adapters.can_load() {
                 break;
             }
+            // Of those waited for.
+            let first = waited_for && std::mem::take(&mut longest);
             if !self.adapters.is_absent(&hash) {
                 continue;
             }
-            let expected = self.adapters.expected_bytes();
-            let urgent = waited_for || nothing_to_do;
+            let expected = self.adapters.expected(&hash);
             // Nothing is pushed out for a pin that would not fit even so, and it keeps nobody from loading.
-            if !urgent && self.committed() + expected > self.config.memory {
+            let in_use = self.committed() + promised.map_or(0, |(_, bytes)| bytes);
+            if !waited_for && !nothing_to_do && in_use + expected > memory {
                 continue;
             }
+            let expected = expected + self.adapters.loading_bytes();
             let mut fits = self.make_room(expected, |hash| wanted.contains(hash));
-            if !fits && first && urgent {
-                // The longest waiting may push out what later ones wait for, and alone it may try its luck.
-                fits = self.make_room(expected, |_| false) || self.running.is_empty();
+            if !fits && first {
+                // The longest waiting may push out what later ones wait for.
+                fits = self.make_room(expected, |_| false);
+            }
+            if !fits && (first || nothing_to_do) {
+                // Alone it may try its luck.
+                fits = self.running.is_empty() && !self.adapters.is_loading();
             }
             if !fits && !waited_for {
                 continue;
@@ -429,7 +482,6 @@ impl Engine {
                 break;
             }
             self.adapters.load(hash);
-            first = false;
         }
     }
 
@@ -487,6 +539,16 @@ impl Engine {
             if left == 0 || left == before {
                 return plan;
             }
+        }
+    }
+
+    /// Makes room that was reserved: all that no running request uses can go for it, what is kept for the one that had its
+    /// turn after the rest, and pinned adapters last.
+    fn claim(&mut self, bytes: usize) {
+        let kept = self.promised().map(|(hash, _)| hash);
+        while !self.make_room(bytes, |hash| Some(*hash) == kept) {
+            let Some(hash) = self.adapters.unused() else { break };
+            self.adapters.evict(&hash);
         }
     }
 
@@ -556,7 +618,7 @@ impl Engine {
     fn grow(&mut self, index: usize, count: usize) {
         let needed = (self.running[index].computed + count).div_ceil(PAGE_TOKENS);
         while self.running[index].table.pages.len() < needed {
-            self.make_room(self.cache.pages.page_bytes(), |_| false);
+            self.claim(self.cache.pages.page_bytes());
             self.cache.grow(&mut self.running[index].table);
         }
     }
@@ -574,6 +636,11 @@ impl Engine {
         }
         self.cache.release(sequence.table, self.now);
     }
+}
+
+/// Whether cached pages serve a request: embeddings need the states of all tokens.
+fn cacheable(request: &Request) -> bool {
+    request.task != Task::Embed
 }
 
 /// Refuses settings of an answer that are out of range.

@@ -46,6 +46,11 @@ impl Queue {
         }
     }
 
+    pub(crate) fn get(&self, id: RequestId) -> Option<&Waiting> {
+        let (lane, i) = self.find(id)?;
+        self.lanes.get(lane)?.waiting.get(i)
+    }
+
     /// Everything that waits, each payer's first, then each one's second, and so on.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiting> {
         let most = self.lanes.iter().map(|lane| lane.waiting.len()).max().unwrap_or(0);

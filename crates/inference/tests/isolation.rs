@@ -60,6 +60,21 @@ fn main() -> io::Result<()> {
     println!("deep: {:?}", render(&apart, "deep").map(|text| text.len()));
     assert_eq!(render(&apart, "hello"), render(&here, "hello"));
 
+    // Where less is allowed already, that is kept. Only a user without privileges could not ask for more.
+    let folder = tempfile::tempdir()?;
+    let limited = folder.path().join("limited");
+    let program = env::current_exe()?;
+    std::fs::write(
+        &limited,
+        format!("#!/bin/sh\nulimit -v 524288\nulimit -t 600\nexec '{}' \"$@\"\n", program.display()),
+    )?;
+    #[cfg(unix)]
+    std::fs::set_permissions(&limited, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let limited = compile().isolated(limited);
+    for _ in 0..2 {
+        assert_eq!(render(&limited, "hello"), render(&here, "hello"));
+    }
+
     let nobody = compile().isolated("/nonexistent/program".into());
     assert!(render(&nobody, "hello").is_err_and(|error| error.contains("could not be started")));
     println!("test result: ok");

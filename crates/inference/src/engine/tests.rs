@@ -10,6 +10,8 @@ use crate::model::{Adapter, Architecture};
 use crate::request::{Generation, Logprobs, Payer, Sampling, Usage};
 use crate::{EngineHandle, NoAdapters, synthetic};
 
+mod memory;
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn model() -> ModelConfig {
@@ -37,6 +39,8 @@ impl AdapterSource for Source {
         match hash.0[0] {
             250 => Err("the disk is on fire".into()),
             251 => Ok(make(1)),
+            // About five times as large as the others.
+            252 => Ok(synthetic::adapter(&model(), 252, |_, _| 48)),
             _ => Ok(make(u64::from_le_bytes(hash.0[..8].try_into()?))),
         }
     }

@@ -87,6 +87,10 @@ enum Modules {
 }
 
 impl Modules {
+    fn names(&self, name: &str) -> bool {
+        matches!(self, Self::Names(names) if names.iter().any(|entry| entry == name))
+    }
+
     fn contains(&self, name: &str) -> bool {
         match self {
             Self::AllLinear => name.ends_with("_proj"),
@@ -146,12 +150,11 @@ impl AdapterConfig {
         }
         let mut modules = Vec::new();
         for layer in 0..model.layers {
-            if self.layers.as_ref().is_some_and(|layers| !layers.contains(&(layer as u64))) {
-                continue;
-            }
+            let transformed = self.layers.as_ref().is_none_or(|layers| layers.contains(&(layer as u64)));
             for linear in Linear::ALL {
                 let name = module_name(layer, linear);
-                if !self.contains(&name) {
+                // Named in full it is adapted, whatever `layers_to_transform` says (`check_target_module_exists`).
+                if !self.contains(&name) || !transformed && !self.targets.names(&name) {
                     continue;
                 }
                 let rank = first(&self.ranks, &name).unwrap_or(self.rank);
@@ -239,7 +242,7 @@ fn modules(fields: Fields<'_>, field: &'static str) -> Result<Option<Modules>, F
     }
 }
 
-/// `layers_to_transform`, which PEFT only honours beside a list of names, and refuses to train beside an expression.
+/// `layers_to_transform`, which PEFT only honours beside a list of names, and refuses beside a text.
 fn layers(fields: Fields<'_>, targets: &Modules) -> Result<Option<Vec<u64>>, FormatError> {
     let Some(value) = fields.get("layers_to_transform") else { return Ok(None) };
     let layers = match value {
@@ -249,8 +252,8 @@ fn layers(fields: Fields<'_>, targets: &Modules) -> Result<Option<Vec<u64>>, For
         one => one.as_u64().map(|layer| vec![layer]),
     };
     let layers = layers.ok_or_else(|| fields.wrong("layers_to_transform", value, "numbers of layers"))?;
-    if matches!(targets, Modules::Expression(_)) {
-        return Err(fields.wrong("layers_to_transform", value, "absent where target_modules is an expression"));
+    if !matches!(targets, Modules::Names(_)) {
+        return Err(fields.wrong("layers_to_transform", value, "absent where target_modules is not a list"));
     }
     let layers_name = |value: &Value| value.as_str() == Some("layers");
     match fields.get("layers_pattern") {

@@ -158,7 +158,7 @@ fn read_line<T: DeserializeOwned>(input: &mut impl BufRead) -> io::Result<Option
 mod limits {
     use std::io;
 
-    use libc::{RLIM_INFINITY, RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, rlimit, setrlimit};
+    use libc::{RLIMIT_AS, RLIMIT_CORE, RLIMIT_CPU, getrlimit, rlimit, setrlimit};
 
     /// Calls a function of the system that returns 0 or sets an error.
     macro_rules! system {
@@ -171,8 +171,19 @@ mod limits {
         };
     }
 
+    /// The limits that hold already: what is allowed at most, no process without privileges can raise again. A macro, as
+    /// systems disagree about the type of a resource.
+    macro_rules! inherited {
+        ($resource:expr) => {{
+            let mut limits = rlimit { rlim_cur: 0, rlim_max: 0 };
+            system!(getrlimit($resource, &mut limits))?;
+            limits
+        }};
+    }
+
     pub(super) fn memory(bytes: u64) -> io::Result<()> {
-        system!(setrlimit(RLIMIT_AS, &rlimit { rlim_cur: bytes, rlim_max: bytes }))?;
+        let most = bytes.min(inherited!(RLIMIT_AS).rlim_max);
+        system!(setrlimit(RLIMIT_AS, &rlimit { rlim_cur: most, rlim_max: most }))?;
         // Whoever overflows the stack is not worth a dump.
         system!(setrlimit(RLIMIT_CORE, &rlimit { rlim_cur: 0, rlim_max: 0 }))
     }
@@ -181,8 +192,9 @@ mod limits {
     pub(super) fn processor(seconds: u64) -> io::Result<()> {
         let mut used = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         system!(libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut used))?;
-        let limit = used.tv_sec.unsigned_abs() + seconds;
-        system!(setrlimit(RLIMIT_CPU, &rlimit { rlim_cur: limit, rlim_max: RLIM_INFINITY }))
+        let rlim_max = inherited!(RLIMIT_CPU).rlim_max;
+        let rlim_cur = (used.tv_sec.unsigned_abs() + seconds).min(rlim_max);
+        system!(setrlimit(RLIMIT_CPU, &rlimit { rlim_cur, rlim_max }))
     }
 }
 

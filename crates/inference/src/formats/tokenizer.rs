@@ -1,6 +1,9 @@
 //! `tokenizer.json`: text to tokens and back.
 
-use std::{borrow::Cow, panic::catch_unwind, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, ops::Range, panic::catch_unwind, sync::Arc};
+
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::error::{FormatError, shorten};
 
@@ -21,6 +24,22 @@ struct Inner {
     tokenizer: tokenizers::Tokenizer,
     /// Texts of control tokens, longest first.
     control: Vec<String>,
+    /// Ids of control tokens that can be cut, without the one that stands for unknown characters: those write it anyway.
+    control_ids: BTreeSet<u32>,
+}
+
+/// Of a `tokenizer.json` what its library does not tell.
+#[derive(Deserialize)]
+struct File {
+    #[serde(default)]
+    model: Unknown,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Unknown {
+    unk_token: Value,
+    unk_id: Value,
 }
 
 impl Tokenizer {
@@ -31,8 +50,8 @@ impl Tokenizer {
             let (size, limit) = (bytes.len() as u64, MAX_TOKENIZER_BYTES);
             return Err(FormatError::TooLarge { file: file.into(), what: "its size", size, limit });
         }
-        serde_json::from_slice::<serde::de::IgnoredAny>(bytes)
-            .map_err(|source| FormatError::Json { file: file.into(), source })?;
+        let File { model: Unknown { unk_token, unk_id } } =
+            serde_json::from_slice(bytes).map_err(|source| FormatError::Json { file: file.into(), source })?;
         // The library expects in places that what it reads has its shape (`DecoderHelper`, 0.23.2), and panics.
         let mut tokenizer = catch_unwind(|| tokenizers::Tokenizer::from_bytes(bytes))
             .map_err(|_| refused("not of the shape that its library expects".into()))?
@@ -43,12 +62,15 @@ impl Tokenizer {
         // Cutting and filling is for batches of training; a prompt is refused when it is too long, never cut.
         tokenizer.with_truncation(None).map_err(|error| refused(error.to_string()))?;
         tokenizer.with_padding(None);
-        let added = tokenizer.get_added_tokens_decoder();
-        let mut control: Vec<String> =
-            added.into_values().filter(|token| token.special).map(|token| token.content).collect();
-        control.retain(|text| !text.is_empty());
+        let mut added = tokenizer.get_added_tokens_decoder();
+        added.retain(|_, token| token.special && !token.content.is_empty());
+        let unknown = unk_token.as_str().and_then(|text| tokenizer.token_to_id(text)).map(u64::from);
+        let unknown = unknown.or(unk_id.as_u64());
+        let long = added.iter().filter(|(_, token)| token.content.chars().nth(1).is_some()).map(|(id, _)| *id);
+        let control_ids = long.filter(|id| Some(u64::from(*id)) != unknown).collect();
+        let mut control: Vec<String> = added.into_values().map(|token| token.content).collect();
         control.sort_by(|one, other| (other.len(), one).cmp(&(one.len(), other)));
-        Ok(Self(Arc::new(Inner { file: file.into(), tokenizer, control })))
+        Ok(Self(Arc::new(Inner { file: file.into(), tokenizer, control, control_ids })))
     }
 
     /// The tokens of a text in which control tokens count as such; `add_special` puts those around it that the tokenizer
@@ -69,8 +91,22 @@ impl Tokenizer {
     }
 
     /// A stranger's text, marked so that no control token is read in it wherever a template puts it: `<|im_end|>` typed by
-    /// a user stays ten characters.
+    /// a user stays ten characters. So does what only the tokenizer's normalizer makes a control token of; one character that
+    /// becomes a whole one is dropped.
     pub fn guard<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut guarded = self.cut_written(text);
+        loop {
+            // Each time pieces with a control token in them get shorter, by half of that.
+            let found = self.find_made(&guarded);
+            if found.is_empty() {
+                return guarded;
+            }
+            guarded = Cow::Owned(cut(&guarded, found));
+        }
+    }
+
+    /// Cuts the control tokens that stand in a text, those inside each other too.
+    fn cut_written<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let control = &self.0.control;
         if !text.contains(GUARD) && !control.iter().any(|token| text.contains(token.as_str())) {
             return Cow::Borrowed(text);
@@ -88,6 +124,25 @@ impl Tokenizer {
         Cow::Owned(guarded)
     }
 
+    /// Where a text has something of which the tokenizer makes a control token, in bytes.
+    fn find_made(&self, text: &str) -> Vec<Range<usize>> {
+        let Inner { tokenizer, control_ids, .. } = &*self.0;
+        let (mut found, mut start) = (Vec::new(), 0);
+        // What is too long, or what the library refuses, is not encoded later either.
+        if control_ids.is_empty() || text.len() as u64 > MAX_TEXT_BYTES {
+            return found;
+        }
+        for piece in text.split(GUARD) {
+            if let Ok(encoding) = tokenizer.encode(piece, false) {
+                let places = encoding.get_ids().iter().zip(encoding.get_offsets());
+                let control = places.filter(|(id, (from, to))| control_ids.contains(id) && from < to);
+                found.extend(control.map(|(_, (from, to))| start + from..start + to));
+            }
+            start += piece.len() + GUARD.len_utf8();
+        }
+        found
+    }
+
     /// The text of tokens, without control tokens. Bytes that are no UTF-8 become U+FFFD.
     pub fn decode(&self, tokens: &[u32]) -> Result<String, FormatError> {
         self.0.tokenizer.decode(tokens, true).map_err(|error| self.refused(error))
@@ -101,6 +156,32 @@ impl Tokenizer {
     fn refused(&self, error: impl ToString) -> FormatError {
         FormatError::Tokenizer { file: self.0.file.clone(), reason: shorten(&error.to_string()) }
     }
+}
+
+/// Cuts each of the ascending ranges of a text near its middle, and drops those of one character.
+fn cut(text: &str, ranges: Vec<Range<usize>>) -> String {
+    let (mut out, mut done) = (String::with_capacity(text.len() + 16), 0);
+    for Range { start, end } in ranges {
+        // Of one character several tokens may be made.
+        if start < done {
+            continue;
+        }
+        let boundary = |at: &usize| text.is_char_boundary(*at);
+        let start = (0..=start).rfind(boundary).unwrap_or(0);
+        let second = (start + 1..text.len()).find(boundary).unwrap_or(text.len());
+        let middle = second.max(start + (end - start) / 2);
+        let (keep, next) = match (second..=middle).rfind(boundary) {
+            Some(at) if at < end => (at, at),
+            _ => (start, second),
+        };
+        out.push_str(&text[done..keep]);
+        if keep > start {
+            out.push(GUARD);
+        }
+        done = next;
+    }
+    out.push_str(&text[done..]);
+    out
 }
 
 /// Turns tokens into text as they come, in pieces that are whole characters. The pieces put together are what

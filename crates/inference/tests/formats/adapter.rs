@@ -148,8 +148,14 @@ fn layers_to_transform() {
     assert!(modules(&with(one.clone(), "layers_pattern", json!("layers"))).is_ok());
     let found = modules(&with(one.clone(), "layers_pattern", json!("h")));
     assert!(matches!(found, Err(FormatError::Field { field: "layers_pattern", .. })));
-    let found = modules(&with(one, "target_modules", json!(".*q_proj")));
-    assert!(matches!(found, Err(FormatError::Field { field: "layers_to_transform", .. })));
+    for text in [".*q_proj", "all-linear"] {
+        let found = modules(&with(one.clone(), "target_modules", json!(text)));
+        assert!(matches!(found, Err(FormatError::Field { field: "layers_to_transform", .. })), "{text}");
+    }
+    // Named in full, in a layer that is not listed.
+    let named = with(one, "target_modules", json!(["model.layers.0.mlp.up_proj", "q_proj", "layers.0.mlp.down_proj"]));
+    let found: Vec<_> = modules(&named).unwrap().iter().map(|module| (module.layer, module.linear)).collect();
+    assert_eq!(found, [(0, Linear::Up), (1, Linear::Query)]);
 }
 
 #[test]
