@@ -52,7 +52,11 @@ use clap::Parser;
 use eyre::Result;
 use fonte_inference::formats::{RENDER_TEMPLATES, render_templates};
 
-use args::{Cli, Command, engine::EngineCommand};
+use args::{
+    Cli, Command,
+    engine::EngineCommand,
+    model::{Evaluate, Model},
+};
 
 fn main() -> ExitCode {
     if std::env::args_os().skip(1).eq([RENDER_TEMPLATES]) {
@@ -102,6 +106,8 @@ async fn run(cli: Cli) -> Result<bool> {
     let common = cli.common;
     let simulated = match &cli.command {
         Command::Demo(_) | Command::Up(_) | Command::Keys(_) | Command::Ask(_) | Command::Engine(_) => false,
+        // What is sealed is kept, or nobody can open it.
+        Command::Model(model) => !matches!(&**model, Model::Evaluate { step: Evaluate::Seal { .. }, .. }),
         // One that serves registers models as their files come and go.
         Command::Worker(worker) => worker.command.is_some(),
         _ => true,
