@@ -38,6 +38,14 @@ same() { [ "$2" = "$3" ] || fail "$1 is $3, and should be $2"; note "$1: $3"; }
 
 json() { "$FONTE" --json "$@"; }
 
+# dry FUNCTION COMMAND...: what a command would do begins with a call of FUNCTION, and it sends nothing
+dry() {
+  local function=$1; shift
+  json --dry-run "$@" >"$work/dry"
+  [ "$(field dry_run <"$work/dry")" = true ] || fail "no dry run: $(cat "$work/dry")"
+  same "a dry run of $1 $2" "$function" "$(field effects.0.function <"$work/dry")"
+}
+
 # until WHAT EXPECTED COMMAND...: runs the command until it prints what is expected
 until_is() {
   local what=$1 expected=$2 actual deadline=$((SECONDS + PATIENCE)); shift 2
@@ -76,14 +84,18 @@ execute() {
 # evaluate MODEL SCORE...: one score for each evaluator. The keeper of the gateway draws and counts: nobody has to.
 evaluate() {
   local model=$1 key; shift
+  dry revealEvaluation model evaluate "$model" unseal --key "$VOTER"
   json model evaluate "$model" unseal --key "$VOTER" >/dev/null
+  dry open model evaluate "$model" open --key "$OWNER"
   json model evaluate "$model" open --key "$OWNER" >/dev/null
   until_is "round" committing round_phase "$model"
+  dry commitScore model evaluate "$model" commit --score "$1" --report "$work/report" --key "${EVALUATORS%% *}"
   for key in $EVALUATORS; do
     json model evaluate "$model" commit --score "$1" --report "$work/report" --key "$key" >/dev/null
     shift
   done
   until_is "round" revealing round_phase "$model"
+  dry revealScore model evaluate "$model" reveal --key "${EVALUATORS%% *}"
   for key in $EVALUATORS; do json model evaluate "$model" reveal --key "$key" >/dev/null; done
   until_is "round" stood round_phase "$model"
   json model evaluate "$model" status >"$work/closed"
@@ -102,9 +114,11 @@ candidate() {
   vote_through "$proposal"
   execute "$proposal" || fail "the approval was refused"
   same "model $model" approved "$(model_state "$model")"
+  dry train model train "$model" --key "$OWNER"
   json model train "$model" --key "$OWNER" >/dev/null
   same "model $model" training "$(model_state "$model")"
   printf 'weights of %s\n' "$1" >"$work/adapter"
+  dry submitArtifact model submit "$model" --adapter "$work/adapter" --key "$OWNER"
   json model submit "$model" --adapter "$work/adapter" --key "$OWNER" >/dev/null
   same "model $model" evaluating "$(model_state "$model")"
 }
@@ -146,7 +160,11 @@ note "without votes: $(cat "$work/refused")"
 evaluate "$good" 750000 752000 749000
 same "the criterion is met" true "$(field met <"$work/closed")"
 same "model $good" evaluated "$(model_state "$good")"
-proposal=$(json gov propose deploy-model "$good" --key "$VOTER" | field proposal)
+dry propose gov propose deploy-model "$good" --key "$VOTER"
+same "if it passes" deploy "$(field if_it_passes.0.function <"$work/dry")"
+json gov propose deploy-model "$good" --key "$VOTER" >"$work/proposed"
+same "the warning" null "$(field warning <"$work/proposed")"
+proposal=$(field proposal <"$work/proposed")
 same "the proposal shows the evaluation" true "$(json gov show "$proposal" | field evaluations.0.met)"
 vote_through "$proposal"
 execute "$proposal" || fail "the deployment was refused"
@@ -157,7 +175,12 @@ candidate "ebb-$RANDOM"
 bad=$model
 evaluate "$bad" 650000 652000 649000
 same "the criterion is met" false "$(field met <"$work/closed")"
-proposal=$(json gov propose deploy-model "$bad" --key "$VOTER" | field proposal)
+dry propose gov propose deploy-model "$bad" --key "$VOTER"
+json gov propose deploy-model "$bad" --key "$VOTER" >"$work/proposed"
+for told in dry proposed; do
+  field warning <"$work/$told" | grep -q 650000 || fail "no warning names the score: $(cat "$work/$told")"
+done
+proposal=$(field proposal <"$work/proposed")
 same "the proposal shows the evaluation" false "$(json gov show "$proposal" | field evaluations.0.met)"
 vote_through "$proposal"
 if execute "$proposal"; then fail "a model that misses its criterion was deployed"; fi

@@ -5,11 +5,9 @@ use std::sync::OnceLock;
 
 use alloy_dyn_abi::{DynSolType, DynSolValue, EventExt, FunctionExt, JsonAbiExt, Specifier};
 use alloy_json_abi::{JsonAbi, Param, StateMutability};
-use alloy_primitives::{Address, Bytes, LogData, hex};
+use alloy_primitives::{Bytes, LogData, hex};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-
-use crate::addresses::Addresses;
 
 /// A contract and its ABI.
 #[derive(Debug)]
@@ -146,26 +144,26 @@ pub fn revert_reason(data: &[u8]) -> String {
     decode_error(None, data).map_or_else(|| format!("reverted with 0x{}", hex::encode(data)), |error| error.to_string())
 }
 
-/// A call to one of the contracts.
-pub fn decode_call(addresses: &Addresses, to: Address, data: &[u8]) -> Option<Decoded> {
-    let contract = contract(addresses.name_of(to)?)?;
+/// A call to a contract, by the contract's name.
+pub fn decode_call(called: &str, data: &[u8]) -> Option<Decoded> {
+    let contract = contract(called)?;
     let (selector, body) = data.split_at_checked(4)?;
     let function = contract.abi.functions().find(|function| function.selector().as_slice() == selector)?;
     let values = function.abi_decode_input(body).ok()?;
     Some(decoded(contract.name, &function.name, &function.inputs, &values))
 }
 
-/// What a call to one of the contracts returned; nothing where it returns nothing.
-pub fn decode_return(addresses: &Addresses, to: Address, data: &[u8], returned: &[u8]) -> Option<Decoded> {
-    let contract = contract(addresses.name_of(to)?)?;
+/// What a call to a contract returned; nothing where it returns nothing.
+pub fn decode_return(called: &str, data: &[u8], returned: &[u8]) -> Option<Decoded> {
+    let contract = contract(called)?;
     let function = contract.abi.functions().find(|function| Some(function.selector().as_slice()) == data.get(..4))?;
     let values = function.abi_decode_output(returned).ok()?;
     Some(decoded(contract.name, &function.name, &function.outputs, &values)).filter(|d| !d.arguments.is_empty())
 }
 
-/// An event of one of the contracts.
-pub fn decode_event(addresses: &Addresses, emitter: Address, log: &LogData) -> Option<Decoded> {
-    let contract = contract(addresses.name_of(emitter)?)?;
+/// An event of a contract.
+pub fn decode_event(emitter: &str, log: &LogData) -> Option<Decoded> {
+    let contract = contract(emitter)?;
     let event = contract.abi.events().find(|event| log.topics().first() == Some(&event.selector()))?;
     let values = event.decode_log(log).ok()?;
     let (mut indexed, mut body) = (values.indexed.iter(), values.body.iter());
@@ -314,7 +312,10 @@ mod tests {
     use alloy_sol_types::{SolCall, SolError, SolEvent};
 
     use super::*;
-    use crate::contracts::{Datanets, Settlement};
+    use crate::{
+        addresses::Addresses,
+        contracts::{Datanets, Settlement},
+    };
 
     #[test]
     fn every_artifact_is_read_and_named_as_its_address() {
@@ -327,7 +328,6 @@ mod tests {
 
     #[test]
     fn errors_calls_results_and_events_are_named() {
-        let addresses = Addresses::predeployed();
         let error = Settlement::BondShort { have: U256::from(1), need: U256::from(2) }.abi_encode();
         let error = decode_error(None, &error).unwrap();
         assert_eq!((error.name.as_str(), error.to_string().as_str()), ("BondShort", "BondShort(have: 1, need: 2)"));
@@ -338,15 +338,15 @@ mod tests {
         assert_eq!(revert_reason(&[]), "reverted with 0x");
 
         let call = Datanets::acceptBatchCall { ids: vec![3, 4] }.abi_encode();
-        let decoded = decode_call(&addresses, addresses.datanets, &call).unwrap();
+        let decoded = decode_call("Datanets", &call).unwrap();
         assert_eq!(decoded.to_string(), "acceptBatch(ids: [3, 4])");
-        assert_eq!(decode_call(&addresses, addresses.settlement, &call), None);
+        assert_eq!(decode_call("Settlement", &call), None);
         let count = Datanets::datanetCountCall {}.abi_encode();
-        let returned = decode_return(&addresses, addresses.datanets, &count, &U256::from(5).to_be_bytes::<32>());
+        let returned = decode_return("Datanets", &count, &U256::from(5).to_be_bytes::<32>());
         assert_eq!(returned.unwrap().arguments, [("0".to_owned(), Value::String("5".into()))]);
 
         let event = Datanets::Accepted { contribution: 9, datanet: 2, version: 7 };
-        let decoded = decode_event(&addresses, addresses.datanets, &event.encode_log_data()).unwrap();
+        let decoded = decode_event("Datanets", &event.encode_log_data()).unwrap();
         assert_eq!(decoded.to_string(), "Accepted(contribution: 9, datanet: 2, version: 7)");
     }
 

@@ -22,7 +22,7 @@ use crate::{
     addresses::Addresses,
     contracts::{
         Allowance, Challenges, Concentration, Datanets, Demands, FonteGovernor, FonteToken, ModelReviews, Models,
-        Origins, Reviews, Settlement, Validators, Workers,
+        Origins, Reviews, Settlement, Timelock, Validators, Workers,
     },
     convert,
 };
@@ -146,13 +146,27 @@ impl Policy {
         if !self.quote {
             return Some(Clause::Quote);
         }
-        if intended.visibility == Visibility::Private && !self.private {
-            return Some(Clause::Private);
+        if let Some(clause) = self.forbids_private(intended.visibility) {
+            return Some(clause);
         }
         if intended.price_output < self.price_floor {
             return Some(Clause::PriceFloor { floor: self.price_floor, price: intended.price_output });
         }
-        let here = match intended.place {
+        self.forbids_place(intended.place)
+    }
+
+    /// The first clause that forbids an answer from weights that were trained on these texts: where and for whom they are
+    /// processed. Training and its price are the contract's to judge, and nothing is indexed or quoted.
+    pub fn forbids_weights(&self, visibility: Visibility, place: Place) -> Option<Clause> {
+        self.forbids_private(visibility).or_else(|| self.forbids_place(place))
+    }
+
+    fn forbids_private(&self, visibility: Visibility) -> Option<Clause> {
+        (visibility == Visibility::Private && !self.private).then_some(Clause::Private)
+    }
+
+    fn forbids_place(&self, place: Place) -> Option<Clause> {
+        let here = match place {
             Place::Undecided => return None,
             // Whoever is silent may stand anywhere, so terms that name places refuse it.
             Place::Undeclared => None,
@@ -258,6 +272,8 @@ pub struct ModelRecord {
     pub terms: Terms,
     /// Datanets it answers from.
     pub datanets: Vec<DatanetId>,
+    /// Datanets that its weights were trained on, and those of its base, ascending.
+    pub trained: Vec<DatanetId>,
     /// How many versions behind a datanet's latest an answer may be.
     pub max_staleness: u32,
     /// Why new requests are refused; none: they are not.
@@ -541,6 +557,11 @@ impl Client {
         FonteGovernor::new(self.addresses.governor, self.provider.clone())
     }
 
+    /// Where what passed waits.
+    pub fn timelock_contract(&self) -> Timelock::TimelockInstance<DynProvider> {
+        Timelock::new(self.addresses.timelock, self.provider.clone())
+    }
+
     /// The free allowance.
     pub fn allowance_contract(&self) -> Allowance::AllowanceInstance<DynProvider> {
         Allowance::new(self.addresses.allowance, self.provider.clone())
@@ -666,15 +687,28 @@ impl Client {
         let contract = self.models_contract();
         let count = self.reading("the number of models", contract.modelCount().call().await)?;
         let read = |id| {
-            let (model, servable) = (contract.model(id), contract.servable(id));
+            let (model, life, servable) = (contract.model(id), contract.life(id), contract.servable(id));
             async move {
-                let (model, servable) = tokio::join!(model.call(), servable.call());
+                let (model, life, servable) = tokio::join!(model.call(), life.call(), servable.call());
+                let life = self.reading("a model's life", life)?;
                 let servable = self.reading("whether a model may answer", servable)?;
                 let refusal = (!servable.ok).then(|| convert::refusal(servable.reason, servable.datanet));
-                Ok(convert::model(ModelId(id), self.reading("a model", model)?, refusal))
+                let model = convert::model(ModelId(id), self.reading("a model", model)?, &life.trained, refusal);
+                Ok::<_, ClientError>((model, life.base))
             }
         };
-        futures::stream::iter(1..=count).map(read).buffered(MODELS_AT_ONCE).try_collect().await
+        let mut models: Vec<ModelRecord> = Vec::with_capacity(count as usize);
+        let mut reading = futures::stream::iter(1..=count).map(read).buffered(MODELS_AT_ONCE);
+        while let Some((mut model, base)) = reading.try_next().await? {
+            // A base is registered before what stands on it: its list is whole.
+            if let Some(base) = base.checked_sub(1).and_then(|index| models.get(index as usize)) {
+                model.trained.extend(&base.trained);
+                model.trained.sort_unstable();
+                model.trained.dedup();
+            }
+            models.push(model);
+        }
+        Ok(models)
     }
 
     /// A worker's registration, if it has one.

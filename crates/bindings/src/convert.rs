@@ -87,8 +87,10 @@ pub fn contribution(read: IDatanets::Contribution) -> Option<ContributionRecord>
     })
 }
 
-/// A model as read.
-pub fn model(id: ModelId, model: IModels::Model, refusal: Option<ModelRefusal>) -> ModelRecord {
+/// A model as read. `trained` holds the versions that its own weights were trained on, datanet << 32 | version, ascending.
+pub fn model(id: ModelId, model: IModels::Model, trained: &[u64], refusal: Option<ModelRefusal>) -> ModelRecord {
+    let mut trained: Vec<_> = trained.iter().map(|packed| DatanetId((packed >> 32) as u32)).collect();
+    trained.dedup();
     ModelRecord {
         id,
         name: model.name,
@@ -105,6 +107,7 @@ pub fn model(id: ModelId, model: IModels::Model, refusal: Option<ModelRefusal>) 
             prices: Prices { input: model.terms.priceIn, output: model.terms.priceOut },
         },
         datanets: model.terms.datanets.into_iter().map(DatanetId).collect(),
+        trained,
         max_staleness: model.terms.maxStaleness,
         refusal,
     }

@@ -150,6 +150,15 @@ pub mod contracts {
             "../../contracts/artifacts/ModelReviews.json"
         );
     }
+    /// In a module of its own: it shares type names with `Origins`.
+    pub mod splitter {
+        alloy_sol_types::sol!(
+            #[sol(rpc)]
+            #[derive(Debug)]
+            Splitter,
+            "../../contracts/artifacts/Splitter.json"
+        );
+    }
     /// In a module of its own: it shares type names with `Challenges`.
     pub mod demands {
         alloy_sol_types::sol!(
@@ -169,6 +178,7 @@ pub mod contracts {
     pub use origins::Origins;
     pub use reviews::Reviews;
     pub use settlement::Settlement;
+    pub use splitter::Splitter;
     pub use timelock::Timelock;
     pub use validators::Validators;
     pub use workers::Workers;

@@ -2,8 +2,11 @@
 
 use alloy_primitives::{Address, U256};
 use alloy_rpc_types_eth::TransactionReceipt;
-use eyre::{Result, eyre};
-use fonte_bindings::contracts::Settlement;
+use eyre::{Result, bail, eyre};
+use fonte_bindings::{
+    Client,
+    contracts::{Origins, Settlement, Splitter},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,7 +16,7 @@ use crate::{
     gateway_api::GatewayApi,
     money::{fnt, parse_fnt, percent},
     say::say,
-    transact::{step, transact, transact_all},
+    transact::{Step, step, transact, transact_all, unsent},
 };
 
 pub(crate) async fn run(common: &Common, command: Account) -> Result<()> {
@@ -24,7 +27,7 @@ pub(crate) async fn run(common: &Common, command: Account) -> Result<()> {
         Account::Earnings { address } => earnings(common, address).await,
         Account::Withdraw { amount } => withdraw(common, amount).await,
         Account::Unbond { amount } => unbond(common, &amount).await,
-        Account::Claim { address } => claim(common, address).await,
+        Account::Claim { address, splitter } => claim(common, address, splitter).await,
         Account::Wrap { amount } => wrap(common, &amount).await,
         Account::Unwrap { amount } => unwrap(common, &amount).await,
     }
@@ -201,7 +204,7 @@ async fn unbond(common: &Common, amount: &str) -> Result<()> {
 }
 
 /// Collects whatever waits for an account in any contract.
-async fn claim(common: &Common, address: Option<Address>) -> Result<()> {
+async fn claim(common: &Common, address: Option<Address>, splitters: Vec<Address>) -> Result<()> {
     let context = Context::signing(common).await?;
     let client = &context.client;
     let account = address.or(client.sender()).ok_or_else(|| eyre!("no account"))?;
@@ -220,25 +223,53 @@ async fn claim(common: &Common, address: Option<Address>) -> Result<()> {
     if evaluating > 0 {
         steps.push(step("claiming evaluators' fees", model_reviews.claimFor(account)));
     }
+    let mut split = 0;
+    for splitter in owing(client, account, splitters).await? {
+        let contract = Splitter::new(splitter, client.provider().clone());
+        let due = client.reading("what a splitter owes", contract.due(account).call().await)?;
+        if !due.is_zero() {
+            split += due.saturating_to::<u128>();
+            let call = step("drawing from a splitter", contract.release(account));
+            steps.push(Step { contract: Some("Splitter"), ..call });
+        }
+    }
     let count = steps.len();
     let mut transactions = Vec::new();
     if count > 0 {
         let Some(receipts) = transact_all(common, client, steps).await? else { return Ok(()) };
         transactions.extend(receipts.iter().map(|receipt| receipt.transaction_hash));
     }
-    let total = refused + reviewing + evaluating;
+    let total = refused + reviewing + evaluating + split;
     if common.json {
-        println!(
-            "{}",
-            json!({"account": account, "claimed_wei": total.to_string(), "payouts_wei": refused.to_string(),
-                   "reviews_wei": reviewing.to_string(), "evaluations_wei": evaluating.to_string(), "tx": transactions})
-        );
+        let object = json!({"account": account, "claimed_wei": total.to_string(), "payouts_wei": refused.to_string(),
+                            "reviews_wei": reviewing.to_string(), "evaluations_wei": evaluating.to_string(),
+                            "splitters_wei": split.to_string(), "tx": transactions});
+        println!("{}", unsent(common, object));
     } else if count == 0 {
         println!("{}", say!("nothing waits for {account}", "nada espera por {account}"));
     } else {
         println!("{}", say!("{} FNT went to {account}", "{} FNT foram para {account}", fnt(total)));
     }
     Ok(())
+}
+
+/// The splitters that may owe an account something: those named, or all that have a part for it.
+async fn owing(client: &Client, account: Address, named: Vec<Address>) -> Result<Vec<Address>> {
+    if named.is_empty() {
+        let made: Vec<Origins::SplitterCreated> = client.events("the splitters", client.addresses().origins).await?;
+        let ours = made.into_iter().filter(|made| made.parts.iter().any(|part| part.payee == account));
+        return Ok(ours.map(|made| made.splitter).collect());
+    }
+    for splitter in &named {
+        let part = Splitter::new(*splitter, client.provider()).ppmOf(account).call().await;
+        if !part.is_ok_and(|ppm| ppm > 0) {
+            bail!(say!(
+                "{splitter} is no splitter with a part for {account}: leave out --splitter to find those that are",
+                "{splitter} não é um divisor com uma parte de {account}: tire --splitter para achar os que são"
+            ));
+        }
+    }
+    Ok(named)
 }
 
 async fn wrap(common: &Common, amount: &str) -> Result<()> {

@@ -25,7 +25,8 @@ pub(crate) struct Cli {
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Common {
-    /// Print one JSON object instead of text.
+    /// Print one JSON object instead of text; what fails prints one on standard error: {"error": "..."}, with the contract's
+    /// "selector", "name" and "arguments" where a contract refused.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Where keys, publications and, for `up`, the whole network live.
@@ -71,7 +72,7 @@ pub(crate) enum Command {
     /// Models: list, propose, train, evaluate, retire, report.
     #[command(subcommand)]
     Model(Box<model::Model>),
-    /// Votes: propose, vote, queue, execute, delegate.
+    /// Votes: propose, vote, queue, execute, cancel, delegate.
     #[command(subcommand)]
     Gov(gov::Gov),
     /// Compute workers: serve a gateway, or register, status, pause, leave.
@@ -416,10 +417,13 @@ pub(crate) enum Account {
         /// Amount in FNT.
         amount: String,
     },
-    /// Collect what waits: refused payouts, reviewers' and evaluators' fees, returned deposits.
+    /// Collect what waits: refused payouts, reviewers' and evaluators' fees, returned deposits, parts in splitters.
     Claim {
         /// Whose; the key's otherwise.
         address: Option<alloy_primitives::Address>,
+        /// A splitter to draw the part from; all that name the account otherwise. May be given several times.
+        #[arg(long, value_name = "ADDRESS")]
+        splitter: Vec<alloy_primitives::Address>,
     },
     /// Wrap coins: only wrapped ones vote.
     Wrap {

@@ -86,8 +86,12 @@ pub(crate) async fn show(common: &Common) -> Result<()> {
     println!(
         "{}",
         say!(
-            "Accounts are counted, and nobody can tell how many are one person: every figure is the best case.",
-            "Contam-se contas, e ninguém sabe quantas são uma só pessoa: cada número é o melhor caso."
+            "Accounts are counted, and nobody can tell how many are one person: every figure is the best case. Payouts name \
+             who was paid, not what for: a payee of data counts with all it got, also as a developer or worker. The \
+             treasury is left out.",
+            "Contam-se contas, e ninguém sabe quantas são uma só pessoa: cada número é o melhor caso. Os pagamentos dizem a \
+             quem, não por quê: quem recebe por dados conta com tudo o que recebeu, também por desenvolver ou computar. O \
+             tesouro fica de fora."
         )
     );
     Ok(())
@@ -128,7 +132,7 @@ async fn delegates(client: &Client) -> Result<Vec<Address>> {
 }
 
 /// What has been paid to payees of contributions, and to workers, pushed or claimed. The chain's events name payees, not what
-/// for: who is both is counted in both.
+/// for: who is both is counted in both, and a developer who is a payee too with all of it.
 async fn payouts(client: &Client) -> Result<(Vec<U256>, Vec<U256>)> {
     let at = client.addresses();
     let paid: Vec<Settlement::Paid> = client.events("the payouts", at.settlement).await?;
@@ -137,6 +141,8 @@ async fn payouts(client: &Client) -> Result<(Vec<U256>, Vec<U256>)> {
     let registered: Vec<Workers::Registered> = client.events("the workers", at.workers).await?;
     let mut contributors: BTreeSet<Address> = revealed.into_iter().map(|event| event.payee).collect();
     contributors.extend(moved.into_iter().map(|event| event.payee));
+    // The payee of commons is the treasury, which gets the protocol's part of every fee: not for data.
+    contributors.remove(&at.timelock);
     let workers: BTreeSet<Address> = registered.into_iter().map(|event| event.worker).collect();
     // What a payee refused, and has claimed since.
     let claimed: Vec<Settlement::Claimed> = client.events("the claims", at.settlement).await?;

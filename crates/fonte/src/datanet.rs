@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use alloy_primitives::U256;
 use eyre::{Result, WrapErr, bail, eyre};
 use fonte_bindings::{
+    Client,
+    abi::plain,
     client::{ContributionStatus, Policy, ReviewRule},
     contracts::Datanets,
     convert,
@@ -13,7 +16,7 @@ use fonte_corpus::{
     import::{Progress, Skipped, count_by_reason},
 };
 use fonte_types::{
-    ContributionId,
+    ContributionId, DatanetId,
     receipt::{sign, withdrawal_digest},
 };
 use indicatif::{ProgressBar, ProgressStyle};
@@ -28,7 +31,7 @@ use crate::{
     origins, payee,
     publish::{BadFiles, Prepared, Publisher, now},
     say::say,
-    transact::{show_relayed, step, transact, transact_all},
+    transact::{Step, show as show_effects, step, transact, transact_all},
 };
 
 pub(crate) async fn run(common: &Common, command: Datanet) -> Result<()> {
@@ -115,8 +118,8 @@ pub(crate) fn jurisdiction(code: &str) -> Result<[u8; 2]> {
     match code.as_bytes() {
         [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok([*a, *b]),
         _ => bail!(say!(
-            "{code:?} is no ISO 3166-1 alpha-2 code, such as BR",
-            "{code:?} não é um código ISO 3166-1 alfa-2, como BR"
+            "{code:?} is no ISO 3166-1 alpha-2 code: two capital letters",
+            "{code:?} não é um código ISO 3166-1 alfa-2: duas letras maiúsculas"
         )),
     }
 }
@@ -422,32 +425,82 @@ async fn withdraw(common: &Common, contribution: ContributionId) -> Result<()> {
     let context = Context::read_only(common).await?;
     let signer = signer(common)?;
     let record = context.client.contribution(contribution).await?;
+    let dependents = match &record {
+        Some(record) => dependents(&context.client, record.membership.datanet, contribution).await?,
+        None => Vec::new(),
+    };
     if record.is_some_and(|record| record.contributor != signer.address()) {
-        return take_out(common, contribution).await;
+        return take_out(common, contribution, &dependents).await;
     }
     // A dry run shows the signature, so that one is good for a moment only.
     let deadline = now() + if common.dry_run { 30 } else { 3600 };
     let signature = sign(&signer, withdrawal_digest(contribution, deadline, context.client.network()))?;
     if common.dry_run {
         let contract = context.client.datanets_contract();
-        let call = contract.withdrawFor(contribution.0, deadline, signature);
-        return show_relayed(common, &context.client, "the withdrawal", call).await;
+        let call = step("the withdrawal", contract.withdrawFor(contribution.0, deadline, signature));
+        return show_withdrawal(common, &context.client, call, &dependents).await;
     }
     let answer = context.gateway.withdraw(contribution, deadline, &signature).await?;
-    print_withdrawn(common, contribution, &answer)
+    print_withdrawn(common, contribution, answer, &dependents)
+}
+
+/// Models that were trained on a contribution, as JSON.
+async fn dependents(client: &Client, datanet: DatanetId, contribution: ContributionId) -> Result<Vec<Value>> {
+    let models = client.models_contract();
+    let (mut found, mut first) = (Vec::new(), 0_u64);
+    loop {
+        // The contract gives as many as it lists at once, with zeros for models that were trained on other versions.
+        let asked = models.dependents(datanet.0, contribution.0, U256::from(first), U256::MAX).call().await;
+        let page = client.reading("the models that were trained on it", asked)?;
+        if page.is_empty() {
+            return Ok(found);
+        }
+        first += page.len() as u64;
+        for id in page.into_iter().filter(|id| *id != 0) {
+            let model = client.reading("a model", models.model(id).call().await)?;
+            found.push(json!({"model": id, "name": model.name}));
+        }
+    }
+}
+
+/// Who was trained on what is withdrawn, in words; nothing where nobody was.
+fn told_dependents(dependents: &[Value]) -> String {
+    if dependents.is_empty() {
+        return String::new();
+    }
+    let named = dependents.iter().map(|one| format!("{} ({})", plain(&one["name"]), one["model"]));
+    let named = named.collect::<Vec<_>>().join(", ");
+    say!(
+        "models trained on it, which stop after the grace unless the licence keeps them: {named}",
+        "modelos treinados com ela, que param depois da carência se a licença não os mantém: {named}"
+    )
+}
+
+async fn show_withdrawal(common: &Common, client: &Client, call: Step, dependents: &[Value]) -> Result<()> {
+    show_effects(common, client, &[call], &json!({"dependents": dependents}), &told_dependents(dependents)).await
 }
 
 /// The curator of an open datanet takes out what somebody else contributed: nobody looked at it before.
-async fn take_out(common: &Common, contribution: ContributionId) -> Result<()> {
+async fn take_out(common: &Common, contribution: ContributionId, dependents: &[Value]) -> Result<()> {
     let context = Context::signing(common).await?;
     let contract = context.client.datanets_contract();
-    let sent = transact(common, &context.client, "the withdrawal", contract.withdraw(contribution.0)).await?;
-    let Some(receipt) = sent else { return Ok(()) };
-    print_withdrawn(common, contribution, &json!({"contribution": contribution, "tx": receipt.transaction_hash}))
+    let call = contract.withdraw(contribution.0);
+    if common.dry_run {
+        return show_withdrawal(common, &context.client, step("the withdrawal", call), dependents).await;
+    }
+    let Some(receipt) = transact(common, &context.client, "the withdrawal", call).await? else { return Ok(()) };
+    let answer = json!({"contribution": contribution, "tx": receipt.transaction_hash});
+    print_withdrawn(common, contribution, answer, dependents)
 }
 
-fn print_withdrawn(common: &Common, contribution: ContributionId, answer: &Value) -> Result<()> {
+fn print_withdrawn(
+    common: &Common,
+    contribution: ContributionId,
+    mut answer: Value,
+    dependents: &[Value],
+) -> Result<()> {
     if common.json {
+        answer["dependents"] = json!(dependents);
         println!("{answer}");
     } else {
         println!(
@@ -457,6 +510,9 @@ fn print_withdrawn(common: &Common, contribution: ContributionId, answer: &Value
                 "contribuição {contribution} retirada: nenhuma versão futura a contém; recibos anteriores ainda são pagos"
             )
         );
+        if !dependents.is_empty() {
+            println!("  {}", told_dependents(dependents));
+        }
     }
     Ok(())
 }

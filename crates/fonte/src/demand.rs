@@ -139,7 +139,8 @@ async fn demand(
     client.simulate("the demand", call.clone()).await.map_err(refusal)?;
     let contract = client.demands_contract();
     let announcement = contract.announce(seal(client.sender().unwrap_or_default(), &call));
-    let steps = vec![step("announcing the demand", announcement), Step { what: "the demand", request: call }];
+    let steps =
+        vec![step("announcing the demand", announcement), Step { what: "the demand", request: call, contract: None }];
     let Some(receipts) = transact_all(common, client, steps).await? else { return Ok(()) };
     let sent = receipts.last().ok_or_else(|| eyre!("no demand was sent"))?;
     let made = sent.decoded_log::<Demands::Demanded>();

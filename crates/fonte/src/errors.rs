@@ -2,12 +2,17 @@
 
 mod table;
 
-use fonte_bindings::abi::{self, Decoded, plain};
-use serde_json::Value;
+use alloy_primitives::hex;
+use eyre::Report;
+use fonte_bindings::{
+    ClientError,
+    abi::{self, Decoded, plain},
+};
+use serde_json::{Value, json};
 
 use crate::{
     money::{fnt, percent},
-    say::portuguese,
+    say::{portuguese, say},
 };
 
 /// One error of the contracts in both languages. `{field}` stands for a field of the error, `{field:fnt}` for wei as FNT,
@@ -33,16 +38,37 @@ pub(crate) fn sentence(called: Option<&str>, data: &[u8]) -> Option<String> {
     Some(told(&error, portuguese()).unwrap_or_else(|| error.to_string()))
 }
 
-/// What went wrong below an error of the program: the first refusal of a contract in its chain, told.
-pub(crate) fn refusal_in(report: &eyre::Report) -> Option<String> {
-    report.chain().find_map(|error| {
-        if let Some(fonte_bindings::ClientError::Refused { what, contract, data, .. }) = error.downcast_ref() {
-            return sentence(*contract, data)
-                .map(|sentence| crate::say::say!("{what} would fail: {sentence}", "a rede recusaria: {sentence}"));
+/// A transaction that a contract would refuse, in a sentence.
+pub(crate) fn refused(error: &ClientError) -> Option<String> {
+    let ClientError::Refused { what, contract, data, .. } = error else { return None };
+    let sentence = sentence(*contract, data)?;
+    Some(say!("{what} would fail: {sentence}", "a rede recusaria: {sentence}"))
+}
+
+/// What went wrong, in words: the first refusal of a contract below the error, or all that was tried.
+pub(crate) fn in_words(report: &Report) -> String {
+    let refusal = report.chain().find_map(|error| match error.downcast_ref() {
+        Some(error) => refused(error),
+        None => sentence(None, &error.downcast_ref::<alloy_contract::Error>()?.as_revert_data()?),
+    });
+    refusal.unwrap_or_else(|| format!("{report:#}"))
+}
+
+/// What went wrong, for programs: in words, and where a contract threw it its selector, name and arguments.
+pub(crate) fn object(report: &Report) -> Value {
+    let mut object = json!({"error": in_words(report)});
+    let thrown = report.chain().find_map(|error| match error.downcast_ref() {
+        Some(ClientError::Refused { contract, data, .. }) => Some((*contract, data.clone())),
+        _ => Some((None, error.downcast_ref::<alloy_contract::Error>()?.as_revert_data()?)),
+    });
+    if let Some((contract, data)) = thrown {
+        object["selector"] = json!(data.get(..4).map(hex::encode_prefixed));
+        if let Some(error) = abi::decode_error(contract, &data) {
+            object["name"] = json!(error.name);
+            object["arguments"] = error.object();
         }
-        let error = error.downcast_ref::<alloy_contract::Error>()?;
-        sentence(None, &error.as_revert_data()?)
-    })
+    }
+    object
 }
 
 /// The words of an enumeration for one of its values.

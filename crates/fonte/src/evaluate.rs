@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::SolValue;
-use eyre::{Result, eyre};
+use eyre::{Result, bail, eyre};
 use fonte_bindings::contracts::{ModelReviews, models::IModels::Life};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -51,16 +51,14 @@ async fn seal(common: &Common, named: &str, file: &std::path::Path) -> Result<()
     let context = Context::read_only(common).await?;
     let model = find(&context.client, named).await?;
     let evaluation_set = hash_of_file(file)?;
-    let path = sealed::path(&context.data_dir, context.client.network().chain_id, &format!("evaluation-{model}"));
-    // Sealed once: a second salt for the same set would lose the first, which may be voted on already.
-    let sealed = match sealed::read::<SealedSet>(&path) {
-        Ok(known) if known.evaluation_set == evaluation_set => known,
-        _ => SealedSet { evaluation_set, salt: B256::random() },
-    };
+    let (folder, chain) = (&context.data_dir, context.client.network().chain_id);
+    // A set has one salt: whoever asks again may have lost a commitment that is voted on already.
+    let known: Vec<SealedSet> = sealed::all(folder, chain, &format!("evaluation-{model}-"))?;
+    let known = known.into_iter().find(|known| known.evaluation_set == evaluation_set);
+    let sealed = known.unwrap_or_else(|| SealedSet { evaluation_set, salt: B256::random() });
     let commitment = keccak256((sealed.evaluation_set, sealed.salt).abi_encode());
-    if !common.dry_run {
-        sealed::keep(&path, &sealed)?;
-    }
+    let path = sealed::path(folder, chain, &set_name(model, commitment));
+    sealed::keep(&path, &sealed)?;
     if common.json {
         println!("{}", json!({"model": model, "evaluation_set": evaluation_set, "commitment": commitment}));
     } else {
@@ -77,11 +75,23 @@ async fn seal(common: &Common, named: &str, file: &std::path::Path) -> Result<()
     Ok(())
 }
 
+/// Sets have files of their own: one that is sealed later must not take the salt of one that was voted on.
+fn set_name(model: u32, commitment: B256) -> String {
+    format!("evaluation-{model}-{commitment}")
+}
+
 async fn unseal(common: &Common, named: &str, url: String) -> Result<()> {
     let (context, model) = signing(common, named).await?;
-    let path = sealed::path(&context.data_dir, context.client.network().chain_id, &format!("evaluation-{model}"));
-    let sealed: SealedSet = sealed::read(&path)?;
     let contract = context.client.models_contract();
+    let commitment = contract.life(model).call().await?.evaluationCommitment;
+    if commitment.is_zero() {
+        bail!(say!(
+            "model {model} has no commitment to open: a vote gives it one (fonte gov propose approve-model)",
+            "o modelo {model} não tem compromisso a abrir: uma votação o dá (fonte gov propose approve-model)"
+        ));
+    }
+    let chain = context.client.network().chain_id;
+    let sealed: SealedSet = sealed::read(&sealed::path(&context.data_dir, chain, &set_name(model, commitment)))?;
     let call = contract.revealEvaluation(model, sealed.evaluation_set, sealed.salt, url);
     moved(common, &context, model, "opening the evaluation set", call).await
 }

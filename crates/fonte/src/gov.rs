@@ -1,6 +1,7 @@
-//! `fonte gov propose|list|show|delegate|vote|queue|execute`.
+//! `fonte gov propose|list|show|delegate|vote|queue|execute|cancel`.
 
 use alloy_primitives::{Address, Bytes, U256};
+use alloy_rpc_types_eth::TransactionRequest;
 use alloy_sol_types::SolCall;
 use eyre::{Result, bail, eyre};
 use fonte_bindings::{
@@ -19,7 +20,9 @@ use crate::{
     money::{fnt, parse_fnt},
     proposals::{self, Content, Proposal, State},
     say::say,
-    transact::{step, transact, transact_all},
+    transact::{
+        Forecast, Step, forecast, print_lines, show as show_effects, step, transact, transact_all, unsimulated,
+    },
 };
 
 pub(crate) async fn run(common: &Common, command: Gov) -> Result<()> {
@@ -31,6 +34,7 @@ pub(crate) async fn run(common: &Common, command: Gov) -> Result<()> {
         Gov::Vote { proposal, support, reason } => vote(common, &proposal, support, reason).await,
         Gov::Queue { proposal } => queue(common, &proposal).await,
         Gov::Execute { proposal } => execute(common, &proposal).await,
+        Gov::Cancel { proposal } => cancel(common, &proposal).await,
     }
 }
 
@@ -53,9 +57,25 @@ async fn propose(common: &Common, propose: Propose) -> Result<()> {
         content.values.push(value);
         content.data.push(data);
     }
+    let outcome = outcome(client, &content).await?;
+    let warning = outcome.refused.as_ref().map(|why| {
+        let call = (content.targets.iter().zip(&content.values).zip(&content.data)).nth(outcome.effects.len());
+        let call = call.map(|((to, value), data)| proposals::call_text(&proposals::call(client, *to, *value, data)));
+        say!("warning: executed now, {}: {why}", "aviso: executada agora, {}: {why}", call.unwrap_or_default())
+    });
     let governor = client.governor_contract();
     let Content { targets, values, data, description } = content;
     let call = governor.propose(targets, values, data, description);
+    if common.dry_run {
+        let facts = json!({"if_it_passes": outcome.effects, "warning": warning});
+        show_effects(common, client, &[step("the proposal", call)], &facts, "").await?;
+        if !common.json {
+            println!("{}", say!("if it passes, the timelock would do this:", "se passar, o timelock faria isto:"));
+            print_lines(&outcome.effects);
+            warning.iter().for_each(|warning| println!("  {warning}"));
+        }
+        return Ok(());
+    }
     let Some(receipt) = transact(common, client, "the proposal", call).await? else { return Ok(()) };
     let event = receipt
         .decoded_log::<FonteGovernor::ProposalCreated>()
@@ -68,9 +88,10 @@ async fn propose(common: &Common, propose: Propose) -> Result<()> {
         println!(
             "{}",
             json!({"proposal": number, "id": event.proposalId.to_string(), "vote_start": start, "vote_end": end,
-                   "tx": receipt.transaction_hash})
+                   "warning": warning, "tx": receipt.transaction_hash})
         );
     } else {
+        warning.iter().for_each(|warning| println!("{warning}"));
         println!(
             "{}",
             say!(
@@ -82,6 +103,21 @@ async fn propose(common: &Common, propose: Propose) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What the timelock would do if it executed a proposal now.
+async fn outcome(client: &Client, content: &Content) -> Result<Forecast> {
+    let at = client.addresses();
+    let mut steps = Vec::with_capacity(content.targets.len());
+    for ((to, value), data) in content.targets.iter().zip(&content.values).zip(&content.data) {
+        let request = TransactionRequest::default().from(at.timelock).to(*to).value(*value).input(data.clone().into());
+        steps.push(Step { what: "the call", request, contract: None });
+    }
+    // The governor takes its settings within an execution alone, which cannot be simulated before the vote.
+    if content.targets.contains(&at.governor) {
+        return Ok(Forecast { effects: steps.iter().map(|step| unsimulated(client, step)).collect(), refused: None });
+    }
+    forecast(client, &steps).await
 }
 
 /// A call that the timelock is to make.
@@ -166,6 +202,7 @@ async fn show(common: &Common, named: &str) -> Result<()> {
     if common.json {
         let mut object = serde_json::to_value(&proposal)?;
         object["evaluations"] = json!(evaluations);
+        object["operation"] = json!(proposals::operation(&context.client, &proposal.content).await?);
         println!("{}", serde_json::to_string_pretty(&object)?);
         return Ok(());
     }
@@ -214,15 +251,18 @@ async fn show(common: &Common, named: &str) -> Result<()> {
 fn next(proposal: &Proposal) -> String {
     let number = proposal.number;
     match proposal.state {
-        State::Pending => say!("next: wait for the vote", "agora: espere a votação"),
+        State::Pending => say!(
+            "next: wait for the vote; before it the proposer can take it back: fonte gov cancel {number}",
+            "agora: espere a votação; antes dela quem propôs pode retirá-la: fonte gov cancel {number}"
+        ),
         State::Active => say!(
             "next: fonte gov vote {number} for|against|abstain",
             "agora: fonte gov vote {number} for|against|abstain"
         ),
         State::Succeeded => say!("next: fonte gov queue {number}", "agora: fonte gov queue {number}"),
         State::Queued => say!(
-            "next: fonte gov execute {number}, from {} on",
-            "agora: fonte gov execute {number}, a partir de {}",
+            "next: fonte gov execute {number}, from {} on; the guardian can stop it: fonte gov cancel {number}",
+            "agora: fonte gov execute {number}, a partir de {}; o guardião pode impedir: fonte gov cancel {number}",
             time(proposal.executable_at.into())
         ),
         State::Canceled | State::Defeated | State::Expired | State::Executed => say!("this is its end", "este é o fim"),
@@ -363,6 +403,30 @@ async fn execute(common: &Common, named: &str) -> Result<()> {
         for call in &proposal.calls {
             println!("  {}", proposals::call_text(call));
         }
+    }
+    Ok(())
+}
+
+/// Takes a proposal back before its vote, which only its proposer can; or out of the timelock, which only the guardian can.
+async fn cancel(common: &Common, named: &str) -> Result<()> {
+    let context = Context::signing(common).await?;
+    let client = &context.client;
+    let proposal = proposals::find(client, named).await?;
+    let sent = if proposal.state == State::Queued {
+        let operation = proposals::operation(client, &proposal.content).await?;
+        transact(common, client, "stopping the proposal", client.timelock_contract().cancel(operation)).await?
+    } else {
+        let hash = proposal.content.description_hash();
+        let Content { targets, values, data, .. } = proposal.content;
+        let governor = client.governor_contract();
+        transact(common, client, "taking the proposal back", governor.cancel(targets, values, data, hash)).await?
+    };
+    let Some(receipt) = sent else { return Ok(()) };
+    if common.json {
+        println!("{}", json!({"proposal": proposal.number, "state": "canceled", "tx": receipt.transaction_hash}));
+    } else {
+        let number = proposal.number;
+        println!("{}", say!("proposal {number} is cancelled", "proposta {number} cancelada"));
     }
     Ok(())
 }

@@ -52,14 +52,22 @@ use clap::Parser;
 use eyre::Result;
 use fonte_inference::formats::{RENDER_TEMPLATES, render_templates};
 
-use args::{Cli, Command, engine::EngineCommand};
+use args::{
+    Cli, Command,
+    engine::EngineCommand,
+    model::{Evaluate, Model},
+};
 
 fn main() -> ExitCode {
     if std::env::args_os().skip(1).eq([RENDER_TEMPLATES]) {
         return if render_templates().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     end_quietly_on_closed_pipes();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
+    let json = cli.common.json;
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -76,13 +84,24 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            match errors::refusal_in(&error) {
-                Some(refusal) => eprintln!("fonte: {refusal}"),
-                None => eprintln!("fonte: {error:#}"),
+            if json {
+                eprintln!("{}", errors::object(&error));
+            } else {
+                eprintln!("fonte: {}", errors::in_words(&error));
             }
             ExitCode::FAILURE
         }
     }
+}
+
+/// Tells what is wrong with the command line, or what was asked of it, such as its help.
+fn misused(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        eprintln!("{}", serde_json::json!({"error": error.to_string().trim_end()}));
+    } else if error.print().is_err() {
+        return ExitCode::FAILURE;
+    }
+    u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 /// Whoever reads only the first lines, as `head` does, has what they wanted: printing more is no failure to tell of.
@@ -102,6 +121,8 @@ async fn run(cli: Cli) -> Result<bool> {
     let common = cli.common;
     let simulated = match &cli.command {
         Command::Demo(_) | Command::Up(_) | Command::Keys(_) | Command::Ask(_) | Command::Engine(_) => false,
+        // What is sealed is kept, or nobody can open it.
+        Command::Model(model) => !matches!(&**model, Model::Evaluate { step: Evaluate::Seal { .. }, .. }),
         // One that serves registers models as their files come and go.
         Command::Worker(worker) => worker.command.is_some(),
         _ => true,

@@ -10,7 +10,7 @@ use crate::{
     context::{Context, signer},
     money::fnt,
     say::say,
-    transact::{step, transact, transact_all},
+    transact::{step, transact, transact_all, unsent},
 };
 
 /// The vault of a web address: payee of texts from it that are not their uploader's. Where it will be, if it is not there
@@ -72,7 +72,7 @@ pub(crate) async fn claim(common: &Common, url: &str, author: Option<Address>, a
     let object = json!({"url": url, "author": author, "vault": vault, "held_wei": held.to_string(), "token": token,
                         "owner": (!owner.is_zero()).then_some(owner), "fee_wei": fee.to_string(), "state": "unclaimed"});
     if common.json {
-        println!("{object}");
+        println!("{}", unsent(common, object));
     } else if owner == author {
         println!("{}", say!("{url} is yours, and its vault holds nothing", "{url} é seu, e o cofre está vazio"));
     } else {
@@ -126,7 +126,7 @@ async fn conclude(common: &Common, context: &Context, case: u64, origin: B256, u
     if !(outcome.isFinal && outcome.approved) {
         let state = if outcome.isFinal { "refused" } else { "asked" };
         if common.json {
-            println!("{}", json!({"url": url, "case": case, "state": state}));
+            println!("{}", unsent(common, json!({"url": url, "case": case, "state": state})));
         } else if outcome.isFinal {
             println!(
                 "{}",

@@ -52,6 +52,15 @@ impl Content {
     }
 }
 
+/// The id of a proposal in the timelock, which the guardian cancels by.
+pub(crate) async fn operation(client: &Client, content: &Content) -> Result<B256> {
+    let mut salt = content.description_hash();
+    salt.iter_mut().zip(client.addresses().governor).for_each(|(byte, of)| *byte ^= of);
+    let Content { targets, values, data, .. } = content.clone();
+    let asked = client.timelock_contract().hashOperationBatch(targets, values, data, B256::ZERO, salt).call().await;
+    Ok(client.reading("a proposal's id in the timelock", asked)?)
+}
+
 /// In the order of the contract's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -148,11 +157,13 @@ pub(crate) async fn standing(
     })
 }
 
-fn call(client: &Client, to: Address, value: U256, data: &Bytes) -> Value {
-    match abi::decode_call(client.addresses(), to, data) {
+/// A call of a proposal.
+pub(crate) fn call(client: &Client, to: Address, value: U256, data: &Bytes) -> Value {
+    let name = client.addresses().name_of(to);
+    match name.and_then(|name| abi::decode_call(name, data)) {
         Some(call) => json!({"contract": call.contract, "function": call.name, "arguments": call.object(),
                              "text": format!("{}.{call}", call.contract), "value_wei": value.to_string()}),
-        None => json!({"to": to, "name": client.addresses().name_of(to), "data": data, "value_wei": value.to_string()}),
+        None => json!({"to": to, "name": name, "data": data, "value_wei": value.to_string()}),
     }
 }
 

@@ -26,6 +26,17 @@ pub(crate) fn keep(path: &Path, secret: &impl Serialize) -> Result<()> {
     std::fs::rename(&unfinished, path).wrap_err_with(|| format!("writing {}", path.display()))
 }
 
+/// All secrets whose names begin so.
+pub(crate) fn all<T: DeserializeOwned>(data_dir: &Path, chain_id: u64, name: &str) -> Result<Vec<T>> {
+    let Ok(files) = std::fs::read_dir(data_dir.join("sealed")) else { return Ok(Vec::new()) };
+    let start = format!("{chain_id}-{name}");
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.starts_with(&start) && name.ends_with(".json"))
+    };
+    files.filter_map(|file| Some(file.ok()?.path())).filter(ours).map(|path| read(&path)).collect()
+}
+
 /// Reads a secret again.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = std::fs::read(path).wrap_err_with(|| {

@@ -5,7 +5,7 @@ use alloy_contract::{CallBuilder, CallDecoder};
 use alloy_primitives::{Address, Bytes, LogData, TxKind, U256};
 use alloy_provider::Provider;
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
-use eyre::{Result, eyre};
+use eyre::Result;
 use fonte_bindings::{
     Client, ClientError,
     abi::{self, Decoded},
@@ -30,11 +30,20 @@ pub(crate) async fn transact<P: Provider, D: CallDecoder + Send + Sync>(
 pub(crate) struct Step {
     pub(crate) what: &'static str,
     pub(crate) request: TransactionRequest,
+    /// What is called, where that is one of the many that have no address of their own, such as a splitter.
+    pub(crate) contract: Option<&'static str>,
+}
+
+impl Step {
+    /// The name of the contract at an address.
+    fn name_of(&self, client: &Client, at: Address) -> Option<&'static str> {
+        client.addresses().name_of(at).or(self.contract.filter(|_| self.request.to == Some(TxKind::Call(at))))
+    }
 }
 
 /// A call as a step.
 pub(crate) fn step<P: Provider, D: CallDecoder + Send + Sync>(what: &'static str, call: CallBuilder<P, D>) -> Step {
-    Step { what, request: call.into_transaction_request() }
+    Step { what, request: call.into_transaction_request(), contract: None }
 }
 
 /// Sends several calls, each final before the next is sent, or shows the effect of all.
@@ -48,7 +57,7 @@ pub(crate) async fn transact_all(
         return Ok(None);
     }
     let mut receipts = Vec::with_capacity(steps.len());
-    for Step { what, request } in steps {
+    for Step { what, request, .. } in steps {
         // Sending estimates the gas first, and that is the simulation: what would fail is refused here with its reason.
         receipts.push(client.submit(what, request).await.map_err(refusal)?);
     }
@@ -68,30 +77,27 @@ pub(crate) async fn show(
     Ok(())
 }
 
-/// Shows what somebody else would be asked to send for us (a relayed call), in a dry run.
-pub(crate) async fn show_relayed<P: Provider, D: CallDecoder + Send + Sync>(
-    common: &Common,
-    client: &Client,
-    what: &'static str,
-    call: CallBuilder<P, D>,
-) -> Result<()> {
-    show(common, client, &[step(what, call)], &Value::Null, "").await
+/// An object that is printed where nothing is to be sent: in a dry run it says that it is of one.
+pub(crate) fn unsent(common: &Common, mut object: Value) -> Value {
+    if common.dry_run {
+        object["dry_run"] = json!(true);
+    }
+    object
 }
 
 /// A refusal in a sentence, where a contract gave its reason.
 pub(crate) fn refusal(error: ClientError) -> eyre::Report {
-    match &error {
-        ClientError::Refused { what, contract, data, .. } => match errors::sentence(*contract, data) {
-            Some(sentence) => eyre!(say!("{what} would fail: {sentence}", "a rede recusaria: {sentence}")),
-            None => error.into(),
-        },
-        _ => error.into(),
+    let sentence = errors::refused(&error);
+    let report = eyre::Report::new(error);
+    match sentence {
+        Some(sentence) => report.wrap_err(sentence),
+        None => report,
     }
 }
 
 /// What a transaction would do.
 #[derive(Clone, Debug, Serialize)]
-struct Effect {
+pub(crate) struct Effect {
     contract: Value,
     function: String,
     arguments: Value,
@@ -110,26 +116,41 @@ struct Effect {
     lines: Vec<String>,
 }
 
+async fn effects(client: &Client, steps: &[Step]) -> Result<Vec<Effect>> {
+    let forecast = forecast(client, steps).await?;
+    forecast.refused.map_or(Ok(forecast.effects), Err)
+}
+
+/// What steps would do, up to one that would fail, and why that one would.
+pub(crate) struct Forecast {
+    pub(crate) effects: Vec<Effect>,
+    pub(crate) refused: Option<eyre::Report>,
+}
+
 /// Simulates the steps, one block after the other where the chain can (`eth_simulateV1`), else each on its own by
 /// `eth_call`: the first must hold, and one that does not may rest on those before it.
-async fn effects(client: &Client, steps: &[Step]) -> Result<Vec<Effect>> {
+pub(crate) async fn forecast(client: &Client, steps: &[Step]) -> Result<Forecast> {
     if let Some(simulated) = simulate_together(client, steps).await? {
         return Ok(simulated);
     }
     let mut effects = Vec::with_capacity(steps.len());
-    for (index, Step { what, request }) in steps.iter().enumerate() {
-        let mut effect = describe(client, request);
+    for (index, step) in steps.iter().enumerate() {
+        let Step { what, request, .. } = step;
+        let mut effect = describe(client, step);
         match client.simulate(what, request.clone()).await {
             Ok(returned) => {
-                effect.returned(client, request, &returned);
-                effect.gas = Some(client.estimate(what, request.clone()).await.map_err(refusal)?);
+                effect.returned(client, step, &returned);
+                match client.estimate(what, request.clone()).await {
+                    Ok(gas) => effect.gas = Some(gas),
+                    Err(error) => return Ok(Forecast { effects, refused: Some(refusal(error)) }),
+                }
             }
             Err(ClientError::Refused { .. }) if index > 0 => effect.depends = Some(true),
-            Err(error) => return Err(refusal(error)),
+            Err(error) => return Ok(Forecast { effects, refused: Some(refusal(error)) }),
         }
         effects.push(effect);
     }
-    Ok(effects)
+    Ok(Forecast { effects, refused: None })
 }
 
 /// `eth_simulateV1`, as far as it is read here.
@@ -158,7 +179,7 @@ struct SimulatedLog {
 }
 
 /// `None` where the chain has no `eth_simulateV1`.
-async fn simulate_together(client: &Client, steps: &[Step]) -> Result<Option<Vec<Effect>>> {
+async fn simulate_together(client: &Client, steps: &[Step]) -> Result<Option<Forecast>> {
     let calls: Vec<_> = steps
         .iter()
         .map(|step| TransactionRequest { from: step.request.from.or(client.sender()), ..step.request.clone() })
@@ -174,18 +195,20 @@ async fn simulate_together(client: &Client, steps: &[Step]) -> Result<Option<Vec
         return Ok(None);
     }
     let mut effects = Vec::with_capacity(steps.len());
-    for (Step { what, request }, call) in steps.iter().zip(simulated) {
+    for (step, call) in steps.iter().zip(simulated) {
         if call.status.is_zero() {
             let data = call.error.as_ref().and_then(|error| error["data"].as_str()?.parse::<Bytes>().ok());
             let data = data.unwrap_or(call.return_data);
-            return Err(refusal(client.refused(what, request, data)));
+            let refused = Some(refusal(client.refused(step.what, &step.request, data)));
+            return Ok(Some(Forecast { effects, refused }));
         }
-        let mut effect = describe(client, request);
-        effect.returned(client, request, &call.return_data);
+        let mut effect = describe(client, step);
+        effect.returned(client, step, &call.return_data);
         effect.gas = Some(call.gas_used.to());
         let mut events = Vec::new();
         for log in &call.logs {
-            match abi::decode_event(client.addresses(), log.address, &log.data) {
+            let emitter = step.name_of(client, log.address);
+            match emitter.and_then(|emitter| abi::decode_event(emitter, &log.data)) {
                 Some(event) => {
                     effect.lines.push(say!("event {}.{event}", "evento {}.{event}", event.contract));
                     events.push(json!({"contract": event.contract, "event": event.name, "arguments": event.object()}));
@@ -198,16 +221,23 @@ async fn simulate_together(client: &Client, steps: &[Step]) -> Result<Option<Vec
         effect.events = Some(events);
         effects.push(effect);
     }
-    Ok(Some(effects))
+    Ok(Some(Forecast { effects, refused: None }))
 }
 
-fn describe(client: &Client, request: &TransactionRequest) -> Effect {
+/// What is called, where it cannot be simulated.
+pub(crate) fn unsimulated(client: &Client, step: &Step) -> Effect {
+    Effect { depends: Some(true), ..describe(client, step) }
+}
+
+fn describe(client: &Client, step: &Step) -> Effect {
+    let request = &step.request;
     let to = match request.to {
         Some(TxKind::Call(to)) => Some(to),
         _ => None,
     };
     let data = request.input.input().cloned().unwrap_or_default();
-    let decoded = to.and_then(|to| abi::decode_call(client.addresses(), to, &data));
+    let name = to.and_then(|to| step.name_of(client, to));
+    let decoded = name.and_then(|name| abi::decode_call(name, &data));
     let value = request.value.unwrap_or(U256::ZERO);
     let from = request.from.or(client.sender());
     let (contract, function, arguments, line) = match &decoded {
@@ -234,9 +264,10 @@ fn describe(client: &Client, request: &TransactionRequest) -> Effect {
 }
 
 impl Effect {
-    fn returned(&mut self, client: &Client, request: &TransactionRequest, returned: &[u8]) {
-        let (Some(to), Some(data)) = (self.to, request.input.input()) else { return };
-        if let Some(results) = abi::decode_return(client.addresses(), to, data, returned) {
+    fn returned(&mut self, client: &Client, step: &Step, returned: &[u8]) {
+        let name = self.to.and_then(|to| step.name_of(client, to));
+        let (Some(name), Some(data)) = (name, step.request.input.input()) else { return };
+        if let Some(results) = abi::decode_return(name, data, returned) {
             self.returns = results.object();
             self.lines.push(say!("returns {}", "retorna {}", values(&results)));
         }
@@ -263,6 +294,11 @@ fn print_effects(as_json: bool, effects: &[Effect], facts: &Value, sentence: &st
         "{}",
         say!("dry run: nothing was sent. It would do this:", "simulação: nada foi enviado. O efeito seria:")
     );
+    print_lines(effects);
+}
+
+/// What effects are, in words.
+pub(crate) fn print_lines(effects: &[Effect]) {
     for effect in effects {
         for (index, line) in effect.lines.iter().enumerate() {
             println!("{}{line}", if index == 0 { "  " } else { "    " });
@@ -271,8 +307,8 @@ fn print_effects(as_json: bool, effects: &[Effect], facts: &Value, sentence: &st
             println!(
                 "    {}",
                 say!(
-                    "after the step before; not simulated on its own",
-                    "depois do passo anterior; não simulado à parte"
+                    "not simulated on its own: it rests on what comes before it",
+                    "não simulado à parte: depende do que vem antes"
                 )
             );
         }

@@ -3,7 +3,7 @@
 use alloy_contract::CallBuilder;
 use alloy_primitives::{Address, FixedBytes, U256};
 use alloy_provider::DynProvider;
-use eyre::{Result, eyre};
+use eyre::{Result, bail, eyre};
 use fonte_bindings::{
     Client,
     contracts::{
@@ -33,7 +33,7 @@ const PAUSED: u8 = 2;
 pub(crate) async fn run(common: &Common, command: Worker) -> Result<()> {
     match command {
         Worker::Register(register) => self::register(common, register).await,
-        Worker::Status { worker } => status(common, worker).await,
+        Worker::Status { worker, all } => status(common, worker, all).await,
         Worker::Pause => send(common, "changing the status", |contract| contract.setStatus(PAUSED)).await,
         Worker::Resume => send(common, "changing the status", |contract| contract.setStatus(ACTIVE)).await,
         Worker::Leave => send(common, "leaving", |contract| contract.unregister()).await,
@@ -45,18 +45,26 @@ async fn register(common: &Common, register: Register) -> Result<()> {
     let context = Context::signing(common).await?;
     let contract = context.client.workers_contract();
     let own = context.client.sender().ok_or_else(|| eyre!("no key"))?;
+    let known = contract.worker(own).call().await?;
+    let jurisdiction = match &register.jurisdiction {
+        Some(code) => FixedBytes(jurisdiction(code)?),
+        None if known.status != 0 => known.info.jurisdiction,
+        None => bail!(say!(
+            "say where the worker stands: --jurisdiction CODE, the two letters of ISO 3166-1",
+            "diga onde a máquina está: --jurisdiction CÓDIGO, as duas letras da ISO 3166-1"
+        )),
+    };
     let info = Info {
         slots: register.slots,
         engine: register.engine as u8,
         accelerator: register.accelerator as u8,
         memoryMib: register.memory.unwrap_or_else(memory_mib),
         acceleratorMib: register.accelerator_memory,
-        jurisdiction: FixedBytes(jurisdiction(&register.jurisdiction)?),
+        jurisdiction,
         networkKey: register.network_key.unwrap_or_default(),
         hardware: register.hardware,
         endpoint: register.endpoint,
     };
-    let known = contract.worker(own).call().await?;
     let needed = contract.stakePerSlot().call().await?.saturating_mul(info.slots.into());
     let value = U256::from(needed.saturating_sub(known.stake));
     if known.status == 0 {
@@ -99,13 +107,13 @@ async fn sent<P: alloy_provider::Provider, D: alloy_contract::CallDecoder + Send
     Ok(())
 }
 
-async fn status(common: &Common, worker: Option<Address>) -> Result<()> {
+async fn status(common: &Common, worker: Option<Address>, all: bool) -> Result<()> {
     let context = Context::read_only(common).await?;
     let contract = context.client.workers_contract();
     let named = match (worker, &common.key) {
         (Some(worker), _) => Some(worker),
-        (None, Some(_)) => Some(signer(common)?.address()),
-        (None, None) => None,
+        (None, Some(_)) if !all => Some(signer(common)?.address()),
+        (None, _) => None,
     };
     if let Some(address) = named {
         let worker = contract.worker(address).call().await?;

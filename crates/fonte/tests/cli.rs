@@ -256,11 +256,50 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
 fn what_cannot_be_simulated_refuses_a_dry_run() {
     let home = tempfile::tempdir().unwrap();
     let serving = ["worker", "--dial", "127.0.0.1:1", "--key", "dev:author"];
-    for command in [&["demo"][..], &["up"], &["keys", "list"], &["ask", QUESTION], &serving] {
+    // Its salt is kept, or the commitment opens nothing.
+    let sealing = ["model", "evaluate", "1", "seal", "set.json"];
+    for command in [&["demo"][..], &["up"], &["keys", "list"], &["ask", QUESTION], &serving, &sealing] {
         let refused = fonte(home.path()).args(command).arg("--dry-run").output().unwrap();
         let told = String::from_utf8_lossy(&refused.stderr);
         assert!(!refused.status.success() && told.contains("has no dry run"), "{command:?}: {told}");
     }
+}
+
+#[test]
+fn what_may_be_trained_on_is_the_datanets_to_say() {
+    let (server, home, docs) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (up, home) = (Up::start(server.path()), home.path());
+    fs::write(docs.path().join("bell.txt"), format!("{FACT}\n")).unwrap();
+    let folder = docs.path().to_str().unwrap();
+    let weights = format!("0x{}", "5a".repeat(32));
+    let trained_on = |version: &str| {
+        let registered = ["model", "register", "late", "--kind", "base", "--artifact", &weights, "--trained", version];
+        up.run(home, &[&registered[..], &["--key", "dev:author", "--dry-run"]].concat())
+    };
+    let mut made = Vec::new();
+    for (name, option) in [("read-only", "--no-train"), ("kept", "--keep")] {
+        let create = ["datanet", "create", name, option, "--review", "open", "--key", "dev:author"];
+        let datanet = up.ok(home, &create)["datanet"].to_string();
+        let published = up.ok(home, &["datanet", "publish", folder, "--datanet", name, "--key", "dev:author"]);
+        made.push((datanet, published["contribution"].to_string()));
+    }
+    let shown = up.ok(home, &["datanet", "show", "read-only"]);
+    assert_eq!(
+        (&shown["datanet"]["policy"]["train"], &shown["datanet"]["policy"]["quote"]),
+        (&false.into(), &true.into())
+    );
+    let refused = trained_on("read-only");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    let clause = format!("the licence of datanet {} does not allow training", made[0].0);
+    assert!(!refused.status.success() && told.contains(&clause), "{told}");
+
+    // Its licence keeps what is trained on a text that is withdrawn later.
+    up.ok(home, &["datanet", "withdraw", &made[1].1, "--key", "dev:author"]);
+    let shown = up.ok(home, &["datanet", "show", "kept"]);
+    assert_eq!(shown["contributions"][0]["status"], "withdrawn");
+    let allowed = trained_on("kept@1");
+    assert!(allowed.status.success(), "{}", String::from_utf8_lossy(&allowed.stderr));
 }
 
 #[test]

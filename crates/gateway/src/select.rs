@@ -27,6 +27,8 @@ pub(crate) struct Selection {
     pub(crate) offered: Vec<DatanetVersion>,
     /// Where the texts of a datanet may be processed, for those that say so.
     pub(crate) residence: BTreeMap<DatanetId, Vec<[u8; 2]>>,
+    /// Datanets that the model was trained on. Where they say so, its weights stay where their texts do.
+    pub(crate) trained: Vec<DatanetId>,
     /// Where the payer lets the request be processed; empty: anywhere.
     pub(crate) jurisdictions: Vec<[u8; 2]>,
 }
@@ -40,6 +42,9 @@ impl Selection {
         jurisdiction: [u8; 2],
     ) -> Option<Vec<DatanetId>> {
         if !self.jurisdictions.is_empty() && !self.jurisdictions.contains(&jurisdiction) {
+            return None;
+        }
+        if !self.trained.iter().all(|datanet| self.resides(*datanet, jurisdiction)) {
             return None;
         }
         let has = |wanted: &&DatanetVersion| {
@@ -63,18 +68,21 @@ impl Selection {
         self.residence.get(&datanet).is_none_or(|declared| declared.contains(&jurisdiction))
     }
 
-    /// A required datanet, or the payer, that keeps a worker in this jurisdiction from the request, in words.
+    /// A required datanet, one that the model was trained on, or the payer, that keeps a worker in this jurisdiction from the
+    /// request, in words.
     pub(crate) fn kept_from(&self, jurisdiction: [u8; 2], directory: &Directory) -> Option<String> {
         if !self.jurisdictions.is_empty() && !self.jurisdictions.contains(&jurisdiction) {
             let asked: Vec<_> = self.jurisdictions.iter().map(code).collect();
             let here = code(&jurisdiction);
             return Some(format!("the request may only be processed in {}, not in {here}", asked.join(", ")));
         }
-        let refusing = self.required.iter().find(|version| !self.resides(version.datanet, jurisdiction))?;
-        let name = directory.datanets.iter().find(|d| d.id == refusing.datanet).map_or("", |d| &d.name);
-        let declared = self.residence.get(&refusing.datanet)?.clone();
+        let mut named = self.required.iter().map(|version| version.datanet).chain(self.trained.iter().copied());
+        let refusing = named.find(|datanet| !self.resides(*datanet, jurisdiction))?;
+        let name = directory.datanets.iter().find(|d| d.id == refusing).map_or("", |d| &d.name);
+        let declared = self.residence.get(&refusing)?.clone();
         let clause = Clause::Jurisdictions { declared, here: Some(jurisdiction) };
-        Some(format!("the terms of datanet {name:?} forbid this request: {clause}"))
+        let trained = if self.trained.contains(&refusing) { ", which the model was trained on," } else { "" };
+        Some(format!("the terms of datanet {name:?}{trained} forbid this request: {clause}"))
     }
 
     /// Whether a worker has the latest version of everything.
@@ -105,10 +113,23 @@ pub(crate) fn select(directory: &Directory, model: &ModelRecord, chat: &Chat) ->
             )
         });
     }
+    for datanet in directory.datanets.iter().filter(|datanet| model.trained.contains(&datanet.id)) {
+        if let Some(clause) = datanet.policy.forbids_weights(chat.visibility, Place::Undecided) {
+            let (model, name) = (&model.name, &datanet.name);
+            return Err(ApiError {
+                param: Some("model".into()),
+                ..ApiError::forbidden(
+                    "datanet_terms",
+                    format!("model {model} was trained on datanet {name:?}, whose terms forbid this request: {clause}"),
+                )
+            });
+        }
+    }
     let mut selection = Selection {
         required: Vec::new(),
         offered: Vec::new(),
         residence: BTreeMap::new(),
+        trained: model.trained.clone(),
         jurisdictions: chat.jurisdictions.clone(),
     };
     if chat.datanets.is_empty() {
@@ -182,7 +203,10 @@ pub(crate) fn select(directory: &Directory, model: &ModelRecord, chat: &Chat) ->
         .datanets
         .iter()
         .filter(|datanet| !datanet.policy.jurisdictions.is_empty())
-        .filter(|datanet| selection.latest().iter().any(|version| version.datanet == datanet.id))
+        .filter(|datanet| {
+            let read = selection.latest().iter().any(|version| version.datanet == datanet.id);
+            read || selection.trained.contains(&datanet.id)
+        })
         .map(|datanet| (datanet.id, datanet.policy.jurisdictions.clone()))
         .collect();
     let all = selection.required.len() + selection.offered.len();
@@ -247,6 +271,7 @@ mod tests {
                 prices: Prices { input: 10, output: 100 },
             },
             datanets: Vec::new(),
+            trained: Vec::new(),
             max_staleness: 1,
             refusal: None,
         }
@@ -341,6 +366,32 @@ mod tests {
         assert_eq!(ask(&[], &[], *b"DE"), (Some(vec![DatanetId(1), DatanetId(5)]), None));
         let (used, kept) = ask(&["coffee"], &[*b"BR"], *b"PT");
         assert!(used.is_none() && kept.expect("refused").contains("only be processed in BR"));
+    }
+
+    #[test]
+    fn weights_are_used_where_and_for_whom_the_texts_they_were_trained_on_may_be() {
+        let mut directory = directory();
+        directory.datanets[3].policy.jurisdictions = vec![*b"BR"];
+        let adopted = [1, 2].map(|id| DatanetVersion { datanet: DatanetId(id), version: Version(3) });
+        // Neither the clause on quotes of one nor the price floor of another concerns weights.
+        let trained = |ids: &[u32]| ModelRecord { trained: ids.iter().copied().map(DatanetId).collect(), ..model() };
+        let select = |ids: &[u32], visibility| select(&directory, &trained(ids), &chat(&["coffee"], visibility));
+        let at = |ids: &[u32], place: [u8; 2]| {
+            let selection = select(ids, Visibility::Open).expect("allowed");
+            (selection.for_worker(&trained(ids), &adopted, place), selection.kept_from(place, &directory))
+        };
+        let (used, kept) = at(&[4, 6], *b"PT");
+        let kept = kept.expect("refused");
+        assert!(used.is_none() && kept.contains("\"silent\", which the model was trained on,"), "{kept}");
+        assert!(kept.contains("only in BR, not in PT (clause \"jurisdictions\")"), "{kept}");
+        assert_eq!(at(&[4, 6], *b"BR"), (Some(vec![DatanetId(1), DatanetId(2)]), None));
+        assert_eq!(at(&[6], *b"PT"), (Some(vec![DatanetId(1), DatanetId(2)]), None));
+
+        let error = select(&[5], Visibility::Private).expect_err("refused");
+        assert_eq!((error.status.as_u16(), error.param.as_deref()), (403, Some("model")));
+        assert!(error.message.contains("trained on datanet \"public\""), "{error}");
+        assert!(error.message.contains("clause \"private\""), "{error}");
+        assert!(select(&[5], Visibility::Open).is_ok() && select(&[4], Visibility::Private).is_ok());
     }
 
     #[test]

@@ -59,6 +59,19 @@ pub(crate) fn answer(
             datanet: refusal.datanet,
         });
     }
+    for id in &record.trained {
+        let Some(datanet) = snapshot.view.datanets.get(id) else { continue };
+        if let Some(clause) = datanet.policy.forbids_weights(job.visibility, place(shared)) {
+            let (model, name) = (&record.name, &datanet.name);
+            return Err(Refusal {
+                code: RefusalCode::Terms,
+                message: format!(
+                    "model {model} was trained on datanet {name:?}, whose terms forbid this request: {clause}"
+                ),
+                datanet: Some(*id),
+            });
+        }
+    }
     if record.terms != job.terms {
         return Err(invalid(format!(
             "the fee was reserved under other terms than model {} has on chain: read them again",
@@ -204,6 +217,11 @@ fn check_form(gateway: Address, job: &Job) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Where this worker processes texts.
+fn place(shared: &Shared) -> Place {
+    shared.config.jurisdiction.map_or(Place::Undeclared, Place::In)
+}
+
 /// The versions that the receipt will name: the adopted ones of the job's datanets, and the commons.
 fn versions_for(shared: &Shared, job: &Job, snapshot: &Snapshot) -> Result<Vec<DatanetVersion>, Refusal> {
     let commons = shared.config.commons;
@@ -214,11 +232,8 @@ fn versions_for(shared: &Shared, job: &Job, snapshot: &Snapshot) -> Result<Vec<D
             return Err(of(RefusalCode::NotAdopted, format!("there is no datanet {id} on chain")));
         };
         if commons != Some(*id) {
-            let intended = Use {
-                visibility: job.visibility,
-                price_output: job.terms.prices.output,
-                place: shared.config.jurisdiction.map_or(Place::Undeclared, Place::In),
-            };
+            let intended =
+                Use { visibility: job.visibility, price_output: job.terms.prices.output, place: place(shared) };
             if let Some(clause) = datanet.policy.forbids(&intended) {
                 let message = format!("the terms of datanet {:?} forbid this request: {clause}", datanet.name);
                 return Err(of(RefusalCode::Terms, message));

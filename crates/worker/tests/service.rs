@@ -481,6 +481,41 @@ async fn who_does_not_say_where_it_stands_answers_from_no_datanet_that_names_pla
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn weights_are_used_where_and_for_whom_the_texts_they_were_trained_on_may_be() {
+    let world = World::new();
+    let open = world.datanet(|_| {});
+    let public_only = world.datanet(|policy| policy.private = false);
+    let abroad = world.datanet(|policy| policy.jurisdictions = vec![*b"PT"]);
+    // What was trained on it is not a quote, and its price is the contract's to judge.
+    let silent = world.datanet(|policy| (policy.quote, policy.price_floor) = (false, u128::MAX));
+    world.contribute(open, &[document("Heron", "en", HERON)]);
+    let job = world.job(1, "What does the grey heron eat at Lock Nine?");
+    let cases = [
+        (public_only, Visibility::Private, Some("private")),
+        (abroad, Visibility::Open, Some("jurisdictions")),
+        (silent, Visibility::Private, None),
+        (public_only, Visibility::Open, None),
+    ];
+    for (datanet, visibility, clause) in cases {
+        world.train(&[datanet]);
+        let folder = tempfile::tempdir().unwrap();
+        let config = Config { jurisdiction: Some(*b"BR"), data_dir: folder.path().join("worker"), ..world.config() };
+        let worker = Worker::open(config, world.ledger.clone()).unwrap();
+        let mut gateway = Gateway::connect(&worker, &world).await;
+        gateway.until_adopted(&world.versions(), &world).await;
+        let answered = gateway.run(&world, fonte_types::wire::Job { visibility, ..job.clone() }).await;
+        let Some(clause) = clause else {
+            answered.unwrap();
+            continue;
+        };
+        let refusal = answered.expect_err(clause);
+        assert_eq!((refusal.code, refusal.datanet), (RefusalCode::Terms, Some(datanet)), "{refusal:?}");
+        let words = [format!("trained on datanet \"net-{datanet}\""), format!("(clause {clause:?})")];
+        assert!(words.iter().all(|words| refusal.message.contains(words)), "{refusal:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_breaks_the_protocol_is_left() {
     let (world, worker, gateway, _) = small().await;
     gateway.close().await.unwrap();

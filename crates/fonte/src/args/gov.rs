@@ -43,6 +43,11 @@ pub(crate) enum Gov {
         /// Its number in the list, or its id.
         proposal: String,
     },
+    /// Take a proposal back before its vote, with its proposer's key; or stop it in the timelock, with the guardian's.
+    Cancel {
+        /// Its number in the list, or its id.
+        proposal: String,
+    },
 }
 
 /// In the order of the contract's values.

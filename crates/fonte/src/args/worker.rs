@@ -20,7 +20,11 @@ pub(crate) enum Worker {
     /// Where a worker stands; all active ones without an address and a key.
     Status {
         /// The worker; the key itself otherwise.
+        #[arg(conflicts_with = "all")]
         worker: Option<Address>,
+        /// All active ones, also where a key is set.
+        #[arg(long)]
+        all: bool,
     },
     /// Take no work for now.
     Pause,
@@ -68,9 +72,9 @@ pub(crate) struct Register {
     /// Memory of the accelerator in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 0)]
     pub(crate) accelerator_memory: u32,
-    /// Where it stands, ISO 3166-1 alpha-2: declared, nobody can prove it.
+    /// Where it stands, ISO 3166-1 alpha-2: declared, nobody can prove it. Needed once: an update keeps it otherwise.
     #[arg(long, value_name = "CODE")]
-    pub(crate) jurisdiction: String,
+    pub(crate) jurisdiction: Option<String>,
     /// What the machine is.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) hardware: String,

@@ -20,7 +20,7 @@ use crate::{
     money::fnt,
     receipt::load,
     say::say,
-    transact::{show, transact_all},
+    transact::{show, transact_all, unsent},
 };
 
 pub(crate) use auditor::{Auditor, fetch};
@@ -160,7 +160,7 @@ async fn twice(
 
 fn nothing(common: &Common) -> Result<bool> {
     if common.json {
-        println!("{}", json!({"caught": false}));
+        println!("{}", unsent(common, json!({"caught": false})));
     } else {
         println!(
             "{}",

@@ -64,7 +64,7 @@ impl Proof<'_> {
         client.simulate("the challenge", call.clone()).await.map_err(refusal)?;
         let seal = seal(client.sender().unwrap_or_default(), &call);
         let announcement = step("announcing the challenge", client.challenges_contract().announce(seal));
-        Ok(vec![announcement, Step { what: "the challenge", request: call }])
+        Ok(vec![announcement, Step { what: "the challenge", request: call, contract: None }])
     }
 
     /// What the contract said of it.

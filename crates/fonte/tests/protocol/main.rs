@@ -1,8 +1,11 @@
-//! Reviewers, held earnings, stakes, workers, seats, payees and disputes from the command line, on networks of their own.
+//! Reviewers, held earnings, stakes, workers, seats, payees, votes and disputes from the command line, on networks of their
+//! own.
 
 #[path = "../common/mod.rs"]
 mod common;
 mod dishonest;
+mod dry_runs;
+mod votes;
 
 use std::time::{Duration, Instant};
 
@@ -148,6 +151,19 @@ fn stakes_seats_and_workers_are_told_and_moved() {
     let register = ["worker", "register", "--slots", "2", "--jurisdiction", "BR", "--memory", "1024"];
     let registered = up.ok(home, &[&register[..], &["--key", "dev:author"]].concat());
     assert_eq!((&registered["status"], &registered["slots"]), (&"active".into(), &2.into()));
+    // An update keeps where it stands; a first registration has to say it.
+    let update = ["worker", "register", "--slots", "3", "--memory", "1024"];
+    let updated = up.ok(home, &[&update[..], &["--key", "dev:author"]].concat());
+    assert_eq!((&updated["slots"], &updated["jurisdiction"]), (&3.into(), &"BR".into()));
+    let unsaid = up.run(home, &[&update[..], &["--key", "dev:liar"]].concat());
+    let told = String::from_utf8_lossy(&unsaid.stderr);
+    assert!(!unsaid.status.success() && told.contains("--jurisdiction CODE") && !told.contains("BR"), "{told}");
+    refused(&up, home, &[&update[..], &["--jurisdiction", "br", "--key", "dev:liar"]].concat(), "two capital letters");
+    // One's own, or all.
+    let status = |all: &[&str]| up.ok(home, &[&["worker", "status", "--key", "dev:author"], all].concat());
+    assert_eq!(status(&[])["worker"], registered["worker"]);
+    let all = status(&["--all"]);
+    assert!(all.as_array().unwrap().iter().any(|one| one["worker"] == registered["worker"]), "{all}");
     assert_eq!(up.ok(home, &["worker", "pause", "--key", "dev:author"])["status"], "paused");
     assert_eq!(up.ok(home, &["worker", "leave", "--key", "dev:author"])["status"], "leaving");
     refused(&up, home, &["worker", "withdraw", "--key", "dev:author"], "can be withdrawn from");
@@ -191,6 +207,16 @@ fn curators_decide_and_owners_retire() {
     let shown = up.ok(home, &["model", "show", &model]);
     assert_eq!((&shown["state"], &shown["servable"]), (&"retired".into(), &false.into()), "{shown}");
 
+    // Each evaluation set has a salt of its own, which another set does not take away.
+    let seal = |set: &str| {
+        let file = docs.path().join(set);
+        std::fs::write(&file, set).unwrap();
+        up.ok(home, &["model", "evaluate", &model, "seal", file.to_str().unwrap()])["commitment"].clone()
+    };
+    let first = seal("one set");
+    assert_ne!(seal("another set"), first);
+    assert_eq!(seal("one set"), first);
+
     assert!(up.ok(home, &["gov", "list"]).as_array().unwrap().is_empty());
     up.ok(home, &["gov", "delegate", "--wrap", "5", "--key", "dev:operator"]);
     // Votes count from the next block on.
@@ -204,7 +230,7 @@ fn deposits_seats_and_payees_are_moved() {
     let (server, home, docs) =
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let home = home.path();
-    let up = Up::start_with(server.path(), &["--heartbeat", "1", "--notice", "8"]);
+    let up = Up::start_with(server.path(), &["--heartbeat", "1", "--notice", "8", "--challenge-window", "1"]);
     const FNT: u128 = 1_000_000_000_000_000_000;
 
     // A deposit leaves after the notice, and not before.
@@ -264,6 +290,33 @@ fn deposits_seats_and_payees_are_moved() {
     // There is one splitter for each list of parts.
     assert_eq!(up.ok(home, &split)["tx"].as_array().unwrap().len(), 1);
     refused(&up, home, &["datanet", "payee", &id, "--split", "me:1", "--key", "dev:author"], "is no part");
+
+    // What comes in is drawn from the splitter part by part, by anybody.
+    let splitter = payee();
+    let answer = up.ask_until(home, "What did two siblings of Monte Alto write down together?", |answer| {
+        answer["fonte"]["shares"].as_array().is_some_and(|shares| !shares.is_empty())
+    });
+    let credit = wei(&answer["fonte"]["shares"][0]["credit_wei"]);
+    until(&up, home, &["account", "balance", &splitter], |balance| wei(&balance["balance_wei"]) == credit);
+    let claim = ["account", "claim", first, "--key", "dev:operator"];
+    let dry = up.ok(home, &[&claim[..], &["--dry-run"]].concat());
+    let effect = &dry["effects"][0];
+    assert_eq!((&effect["contract"], &effect["function"]), (&"Splitter".into(), &"release".into()), "{dry}");
+    assert_eq!(effect["arguments"]["payee"].as_str().unwrap().to_lowercase(), first);
+    assert_eq!(wei(&effect["returns"]["amount"]), credit / 4);
+    let balance = |of: &str| wei(&up.ok(home, &["account", "balance", of])["balance_wei"]);
+    assert_eq!(wei(&up.ok(home, &claim)["splitters_wei"]), credit / 4);
+    assert_eq!((balance(first), balance(&splitter)), (credit / 4, credit - credit / 4));
+    assert_eq!(up.ok(home, &claim)["tx"], Value::Array(Vec::new()), "nothing more is due");
+    let named = |who: &'static str, from: &'static str| {
+        up.run(home, &["account", "claim", second, "--splitter", from, "--key", who, "--json"])
+    };
+    let stranger = named("dev:operator", "0x00000000000000000000000000000000000000a3");
+    let told = String::from_utf8_lossy(&stranger.stderr);
+    assert!(!stranger.status.success() && told.contains("is no splitter with a part for"), "{told}");
+    let claimed = up.ok(home, &["account", "claim", second, "--splitter", &splitter, "--key", "dev:operator"]);
+    assert_eq!(wei(&claimed["claimed_wei"]), balance(second));
+    assert_eq!(balance(second), credit * 3 / 4);
 }
 
 #[test]
@@ -278,4 +331,29 @@ fn refusals_are_told_in_the_readers_language() {
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(told.contains("são precisos 1 FNT para propor"), "{told}");
+}
+
+#[test]
+fn programs_are_told_what_fails_in_one_object() {
+    let (server, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let up = Up::start(server.path());
+    let failed = |arguments: &[&str]| -> Value {
+        let output = up.run(home.path(), &[arguments, &["--json"]].concat());
+        assert!(!output.status.success() && output.stdout.is_empty(), "{output:?}");
+        serde_json::from_slice(&output.stderr).unwrap_or_else(|_| panic!("{output:?}"))
+    };
+    // A contract's refusal, of a transaction and of a reading; what the program says itself; what nobody asks so.
+    let refused = failed(&["account", "withdraw", "--key", "dev:author"]);
+    assert_eq!(refused["name"], "NothingToDo", "{refused}");
+    let selector = refused["selector"].as_str().unwrap();
+    assert!(selector.starts_with("0x") && selector.len() == 10, "{refused}");
+    let refused = failed(&["gov", "propose", "retire-model", "1", "--key", "dev:author", "--dry-run"]);
+    assert_eq!(refused["name"], "GovernorInsufficientProposerVotes", "{refused}");
+    assert!(refused["error"].as_str().unwrap().contains("1 FNT") && refused["arguments"]["votes"] == "0", "{refused}");
+    let refused = failed(&["datanet", "claim", "mill.example", "--key", "dev:author"]);
+    assert_eq!(refused["name"], "NotCanonical", "{refused}");
+    let unknown = failed(&["datanet", "show", "nowhere"]);
+    assert!(unknown["error"].as_str().unwrap().contains("there is no datanet"), "{unknown}");
+    assert!(unknown.get("name").is_none(), "{unknown}");
+    assert!(failed(&["datanet", "shoe"])["error"].as_str().unwrap().contains("shoe"));
 }

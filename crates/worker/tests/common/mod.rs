@@ -113,6 +113,7 @@ impl World {
             developer: Address::repeat_byte(5),
             terms: terms(),
             datanets: Vec::new(),
+            trained: Vec::new(),
             max_staleness: 64,
             refusal: None,
         };
@@ -156,6 +157,11 @@ impl World {
     /// Changes how many versions behind the model may answer from.
     pub fn max_staleness(&self, versions: u32) {
         self.chain(|state| state.models[0].max_staleness = versions);
+    }
+
+    /// Says what the model was trained on.
+    pub fn train(&self, datanets: &[DatanetId]) {
+        self.chain(|state| state.models[0].trained = datanets.to_vec());
     }
 
     /// Gives the model weights: the hashes of its base and of its adapter, zero without one.

@@ -45,8 +45,8 @@ pub(super) const SENTENCES: &[Sentence] = &[
     ),
     told(
         "InvalidJurisdiction",
-        "{jurisdiction:text} is no ISO 3166-1 alpha-2 code, such as BR",
-        "{jurisdiction:text} não é um código ISO 3166-1 alfa-2, como BR",
+        "{jurisdiction:text} is no ISO 3166-1 alpha-2 code: two capital letters",
+        "{jurisdiction:text} não é um código ISO 3166-1 alfa-2: duas letras maiúsculas",
     ),
     told(
         "InvalidNetworkAddress",
