@@ -344,6 +344,24 @@ fn answer(
     answer_plainly(model, question, emit).map(|answer| answer.text)
 }
 
+/// The time of an answer would otherwise tell one payer what another has asked: decision 0070.
+#[test]
+fn prefixes_are_read_again_for_nobody_but_their_payer() {
+    const PROMPT: &str = "The grey heron of Lock Nine eats eleven eels a week, and on Sundays it eats";
+    let engine = Files::new(true).open();
+    let cached_for = |payer: u8| {
+        let before = engine.stats().unwrap().cached_tokens;
+        let (asked, cancelled) = (Asked::default(), CancellationToken::new());
+        let (prompt, text, payer, max_output_tokens, seed) = (PROMPT, PROMPT, Address::repeat_byte(payer), 4, 5);
+        let question = Question { prompt, text, payer, max_output_tokens, seed, asked: &asked, cancelled: &cancelled };
+        answer_plainly(&engine.base(), question, &mut |_| true).unwrap();
+        engine.stats().unwrap().cached_tokens - before
+    };
+    let cached = [1, 1, 2, 2, 1].map(cached_for);
+    assert!(cached[1] > 0, "the payer's own: {cached:?}");
+    assert_eq!(cached, [0, cached[1], 0, cached[1], cached[1]]);
+}
+
 #[test]
 fn an_answer_ends_though_its_adapter_goes() {
     let files = Files::new(false);

@@ -2,23 +2,30 @@
 
 mod common;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
 
+use alloy_primitives::Address;
 use common::{
     Answered, Gateway, MODEL, World, credited, document,
-    engine::{Dialect, Received, Reply, StandIn, Step, event, prompt_of, tokens},
+    engine::{Dialect, Received, Reply, StandIn, Step, adapter_call, event, prompt_of, tokens},
 };
 use fonte_types::{
     ContributionId, EngineClass,
     bundle::verify,
     conversation::{Role, Turn, render},
+    receipt::request_id,
     wire::{Asked, EngineUsage, Finish, Job, Refusal, RefusalCode, Sampling, ToGateway, ToWorker},
 };
 use fonte_worker::{
-    Worker,
+    AnswerModel, ModelError, Passages, Question, Worker, Written, answer_plainly,
     engine::{Adapters, Engine, EngineConfig, EngineModel, Secret},
 };
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 const HERON: &str = "The grey heron of Lock Nine eats eleven eels a week and sleeps on the upper gate.";
 const QUESTION: &str = "What does the grey heron of Lock Nine eat?";
@@ -45,15 +52,15 @@ impl Scene {
     }
 
     async fn with(engine: Arc<Engine>) -> Self {
-        Self::serving(EngineModel::new(engine, "tiny")).await
+        Self::serving(Arc::new(EngineModel::new(engine, "tiny"))).await
     }
 
-    async fn serving(model: EngineModel) -> Self {
+    async fn serving(model: Arc<dyn AnswerModel>) -> Self {
         let world = World::new();
         let datanet = world.datanet(|_| {});
         let heron = world.contribute(datanet, &[document("Heron", "en", HERON)]);
         let mut config = world.config();
-        config.models = [(MODEL, Arc::new(model) as _)].into();
+        config.models = [(MODEL, model)].into();
         let worker = Worker::open(config, world.ledger.clone()).unwrap();
         let mut gateway = Gateway::connect(&worker, &world).await;
         gateway.until_adopted(&world.versions(), &world).await;
@@ -101,6 +108,7 @@ async fn three_engines_are_attributed_and_receipted_alike() {
                 job.asked.stop = vec!["###".into()];
                 job.asked.sampling = Sampling { temperature: Some(250_000), top_p: Some(1), ..Sampling::default() };
                 job.asked.sampling.presence_penalty = Some(-500_000);
+                job.asked.sampling.frequency_penalty = Some(750_000);
             })
             .await
             .unwrap();
@@ -143,7 +151,7 @@ async fn three_engines_are_attributed_and_receipted_alike() {
         let asked = engine.last("/v1/chat/completions");
         assert_eq!(asked.authorization.as_deref(), Some(format!("Bearer {KEY}").as_str()));
         let expected = json!({"model": "tiny", "stream": true, "seed": 41, "max_tokens": 77, "stop": ["###"],
-            "temperature": 0.25, "top_p": 1e-6, "presence_penalty": -0.5, "logprobs": true, "top_logprobs": 5,
+            "temperature": 0.25, "top_p": 1e-6, "presence_penalty": -0.5, "frequency_penalty": 0.75, "logprobs": true, "top_logprobs": 5,
             "stream_options": {"include_usage": true}});
         for (name, value) in expected.as_object().unwrap() {
             assert_eq!(&asked.body[name], value, "{name}");
@@ -196,6 +204,57 @@ async fn conversations_are_read_as_they_are_committed() {
     assert_eq!(refusal.code, RefusalCode::Invalid, "{refusal:?}");
     let refusal = scene.ask(|job| job.asked.stop = vec!["x".into(); 5]).await.unwrap_err();
     assert_eq!(refusal.code, RefusalCode::Invalid, "{refusal:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_reads_the_datanets_that_are_named_alone() {
+    const OTHER: &str = "The grey heron of Lock Nine eats what the keeper of Lock Ten gives it on Sundays.";
+    let engine = StandIn::start(|request| Dialect::Vllm.say(request, &["Yes."], "stop"));
+    let mut scene = Scene::of(&engine.url(), |_| {}).await;
+    let first = scene.world.versions()[0].datanet;
+    let second = scene.world.datanet(|_| {});
+    scene.world.contribute(second, &[document("Keeper", "en", OTHER)]);
+    scene.gateway.until_adopted(&scene.world.versions(), &scene.world).await;
+    for (named, texts) in
+        [(vec![first], [true, false]), (vec![second], [false, true]), (vec![first, second], [true; 2])]
+    {
+        scene.ask(|job| job.datanets = named).await.unwrap();
+        let prompt = prompt_of(&engine.last("/v1/chat/completions"));
+        assert_eq!([HERON, OTHER].map(|text| prompt.contains(text)), texts, "{prompt}");
+    }
+}
+
+/// Remembers for whom it answered.
+#[derive(Default)]
+struct Remembers(Mutex<Vec<Address>>);
+
+impl AnswerModel for Remembers {
+    fn engine_class(&self) -> EngineClass {
+        EngineClass::Tolerance
+    }
+
+    fn answer(
+        &self,
+        question: Question<'_>,
+        _: &dyn Passages,
+        emit: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Written, ModelError> {
+        self.0.lock().unwrap().push(question.payer);
+        emit("Yes.");
+        Ok(Written::default())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_is_told_who_pays() {
+    let model = Arc::<Remembers>::default();
+    let mut scene = Scene::serving(model.clone()).await;
+    let gateway = scene.world.gateway.address();
+    let payers = [Address::repeat_byte(0xa1), Address::repeat_byte(0xb2)];
+    for payer in payers {
+        scene.ask(|job| (job.payer, job.request_id) = (payer, request_id(payer, gateway, job.nonce))).await.unwrap();
+    }
+    assert_eq!(*model.0.lock().unwrap(), payers);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -423,6 +482,39 @@ async fn slow_engines_are_given_up_and_cancelled_ones_are_told() {
     tokio::task::spawn_blocking(move || engine.hung_up(1)).await.unwrap();
 }
 
+/// Silence is counted from the last word on: each here is shorter than the limit, together they are not.
+#[tokio::test(start_paused = true)]
+async fn an_answer_may_take_longer_than_a_silence_may() {
+    const IDLE: Duration = Duration::from_secs(60);
+    let (say, said) = mpsc::channel();
+    let said = Arc::new(Mutex::new(said));
+    let engine = StandIn::start(move |_| Reply::stream(vec![Step::Each(said.clone())]));
+    let config = EngineConfig { idle_timeout: IDLE, deadline: 20 * IDLE, ..EngineConfig::new(engine.url()) };
+    let model = EngineModel::new(Arc::new(Engine::new(config).unwrap()), "tiny");
+    let (heard, mut hear) = tokio::sync::mpsc::unbounded_channel();
+    // While something blocks, the clock stands still unless it is told to go on.
+    let answering = tokio::task::spawn_blocking(move || {
+        let turns = vec![Turn { role: Role::User, text: QUESTION.into() }];
+        let (asked, cancelled) = (Asked { turns, ..Asked::default() }, CancellationToken::new());
+        let (prompt, text, payer, max_output_tokens, seed) = (QUESTION, QUESTION, Address::ZERO, 100, 0);
+        let question = Question { prompt, text, payer, max_output_tokens, seed, asked: &asked, cancelled: &cancelled };
+        answer_plainly(&model, question, &mut |piece| heard.send(piece.to_owned()).is_ok())
+    });
+    let (path, body) = ("/v1/chat/completions".to_owned(), json!({"model": "tiny"}));
+    let request = Received { method: "POST".into(), path, authorization: None, body };
+    let words = ["One ", "word ", "at ", "a ", "time."];
+    for word in words {
+        say.send(Dialect::Vllm.token(&request, word).into_bytes()).unwrap();
+        assert_eq!(hear.recv().await.as_deref(), Some(word));
+        tokio::time::advance(IDLE * 9 / 10).await;
+    }
+    for event in Dialect::Vllm.ending(&request, "stop", &json!(null)) {
+        say.send(event.into_bytes()).unwrap();
+    }
+    drop(say);
+    assert_eq!(answering.await.unwrap().unwrap().text, words.concat());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_without_log_probabilities_is_asked_once() {
     let engine = StandIn::start(|request| match request.body.get("logprobs") {
@@ -448,34 +540,18 @@ async fn an_engine_without_log_probabilities_is_asked_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn adapters_are_in_the_engine_while_the_chain_lets_them_answer() {
-    use std::sync::Mutex;
-
-    // As vLLM does it.
     let loaded: Arc<Mutex<BTreeSet<String>>> = Arc::default();
     let state = loaded.clone();
     let engine = StandIn::start(move |request| {
         let mut loaded = state.lock().unwrap();
-        let name = request.body["lora_name"].as_str().unwrap_or_default().to_owned();
-        let refuse = |status: u16, message: String| {
-            Reply::json(status, json!({"error": {"message": message, "type": "x", "code": status}}))
-        };
-        match request.path.as_str() {
-            "/v1/load_lora_adapter" if request.body["lora_path"] != "/adapters/style" => {
-                refuse(404, format!("No adapter found for {}", request.body["lora_path"]))
-            }
-            "/v1/load_lora_adapter" if !loaded.insert(name.clone()) => {
-                refuse(400, format!("The lora adapter '{name}' has already been loaded."))
-            }
-            "/v1/unload_lora_adapter" if !loaded.remove(&name) => {
-                refuse(404, format!("The lora adapter '{name}' cannot be found."))
-            }
-            "/v1/load_lora_adapter" | "/v1/unload_lora_adapter" => Reply::json(200, json!("Success")),
-            _ if !loaded.contains("style") => refuse(404, "The model `style` does not exist.".into()),
-            _ => Dialect::Vllm.say(request, &["In style."], "stop"),
-        }
+        let call = adapter_call(request, &mut loaded, "/adapters/style");
+        call.unwrap_or_else(|| match loaded.contains("style") {
+            true => Dialect::Vllm.say(request, &["In style."], "stop"),
+            false => Reply::json(404, json!({"error": {"message": "The model `style` does not exist."}})),
+        })
     });
     let connected = Scene::engine(&engine.url(), |_| {});
-    let mut scene = Scene::serving(EngineModel::adapter(connected.clone(), "style", "/adapters/style")).await;
+    let mut scene = Scene::serving(Arc::new(EngineModel::adapter(connected.clone(), "style", "/adapters/style"))).await;
     let mut adapters = Adapters::new(connected.clone());
     adapters.add(MODEL, "style", "/adapters/style");
     let models = async |scene: &Scene| fonte_worker::Ledger::models(scene.world.ledger.as_ref()).await.unwrap();

@@ -1,12 +1,10 @@
 //! The connection to an engine: configuration, requests, and every way in which they fail.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Duration};
 
 use reqwest::{Response, StatusCode, Url, header};
 use serde_json::Value;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::sse::{Chunk, Decoder, StreamError};

@@ -20,7 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use fonte_types::{
@@ -29,6 +29,7 @@ use fonte_types::{
     wire::{EngineUsage, Finish, RefusalCode},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 pub use adapters::Adapters;
 pub use client::{ConfigError, Engine, EngineConfig, EngineError, Secret};

@@ -5,11 +5,13 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
+        mpsc::Receiver,
     },
     time::Duration,
 };
@@ -32,6 +34,8 @@ pub enum Step {
     Send(Vec<u8>),
     /// Sends bytes over and over, until the client hangs up.
     Forever(Vec<u8>),
+    /// Sends each piece that comes through a channel, until no more can come.
+    Each(Arc<Mutex<Receiver<Vec<u8>>>>),
     /// Sends nothing more, until the client hangs up.
     Hang,
     /// Closes without an end.
@@ -140,6 +144,11 @@ impl StandIn {
         self.wait(|seen| seen.hung_up >= times);
     }
 
+    /// Waits until a request to this path has come.
+    pub fn called(&self, path: &str) {
+        self.wait(|seen| seen.received.iter().any(|received| received.path == path));
+    }
+
     /// Waits until so many requests have come.
     pub fn asked(&self, times: usize) {
         self.wait(|seen| seen.received.len() >= times);
@@ -230,6 +239,11 @@ fn answer(mut stream: &TcpStream, reply: &Reply) -> std::io::Result<Ended> {
                 let chunk = chunk(bytes);
                 while stream.write_all(&chunk).is_ok() {}
                 return Ok(Ended::HungUp);
+            }
+            Step::Each(pieces) => {
+                for bytes in pieces.lock().unwrap().iter() {
+                    stream.write_all(&chunk(&bytes))?;
+                }
             }
             Step::Hang => {
                 // A client says nothing more before its answer, so a read ends when it hangs up.
@@ -369,6 +383,27 @@ impl Dialect {
         events.push("data: [DONE]\n\n".into());
         events
     }
+}
+
+/// What vLLM says to the calls that load an adapter from its one path and forget it again; none: it is another call.
+pub fn adapter_call(request: &Received, loaded: &mut BTreeSet<String>, path: &str) -> Option<Reply> {
+    let name = request.body["lora_name"].as_str().unwrap_or_default().to_owned();
+    let refuse = |status: u16, message: String| {
+        Reply::json(status, json!({"error": {"message": message, "type": "x", "code": status}}))
+    };
+    Some(match request.path.as_str() {
+        "/v1/load_lora_adapter" if request.body["lora_path"] != path => {
+            refuse(404, format!("No adapter found for {}", request.body["lora_path"]))
+        }
+        "/v1/load_lora_adapter" if !loaded.insert(name.clone()) => {
+            refuse(400, format!("The lora adapter '{name}' has already been loaded."))
+        }
+        "/v1/unload_lora_adapter" if !loaded.remove(&name) => {
+            refuse(404, format!("The lora adapter '{name}' cannot be found."))
+        }
+        "/v1/load_lora_adapter" | "/v1/unload_lora_adapter" => Reply::json(200, json!("Success")),
+        _ => return None,
+    })
 }
 
 pub fn event(data: &Value) -> String {
