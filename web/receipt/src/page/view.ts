@@ -66,7 +66,7 @@ export function viewOf(bundle: ReceiptBundle): View {
   ids.delete(NOBODY);
   ids.delete(PROMPT);
   const sources = [...ids].map((contribution, i): Source => {
-    const one = proven(cited.find((c) => c.contribution === contribution));
+    const one = cited.find((c) => c.contribution === contribution);
     const place = receipt.shares.findIndex((share) => share.contribution === contribution);
     // Of a document of which nothing was opened, nothing is proved.
     const authors = (one?.documents ?? []).filter(isOpened).map((d) => d.metadata.author).filter((name) => name !== "");
@@ -91,11 +91,6 @@ export function viewOf(bundle: ReceiptBundle): View {
     nobodyBytes: bytesOf(NOBODY),
     answerBytes: utf8(bundle.answer.text).length,
   };
-}
-
-/** Without documents that are not opened: an opened chunk proves title, author and address of its document, nothing else does. */
-function proven(cited: CitedContribution | undefined): CitedContribution | undefined {
-  return cited && { ...cited, documents: cited.documents.filter((document) => document.opening.chunks.length > 0) };
 }
 
 /** Runs count bytes, readers see characters: a character belongs to the run that holds its first byte. */
