@@ -53,8 +53,16 @@ fn push_trimmed(line: &str, range: Range<usize>, at: usize, out: &mut Vec<Range<
     }
 }
 
-/// Whether what looks like an end is none: an abbreviation, an initial, a list number.
+/// Longest web address that is kept whole, in bytes.
+const MAX_ADDRESS: usize = 2048;
+
+/// Whether what looks like an end is none: an abbreviation, an initial, a list number, a mark inside a web address.
 fn goes_on(so_far: &str, next: &str) -> bool {
+    // https://a.example/search?q=mill
+    if so_far.ends_with(['?', '!']) {
+        let near = &so_far[so_far.ceil_char_boundary(so_far.len().saturating_sub(MAX_ADDRESS))..];
+        return near.rsplit(char::is_whitespace).next().is_some_and(|word| word.contains("://"));
+    }
     let so_far = so_far.trim_end();
     // "Really?" she asked.
     if so_far.ends_with(['"', '”', '’', '\'', '»', ')']) && next.trim_start().starts_with(char::is_lowercase) {
@@ -89,8 +97,12 @@ fn goes_on(so_far: &str, next: &str) -> bool {
 const ENOUGH_WORDS: usize = 110;
 const MOST_WORDS: usize = 200;
 
+/// Bytes after which what no blank space ends counts as one more word: data, and scripts that put no spaces between words.
+const WORD_BYTES: usize = 32;
+
 /// The passages of a clean text: what the search index holds. They partition the sentences in order, end where a
-/// paragraph or at least a sentence ends, and hold about 110 to 200 words; only a single sentence may hold up to 400.
+/// paragraph or at least a sentence ends, and hold about 110 to 200 words; only a single sentence may hold up to 400. What no
+/// blank space ends counts as a word per [`WORD_BYTES`].
 pub fn passages(text: &str) -> Vec<Range<usize>> {
     let mut out: Vec<Range<usize>> = Vec::new();
     let mut open: Option<(Range<usize>, usize)> = None;
@@ -134,11 +146,13 @@ fn units(text: &str) -> Vec<(Range<usize>, usize)> {
     out
 }
 
-/// Cuts what has no sentences (data, code) between words.
+/// Cuts what has no sentences (data, code) between words, and within those that count as several.
 fn cut(piece: &str, at: usize, out: &mut Vec<(Range<usize>, usize)>) {
     let (mut start, mut end, mut words) = (0, 0, 0);
-    for word in piece.split_inclusive(' ') {
-        end += word.len();
+    while end < piece.len() {
+        let rest = &piece[end..];
+        let word = rest.find(' ').map_or(rest.len(), |space| space + 1);
+        end += if word > WORD_BYTES + 1 { rest.floor_char_boundary(WORD_BYTES) } else { word };
         words += 1;
         if words == MOST_WORDS || end == piece.len() {
             out.push((at + start..at + start + piece[start..end].trim_end().len(), words));
@@ -148,14 +162,14 @@ fn cut(piece: &str, at: usize, out: &mut Vec<(Range<usize>, usize)>) {
 }
 
 fn count_words(text: &str) -> usize {
-    text.split_ascii_whitespace().count()
+    text.split_ascii_whitespace().map(|word| 1 + word.len() / WORD_BYTES).sum()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::{MOST_WORDS, passages, sentences};
+    use super::{MOST_WORDS, WORD_BYTES, passages, sentences};
 
     #[test]
     fn sentences_end_where_a_reader_says() {
@@ -176,6 +190,9 @@ mod tests {
             ("Version 3.5 is out. \"Really?\" she asked.", &["Version 3.5 is out.", "\"Really?\" she asked."]),
             ("No full stop\n\nNext", &["No full stop", "Next"]),
             ("Ends with Dr.", &["Ends with Dr."]),
+            ("A!B!C! See https://a.example/b?c!d?", &["A!", "B!", "C!", "See https://a.example/b?c!d?"]),
+            ("Is it http://a.example/? Yes.", &["Is it http://a.example/?", "Yes."]),
+            ("Use 1.2.3, e.g. of a.example/b.html.", &["Use 1.2.3, e.g. of a.example/b.html."]),
         ];
         for (text, expected) in cases {
             let got: Vec<&str> = sentences(text).into_iter().map(|range| &text[range]).collect();
@@ -183,9 +200,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_text_without_blank_spaces_has_passages_too() {
+        let claims = "A!B!C!".repeat(3000);
+        let chinese = "磨坊下面的水位计从一九三一年起每天早上都有人读。".repeat(300);
+        let base64 = "QWxs".repeat(5000);
+        for text in [claims, chinese, format!("Data: {base64} and {base64}")] {
+            let found = passages(&text);
+            assert!(found.iter().all(|range| range.len() <= 2 * MOST_WORDS * (WORD_BYTES + 1)), "{found:?}");
+            assert!(found.len() > 3);
+            let whole: String = found.into_iter().map(|range| &text[range]).collect();
+            assert_eq!(whole.replace(' ', ""), text.replace(' ', ""));
+        }
+    }
+
     proptest! {
         #[test]
-        fn nothing_is_lost_and_nothing_overlaps(text in "([A-Za-zé]{1,8}[ .!\n]{1,2}|Dr\\. |\n\n){0,400}") {
+        fn nothing_is_lost_and_nothing_overlaps(text in "([A-Za-zé]{1,8}[ .!\n]{1,2}|[a-zé]{60,90}|Dr\\. |\n\n){0,400}") {
             let text = crate::clean(&text);
             for ranges in [sentences(&text), passages(&text)] {
                 let mut at = 0;

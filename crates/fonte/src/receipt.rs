@@ -7,7 +7,7 @@ use std::path::Path;
 use alloy_primitives::B256;
 use eyre::{Result, bail, eyre};
 use fonte_types::{
-    bundle::{Check, Outcome, ReceiptBundle, Verification, verify},
+    bundle::{Check, CitedContribution, Outcome, ReceiptBundle, Verification, verify},
     evidence::Source,
 };
 use serde_json::{Value, json};
@@ -151,8 +151,7 @@ fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState
     let mut rows: Vec<(Value, String)> = Vec::new();
     for (share, (contribution, wei)) in receipt.shares.as_slice().iter().zip(&paid.contributions) {
         let cited = bundle.cited.iter().find(|cited| cited.contribution == *contribution);
-        let titles: Vec<&str> =
-            cited.map(|c| c.documents.iter().map(|d| d.metadata.title.as_str()).collect()).unwrap_or_default();
+        let titles = cited.map(titles).unwrap_or_default();
         let who = cited.map(|c| c.contributor).unwrap_or_default();
         let payee = cited.map(|c| c.payee).unwrap_or_default();
         let bytes: u32 =
@@ -223,9 +222,29 @@ fn explain(json: bool, bundle: &ReceiptBundle, standing: Option<&SettlementState
     Ok(())
 }
 
+/// Titles of the documents that the answer quotes. An opened chunk proves the title of its document; nothing else does.
+fn titles(cited: &CitedContribution) -> Vec<&str> {
+    let opened = cited.documents.iter().filter(|document| !document.opening.chunks.is_empty());
+    opened.map(|document| document.metadata.title.as_str()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_title_that_nothing_proves_is_not_told() {
+        let text = include_str!("../../../fixtures/bundle.json");
+        let pinned: Value = serde_json::from_str(text).unwrap();
+        let mut bundle: ReceiptBundle = serde_json::from_value(pinned["bundle"].clone()).unwrap();
+        let mut forged = bundle.cited[0].documents[0].clone();
+        forged.metadata.title = "The king's own words".into();
+        (forged.opening.index, forged.opening.chunks) = (forged.opening.index + 1, Vec::new());
+        let proven = bundle.cited[0].documents[0].metadata.title.clone();
+        bundle.cited[0].documents.push(forged);
+        assert!(verify(&bundle).ok, "no check speaks of it");
+        assert_eq!(titles(&bundle.cited[0]), [proven]);
+    }
 
     #[test]
     fn only_what_verifies_is_explained() {

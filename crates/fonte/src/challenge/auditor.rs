@@ -41,10 +41,7 @@ impl Auditor {
         })?;
         let index_folder = folder.join(format!("index-{}", bundle.id));
         let index = SuffixIndex::open(&index_folder, IndexConfig::default()).wrap_err("opening the auditor's index")?;
-        // What an audit before this one added: all, or a part where it was stopped.
-        let mut missing = documents(&store, &members)?;
-        missing.retain(|document| !index.contains(document.contribution, document.document));
-        index.add(missing).wrap_err("indexing the texts")?;
+        complete(&index, documents(&store, &members)?)?;
         Ok(Self { index, store, members })
     }
 
@@ -138,6 +135,13 @@ pub(crate) async fn fetch(store: &Store, gateway: &GatewayApi, member: &Contribu
         .wrap_err_with(|| format!("the texts of contribution {} do not lead to its root on chain", member.id))
 }
 
+/// Adds what an audit before this one did not: nothing of it, or a part where it was stopped.
+fn complete(index: &SuffixIndex, mut documents: Vec<Document>) -> Result<()> {
+    documents.retain(|document| !index.contains(document.contribution, document.document));
+    index.add(documents).wrap_err("indexing the texts")?;
+    Ok(())
+}
+
 fn documents(store: &Store, members: &[ContributionRecord]) -> Result<Vec<Document>> {
     let mut documents = Vec::new();
     for member in members {
@@ -152,4 +156,32 @@ fn documents(store: &Store, members: &[ContributionRecord]) -> Result<Vec<Docume
         }
     }
     Ok(documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_audit_that_was_stopped_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts = ["The gauge below the old mill has been read every morning.", "The weir above it leaks in autumn."];
+        let documents: Vec<Document> = (0..)
+            .zip(texts)
+            .map(|(document, text)| Document {
+                contribution: ContributionId(7),
+                document,
+                datanet: DatanetId(1),
+                text: text.into(),
+            })
+            .collect();
+        let open = || SuffixIndex::open(folder.path(), IndexConfig::default()).unwrap();
+        complete(&open(), documents[..1].to_vec()).unwrap();
+        for _ in 0..2 {
+            let index = open();
+            complete(&index, documents.clone()).unwrap();
+            assert_eq!(index.stats().documents, 2);
+            assert!(index.contains(ContributionId(7), 0) && index.contains(ContributionId(7), 1));
+        }
+    }
 }

@@ -242,7 +242,7 @@ fn candidates(clause: &Clause, decides: &dyn Fn(&[Word<'_>]) -> bool, passages: 
             if prose::only_repeats(&line, language, memory) && !decides(&line) {
                 continue;
             }
-            let Some(range) = extend(passage.text, &read, index, clause) else { continue };
+            let Some(range) = extend(passage, &read, index, clause) else { continue };
             let mut content: Vec<String> = words(&passage.text[range.clone()])
                 .filter(|word| !is_function_word(word.text, language))
                 .map(|word| fold(&word.text.to_lowercase()))
@@ -263,12 +263,13 @@ fn answers(score: &Score) -> bool {
 /// The bytes to quote for a sentence: with the sentence before it where it leans on that ("It was lowered …") or where
 /// a neighbour holds more of the question, and with a neighbour where it is too short to be attributed. `None` where it
 /// cannot be made long enough.
-fn extend(text: &str, read: &Read, index: usize, clause: &Clause) -> Option<Range<usize>> {
-    let sentences = &read.sentences;
+fn extend(passage: &Passage<'_>, read: &Read, index: usize, clause: &Clause) -> Option<Range<usize>> {
+    let (text, sentences) = (passage.text, &read.sentences);
     let mut range = sentences[index].range.clone();
     let neighbour = |at: Option<usize>| {
         at.and_then(|at| sentences.get(at).map(|other| (at, other)))
             .filter(|(_, other)| !other.heading && other.paragraph == sentences[index].paragraph)
+            .filter(|(_, other)| other.range.len() <= MAX_SENTENCE && !score::is_listing(passage, other))
     };
     let before = neighbour(index.checked_sub(1));
     let after = neighbour(Some(index + 1));

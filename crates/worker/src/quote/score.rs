@@ -27,7 +27,7 @@ const RELATED: u32 = 75;
 /// Words of a title, and of author and address, that are looked at.
 const MAX_TITLE_WORDS: usize = 16;
 
-/// Bytes of a passage that are read: a text without blank spaces is one passage, however long it is.
+/// Bytes of a passage that are read: how long one may be is the caller's affair.
 const MAX_PASSAGE: usize = 512 << 10;
 
 /// A sentence without a number loses this much, in percent, where a quantity is asked for.
@@ -43,7 +43,7 @@ pub(super) struct Sentence {
     pub(super) range: Range<usize>,
     pub(super) paragraph: usize,
     pub(super) heading: bool,
-    /// A list of words: never quoted, and no context for what stands beside it.
+    /// A list of words that meets the question: never quoted, and no context for what stands beside it.
     pub(super) listing: bool,
     meets: Meets,
     /// What the last heading before it meets.
@@ -175,6 +175,13 @@ fn percent(meets: Meets, bit: u64, worth: u32) -> u32 {
     } else {
         0
     }
+}
+
+/// Whether a sentence of a passage is a list of words, be it of the question's or of others.
+pub(super) fn is_listing(passage: &Passage<'_>, sentence: &Sentence) -> bool {
+    let text = &passage.text[sentence.range.clone()];
+    let all: Vec<Word<'_>> = words(text).collect();
+    sentence.listing || is_word_list(&all, passage.language, kinds_in(text, &all))
 }
 
 /// The language that a passage is read in.

@@ -116,6 +116,25 @@ fn a_short_sentence_takes_a_neighbour_along() {
 }
 
 #[test]
+fn a_list_of_words_is_not_quoted_with_its_neighbour() {
+    let question = "At what bean temperature does first crack begin?";
+    let answers = "It is at a bean temperature of about 196 °C that first crack begins on our roaster.";
+    for list in
+        ["Coffee bean temperature roast drum first crack price.", "Walnut saddle harbour weight barn candle price."]
+    {
+        // It leans on what stands before it.
+        let text = format!("{list} {answers}").leak();
+        let answer = ask(question, &[passage(1, text, "en")]);
+        assert_eq!(answer.text, format!("{answers} [1]"));
+        // It is too short to be attributed by itself.
+        for text in [format!("{list} Never swim there."), format!("Never swim there. {list}")] {
+            let answer = ask("May I swim there?", &[passage(1, text.leak(), "en")]);
+            assert_eq!(answer.text, NOTHING_ENGLISH);
+        }
+    }
+}
+
+#[test]
 fn a_line_of_the_questions_words_answers_only_by_yes_or_no() {
     for (text, question, answers) in [
         ("You must never, ever swim below the weir.", "May I swim below the weir?", true),
