@@ -2,10 +2,11 @@
 //!
 //! One file per publication, named by what is published where by whom, replaced atomically at each step. Root, salts
 //! (in the store's bundle) and blind are fixed before anything is sent, so a step that was sent but not written down is
-//! sent again with the same bytes: the chain sees one commit, never two.
+//! sent again with the same bytes: the chain sees one commit, never two. For the time of a publication its process holds a
+//! [`Lock`] on it, as two that ran at once would commit twice.
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     io::Write,
     path::{Path, PathBuf},
 };
@@ -93,6 +94,9 @@ pub struct Publication {
     pub text_bytes: u64,
     /// Hides the root in the commit until the reveal.
     pub blind: B256,
+    /// Who is to be paid, part of the commit as well; absent in files from before it was written down.
+    #[serde(default)]
+    pub payee: Option<Address>,
     /// How far it has come.
     #[serde(flatten)]
     pub state: PublishState,
@@ -113,6 +117,9 @@ pub enum JournalError {
         #[source]
         source: serde_json::Error,
     },
+    /// Another process, or another caller in this one, holds the lock.
+    #[error("another publication of these texts is under way: wait until it has ended, then run the command again")]
+    UnderWay,
     /// The step does not follow.
     #[error("publication {key} is {from:?}; it cannot become {to:?}")]
     Step {
@@ -125,6 +132,12 @@ pub enum JournalError {
     },
 }
 
+/// The right to go on with one publication. The system takes it back when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
 /// The journal of one host.
 #[derive(Debug)]
 pub struct Journal {
@@ -135,38 +148,68 @@ impl Journal {
     /// Opens the journal in a folder, creating it if need be.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         std::fs::create_dir_all(folder).map_err(|source| io("create", folder, source))?;
-        sweep(folder, |path| path.extension().is_none_or(|extension| extension != "json"))?;
+        // Never the file of a lock: who made it anew would hold another one.
+        sweep(folder, |path| path.extension().is_none_or(|extension| extension != "json" && extension != "lock"))?;
         Ok(Self { folder: folder.to_owned() })
     }
 
     /// Seals a draft and begins its publication, or finds the one that was begun with the same content; the bundle to
-    /// publish is the one named by [`Publication::root`].
+    /// publish is the one named by [`Publication::root`], and who is paid [`Publication::payee`]. The lock is to be held
+    /// until the publication ends.
+    ///
+    /// # Errors
+    /// [`JournalError::UnderWay`] while the lock is held.
     pub fn begin(
         &self,
         store: &Store,
         datanet: DatanetId,
         contributor: Address,
+        payee: Address,
         draft: Draft,
-    ) -> Result<Publication, JournalError> {
+    ) -> Result<(Publication, Lock), JournalError> {
         let sealed = store.seal(draft)?;
-        let publication = self.prepare(datanet, contributor, &sealed)?;
+        let lock = match self.lock(publication_key(datanet, contributor, sealed.content)) {
+            Ok(lock) => lock,
+            Err(error) => {
+                store.erase(sealed.root)?;
+                return Err(error);
+            }
+        };
+        let publication = self.prepare(datanet, contributor, payee, &sealed)?;
         if publication.root != sealed.root {
             store.erase(sealed.root)?;
         }
-        Ok(publication)
+        Ok((publication, lock))
+    }
+
+    fn lock(&self, key: B256) -> Result<Lock, JournalError> {
+        let path = self.path(key).with_extension("lock");
+        let file = File::create(&path).map_err(|source| io("create", &path, source))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(JournalError::UnderWay),
+            Err(TryLockError::Error(source)) => Err(io("lock", &path, source).into()),
+        }
     }
 
     /// The publication of a sealed bundle: the one that was begun before with the same content, or a new one.
     ///
     /// Where one was begun before, its root (and so its salts) is the one to go on with, and the new bundle is surplus.
+    /// Without the lock of [`Self::begin`], two callers may both begin.
     pub fn prepare(
         &self,
         datanet: DatanetId,
         contributor: Address,
+        payee: Address,
         sealed: &Sealed,
     ) -> Result<Publication, JournalError> {
         let key = publication_key(datanet, contributor, sealed.content);
-        if let Some(begun) = self.get(key)? {
+        if let Some(mut begun) = self.get(key)? {
+            // The commit binds the payee. One whose answer was lost lapses by itself where another is named now.
+            if begun.state == PublishState::Prepared && begun.payee != Some(payee) {
+                begun.payee = Some(payee);
+                self.write(&begun)?;
+            }
             return Ok(begun);
         }
         let publication = Publication {
@@ -177,6 +220,7 @@ impl Journal {
             documents: sealed.documents,
             text_bytes: sealed.text_bytes,
             blind: random_salt(),
+            payee: Some(payee),
             state: PublishState::Prepared,
         };
         self.write(&publication)?;
@@ -203,6 +247,13 @@ impl Journal {
             return Err(JournalError::Step { key: publication.key, from, to: PublishState::Prepared });
         }
         self.replace(publication, PublishState::Prepared)
+    }
+
+    /// Forgets a publication that came to nothing: the same content begins a new one, with salts and a blind of its own.
+    pub fn forget(&self, publication: Publication) -> Result<(), JournalError> {
+        let path = self.path(publication.key);
+        std::fs::remove_file(&path).map_err(|source| io("remove", &path, source))?;
+        Ok(sync_folder(&self.folder)?)
     }
 
     /// One publication.

@@ -14,6 +14,7 @@ use fonte_bindings::{
 use fonte_corpus::{
     ImportOptions, check_licence,
     import::{Progress, Skipped, count_by_reason},
+    journal::Publication,
 };
 use fonte_types::{
     ContributionId, DatanetId,
@@ -138,11 +139,41 @@ async fn publish(common: &Common, publish: DatanetPublish) -> Result<()> {
     let options = ImportOptions { default_licence: Some(datanet.policy.licence.clone()), ..ImportOptions::default() };
     let bar = progress_bar(common.json);
     let bad_files = if publish.strict { BadFiles::Refuse } else { BadFiles::Skip };
-    let (prepared, skipped) =
+    let prepare = || {
+        let (signer, options) = (signer.clone(), options.clone());
         publisher.prepare(&publish.folder, &name, datanet.id, signer, payee, options, bad_files, |at| {
-            show_progress(&bar, at)
-        })?;
+            show_progress(&bar, at);
+        })
+    };
+    let (mut prepared, mut skipped) = prepare()?;
+    let replaces = match &prepared {
+        Some(begun) => came_to_nothing(&context.client, &begun.publication).await?,
+        None => None,
+    };
+    if let Some(begun) = prepared.take_if(|_| replaces.is_some()) {
+        publisher.forget(begun)?;
+        (prepared, skipped) = prepare()?;
+    }
     bar.finish_and_clear();
+    if let Some((contribution, status)) = &replaces
+        && !common.json
+    {
+        println!(
+            "{}",
+            say!(
+                "contribution {contribution} is {status}: the texts are published again, as a new contribution",
+                "a contribuição {contribution} está como {status}: os textos são publicados de novo, como nova contribuição"
+            )
+        );
+    }
+    if let Some(named) = prepared.as_ref().and_then(|begun| begun.publication.payee).filter(|named| *named != payee) {
+        bail!(say!(
+            "the publication of {name} was begun with earnings to {named}, and its commit holds to that: go on with \
+             --payee {named}; `fonte datanet payee` names another payee afterwards",
+            "a publicação de {name} foi iniciada com ganhos para {named}, e o compromisso vale para essa conta: continue \
+             com --payee {named}; `fonte datanet payee` informa outra conta depois"
+        ));
+    }
     if !common.json {
         print_skipped(&skipped);
     }
@@ -167,12 +198,15 @@ async fn publish(common: &Common, publish: DatanetPublish) -> Result<()> {
         })?;
     let done = published.first().ok_or_else(|| eyre!("nothing was published"))?;
     let record = context.client.contribution(done.contribution).await?;
-    let status = record.map(|record| record.status);
+    let status = record.as_ref().map(|record| record.status);
+    // What was published before may have another payee by now.
+    let payee = record.map_or(payee, |record| record.payee);
     if common.json {
         println!(
             "{}",
             json!({"contribution": done.contribution, "datanet": datanet.id, "documents": done.documents,
                    "bytes": done.text_bytes, "status": status, "payee": payee,
+                   "replaces": replaces.map(|(contribution, _)| contribution),
                    "skipped": count_by_reason(&skipped)})
         );
     } else {
@@ -190,6 +224,16 @@ async fn publish(common: &Common, publish: DatanetPublish) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The contribution that a publication ended in and how that stands, where it can be submitted again: nobody took it, or
+/// somebody took it back.
+async fn came_to_nothing(client: &Client, publication: &Publication) -> Result<Option<(ContributionId, String)>> {
+    let Some(contribution) = publication.state.contribution() else { return Ok(None) };
+    let record = client.contribution(contribution).await?.filter(|record| record.root == publication.root);
+    Ok(record
+        .filter(|record| matches!(record.status, ContributionStatus::Rejected | ContributionStatus::Withdrawn))
+        .map(|record| (contribution, word("contribution", record.status as usize + 1))))
 }
 
 /// What would be published, in a dry run: it is cleaned and sealed on this machine, and nothing leaves it.

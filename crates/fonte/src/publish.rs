@@ -14,7 +14,7 @@ use eyre::{Result, WrapErr, bail};
 use fonte_corpus::{
     Import, ImportOptions, Journal, PublishState, Store,
     import::{ImportError, Imported, Progress, Skipped},
-    journal::Publication,
+    journal::{Lock, Publication},
 };
 use fonte_types::{
     ContributionId, DatanetId, Network,
@@ -46,6 +46,8 @@ pub(crate) struct Prepared {
     pub(crate) publication: Publication,
     pub(crate) signer: PrivateKeySigner,
     pub(crate) payee: Address,
+    /// Held until it has come to its end: two at once would commit twice.
+    _lock: Lock,
 }
 
 /// What became of it.
@@ -107,8 +109,13 @@ impl Publisher {
             return Ok((None, skipped));
         }
         // The same content that was begun before goes on with its salts and its commit.
-        let publication = self.journal.begin(&self.store, datanet, signer.address(), draft)?;
-        Ok((Some(Prepared { name: name.to_owned(), publication, signer, payee }), skipped))
+        let (publication, lock) = self.journal.begin(&self.store, datanet, signer.address(), payee, draft)?;
+        Ok((Some(Prepared { name: name.to_owned(), publication, signer, payee, _lock: lock }), skipped))
+    }
+
+    /// Forgets a publication that came to nothing: the same texts are prepared as a new one.
+    pub(crate) fn forget(&self, prepared: Prepared) -> Result<()> {
+        Ok(self.journal.forget(prepared.publication)?)
     }
 
     /// Drives contributions to their end, in the order given: that is the order of their commits, and so of precedence.

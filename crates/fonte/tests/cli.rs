@@ -124,6 +124,22 @@ fn journaled(home: &Path) -> Value {
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
 }
 
+/// A publication gets as far as its upload, and then the gateway sweeps what nobody revealed.
+fn loses_what_was_uploaded(up: &Up, server: &Path, home: &Path, folder: &str) {
+    let way = Lossy::cut(up.facts["gateway"].as_str().unwrap(), "/reveal");
+    let half = fonte(home)
+        .args(["--gateway", &way.url(), "--rpc-url", up.facts["rpc_url"].as_str().unwrap()])
+        .args(["datanet", "publish", folder, "--datanet", "open", "--key", "ana"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&half.stderr);
+    assert!(!half.status.success() && told.contains("run the same command to go on"), "{told}");
+    let publication = journaled(home);
+    assert_eq!(publication["state"], "uploaded");
+    let root = publication["root"].as_str().unwrap().strip_prefix("0x").unwrap();
+    fs::remove_file(server.join("up/gateway/texts/bundles").join(root)).unwrap();
+}
+
 #[test]
 fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
     let (server, home, docs) =
@@ -157,6 +173,9 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
 
     // Killed at each of its steps, when the gateway has done it and the answer is lost: it goes on, and is registered once.
     for (path, state) in [("/contributions/commit", "prepared"), ("/bundle", "committed"), ("/reveal", "uploaded")] {
+        if path == "/reveal" {
+            loses_what_was_uploaded(&up, server, home, folder);
+        }
         let way = Lossy::start(up.facts["gateway"].as_str().unwrap(), path);
         let mut half = fonte(home)
             .args(["--gateway", &way.url(), "--rpc-url", up.facts["rpc_url"].as_str().unwrap()])
@@ -166,6 +185,10 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
             .spawn()
             .unwrap();
         way.wait();
+        // A second one at the same time would commit once more.
+        let second = up.run(home, &["datanet", "publish", folder, "--datanet", "open", "--key", "ana"]);
+        let told = String::from_utf8_lossy(&second.stderr);
+        assert!(!second.status.success() && told.contains("another publication of these texts is under way"), "{told}");
         half.kill().unwrap();
         half.wait().unwrap();
         assert_eq!(journaled(home)["state"], state, "killed at {path}");
@@ -250,6 +273,61 @@ fn a_contributor_publishes_is_quoted_is_paid_and_withdraws() {
     assert!(told.contains(&format!("open@1 holds contribution {id}")) && told.contains("train on open@4"), "{told}");
     let allowed = trained_on("open");
     assert!(allowed.status.success(), "{}", String::from_utf8_lossy(&allowed.stderr));
+}
+
+#[test]
+fn what_was_refused_or_taken_back_is_published_again_and_nothing_else_is() {
+    let (server, home, docs) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (up, home) = (Up::start(server.path()), home.path());
+    fs::write(docs.path().join("bell.txt"), format!("{FACT}\n")).unwrap();
+    let addresses = ["ana", "bento"].map(|name| up.ok(home, &["keys", "new", name])["address"].clone());
+    let [ana, bento] = addresses.each_ref().map(|address| address.as_str().unwrap());
+    up.ok(
+        home,
+        &["datanet", "create", "bells", "--licence", "CC-BY-4.0", "--review", "curator", "--key", "dev:operator"],
+    );
+    let words = ["datanet", "publish", docs.path().to_str().unwrap(), "--datanet", "bells", "--key", "ana"];
+    let publish = |more: &[&str]| up.ok(home, &[&words[..], more].concat());
+    let same = |more: &[&str], status: &str, expected: &Value| {
+        let published = publish(more);
+        assert_eq!((&published["contribution"], published["status"].as_str()), (expected, Some(status)));
+        assert_eq!(published["replaces"], Value::Null, "{published}");
+    };
+    let review = |how: &str, id: &Value| {
+        up.ok(home, &["datanet", "review", "bells", how, &id.to_string(), "--key", "dev:operator"]);
+    };
+    let again = |more: &[&str], replaced: &Value| {
+        let published = publish(more);
+        assert_eq!((&published["replaces"], published["status"].as_str()), (replaced, Some("pending")), "{published}");
+        assert_ne!(&published["contribution"], replaced);
+        published
+    };
+
+    // A dry run binds nobody; a commit does.
+    assert!(up.run(home, &[&words[..], &["--payee", bento, "--dry-run"]].concat()).status.success());
+    let first = publish(&[])["contribution"].clone();
+    same(&["--payee", ana], "pending", &first);
+    let other = up.run(home, &[&words[..], &["--payee", bento]].concat());
+    let told = String::from_utf8_lossy(&other.stderr).to_lowercase();
+    assert!(!other.status.success() && told.contains(&format!("go on with --payee {ana}").to_lowercase()), "{told}");
+
+    review("--reject", &first);
+    let told = up.run(home, &[&words[..], &["--payee", bento, "--dry-run"]].concat());
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains(&format!("contribution {first} is rejected: the texts are published again")), "{told}");
+    let second = publish(&["--payee", bento]);
+    assert_eq!(second["payee"].as_str().map(str::to_lowercase), Some(bento.to_lowercase()));
+    let second = second["contribution"].clone();
+    assert_ne!(second, first);
+    same(&["--payee", bento], "pending", &second);
+    review("--accept", &second);
+    same(&["--payee", bento], "accepted", &second);
+
+    up.ok(home, &["datanet", "withdraw", &second.to_string(), "--key", "ana"]);
+    let third = again(&[], &second);
+    assert_eq!(third["payee"].as_str().map(str::to_lowercase), Some(ana.to_lowercase()));
+    assert_eq!(up.ok(home, &["datanet", "show", "bells"])["contributions"].as_array().unwrap().len(), 3);
 }
 
 #[test]

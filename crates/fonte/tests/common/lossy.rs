@@ -1,4 +1,4 @@
-//! A way to the gateway on which an answer is lost.
+//! A way to the gateway on which an answer is lost, or a request.
 
 use std::{
     io::{Read, Write},
@@ -22,6 +22,15 @@ pub(crate) struct Lossy {
 
 impl Lossy {
     pub(crate) fn start(gateway: &str, path: &'static str) -> Self {
+        Self::losing(gateway, path, Lost::Answer)
+    }
+
+    /// The gateway never hears of a request that names the path, and who asks finds the connection closed.
+    pub(crate) fn cut(gateway: &str, path: &'static str) -> Self {
+        Self::losing(gateway, path, Lost::Request)
+    }
+
+    fn losing(gateway: &str, path: &'static str, what: Lost) -> Self {
         let gateway = gateway.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -34,7 +43,7 @@ impl Lossy {
                     return;
                 }
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(&gateway)) else { return };
-                pass(client, server, path, loses.clone());
+                pass(client, server, path, what, loses.clone());
             }
         });
         Self { address, lost, stopped }
@@ -58,8 +67,14 @@ impl Drop for Lossy {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    Request,
+    Answer,
+}
+
 /// Both ways of one connection, until either side closes it.
-fn pass(client: TcpStream, server: TcpStream, path: &'static str, loses: Sender<()>) {
+fn pass(client: TcpStream, server: TcpStream, path: &'static str, what: Lost, loses: Sender<()>) {
     let asked = Arc::new(AtomicBool::new(false));
     let (mut to_client, mut from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     let named = asked.clone();
@@ -77,6 +92,9 @@ fn pass(client: TcpStream, server: TcpStream, path: &'static str, loses: Sender<
         each_piece(&mut from_client, |piece| {
             // A client writes the head of a request at once.
             if piece.windows(path.len()).any(|bytes| bytes == path.as_bytes()) {
+                if what == Lost::Request {
+                    return false;
+                }
                 asked.store(true, Ordering::SeqCst);
             }
             to_server.write_all(piece).is_ok()
