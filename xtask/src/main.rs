@@ -114,8 +114,8 @@ fn test() -> Outcome {
     fs::write(&skipped, "").map_err(|error| format!("{} could not be written: {error}", skipped.display()))?;
     let outcome = every_test(&skipped);
     let skipped = skips::all(&skipped).map_err(|error| format!("what was skipped could not be read: {error}"))?;
-    for what in skipped {
-        println!("skipped: {what}");
+    for line in skipped {
+        println!("{line}");
     }
     outcome
 }
@@ -290,12 +290,12 @@ mod tests {
     #[test]
     fn what_tests_leave_out_is_read_back_once_each() {
         let file = env::temp_dir().join(format!("fonte-skips-{}", std::process::id()));
-        for what in ["the second: why", "a first: why", "the second: why"] {
-            skips::add(&file, what).unwrap();
+        for line in ["skipped: b", "notice: a", "skipped: b"] {
+            skips::add(&file, line).unwrap();
         }
         let all = skips::all(&file);
         fs::remove_file(&file).unwrap();
-        assert_eq!(all.unwrap(), ["a first: why", "the second: why"]);
+        assert_eq!(all.unwrap(), ["notice: a", "skipped: b"]);
     }
 
     #[test]
@@ -314,12 +314,13 @@ mod tests {
         );
         let all = skips::all(&file);
         fs::remove_file(&file).unwrap();
-        assert_eq!(all.unwrap(), ["this: it is a test of skips"]);
+        assert_eq!(all.unwrap(), ["notice: that is missing here", "skipped: this: it is a test of skips"]);
     }
 
     #[test]
     #[ignore = "run by another test as a child process"]
     fn skips_itself() {
         skips::skipped("this: it is a test of skips");
+        skips::noticed("that is missing here");
     }
 }

@@ -377,6 +377,9 @@ pub(crate) struct Replay {
     /// Threads of a pass; all cores otherwise. The result is the same.
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<usize>,
+    /// Most memory of the base's weights in MiB, read as f32: four bytes a parameter; 16,384 otherwise.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) weight_memory: Option<u32>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -84,7 +84,7 @@ pub(crate) async fn of_up(up: &Up) -> Result<Option<Beside>> {
     match own::open(&up.base).await? {
         Some(own) => Ok(Some(Beside {
             base: own.base,
-            adapters: own.adapters,
+            adapters: own::within_wire(own.adapters),
             class: own.engine.class(),
             own: Some(own.engine),
             external: None,
@@ -146,6 +146,7 @@ pub(crate) async fn serve(common: &Common, serve: Serve) -> Result<()> {
     let dial = serve.dial.clone().ok_or_else(|| eyre!("no --dial"))?;
     let engine = connect(&serve.engine)?;
     let own = own::open(&serve.base).await?;
+    let own = own.map(|own| Own { adapters: own::within_wire(own.adapters), ..own });
     let on_device = own.as_ref().is_some_and(|own| own.engine.class() == EngineClass::Tolerance);
     if (engine.is_some() || on_device) && record.info.engine == EngineClass::Exact as u8 {
         bail!(say!(

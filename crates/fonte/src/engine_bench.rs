@@ -107,13 +107,15 @@ fn prepare(bench: &EngineBench) -> Result<Load> {
             bench.answer
         ));
     }
+    // All that are asked at once run at once, unless that is what is measured.
+    let running = bench.base.running.map_or(config.max_running.max(bench.concurrency as usize), usize::from);
     let settings = EngineConfig {
         profile: engine_profile(config.profile),
         threads: config.threads,
         memory: config.memory,
         max_context: context,
-        max_running: EngineConfig::default().max_running.max(bench.concurrency as usize),
-        max_step_tokens: EngineConfig::default().max_step_tokens.max(bench.concurrency as usize),
+        max_running: running,
+        max_step_tokens: EngineConfig::default().max_step_tokens.max(running),
         ..EngineConfig::default()
     };
     let vocabulary = u32::try_from(base.config.vocabulary).wrap_err_with(reading)?;

@@ -50,16 +50,26 @@ pub(crate) async fn open(arguments: &Base) -> Result<Option<Own>> {
     let artifact = engine.hash();
     let base = Weights { name: public_name(&name), artifact, adapter: B256::ZERO };
     let adapters: Vec<Weights> = found.added.iter().map(|adapter| weights(&engine, adapter)).collect();
-    // Beside the base and the quote model.
-    if adapters.len() > MAX_MODELS - 2 {
-        bail!(say!(
-            "{} adapters are more than a worker may serve, which is {}: use several workers",
-            "{} adaptadores são mais do que uma máquina pode servir, que são {}: use várias máquinas",
-            adapters.len(),
-            MAX_MODELS - 2
-        ));
-    }
     Ok(Some(Own { engine, base, adapters }))
+}
+
+/// Most adapters that a worker names to a gateway, beside the base and the quote model.
+const MOST_ADAPTERS: usize = MAX_MODELS - 2;
+
+/// The first adapters by their names, as many as a worker may serve; says how many are left out.
+pub(crate) fn within_wire(mut adapters: Vec<Weights>) -> Vec<Weights> {
+    let left_out = adapters.len().saturating_sub(MOST_ADAPTERS);
+    if left_out > 0 {
+        adapters.truncate(MOST_ADAPTERS);
+        eprintln!(
+            "{}",
+            say!(
+                "{left_out} adapters are left out, since a worker serves {MOST_ADAPTERS}: use several workers",
+                "{left_out} adaptadores ficam de fora, pois uma máquina serve {MOST_ADAPTERS}: use várias máquinas"
+            )
+        );
+    }
+    adapters
 }
 
 fn weights(engine: &LocalBase, adapter: &AdapterEntry) -> Weights {
@@ -75,7 +85,7 @@ pub(crate) async fn follow(client: &Client, own: &Own, register: bool) {
     loop {
         let now = adapters.borrow_and_update().clone();
         let mut failed = false;
-        for weights in now.iter().map(|adapter| weights(&own.engine, adapter)) {
+        for weights in now.iter().take(MOST_ADAPTERS).map(|adapter| weights(&own.engine, adapter)) {
             if known.contains(&weights.adapter) {
                 continue;
             }
@@ -139,6 +149,15 @@ pub(crate) fn config(arguments: &Base) -> Result<LocalConfig> {
     if let Some(memory) = arguments.memory {
         config.memory = (memory as usize) << 20;
     }
+    if let Some(context) = arguments.context {
+        config.max_context = context as usize;
+    }
+    if let Some(running) = arguments.running {
+        config.max_running = running.into();
+    }
+    if let Some(memory) = arguments.weight_memory {
+        config.limits.weight_bytes = u64::from(memory) << 20;
+    }
     if arguments.device != "cpu" {
         if config.profile != LocalConfig::default().profile {
             bail!(say!(
@@ -184,7 +203,19 @@ pub(crate) fn public_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::public_name;
+    use super::*;
+
+    #[test]
+    fn a_worker_names_as_many_adapters_as_the_wire_takes() {
+        let adapters = |count: usize| -> Vec<Weights> {
+            let one = |index: usize| Weights { name: index.to_string(), artifact: B256::ZERO, adapter: B256::ZERO };
+            (0..count).map(one).collect()
+        };
+        for (count, kept) in [(3, 3), (MOST_ADAPTERS, MOST_ADAPTERS), (MOST_ADAPTERS + 5, MAX_MODELS - 2)] {
+            let names: Vec<String> = within_wire(adapters(count)).into_iter().map(|weights| weights.name).collect();
+            assert!(names.iter().eq((0..kept).map(|index| index.to_string()).collect::<Vec<_>>().iter()), "{count}");
+        }
+    }
 
     #[test]
     fn names_hold_no_colon() {

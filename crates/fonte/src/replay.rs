@@ -7,12 +7,12 @@ use fonte_corpus::{Bundle, Store};
 use fonte_types::{
     ContributionId,
     bundle::ReceiptBundle,
-    generation::{GenerationRecord, PassageRange},
+    generation::{GenerationRecord, PassageRange, Profile},
     log_probs::{Alternative, TokenLogProb},
 };
 use fonte_worker::replay::{
     AnswerReplay, Difference, LogProbsReplay, OptionsReplay, PassageFault, PromptReplay, ReplayConfig, Replayed,
-    Replayer, TextReplay, Token, passage_in, record_of,
+    Replayer, TextReplay, Token, check_base, passage_in, record_of,
 };
 use serde_json::json;
 
@@ -29,11 +29,7 @@ pub(crate) async fn run(common: &Common, arguments: Replay, bundle: ReceiptBundl
     // What cannot be replayed at all is refused before gigabytes are read.
     let record = record_of(&bundle)?.clone();
     let texts = texts(common, &bundle, &record).await;
-    let mut config =
-        ReplayConfig { profile: record.profile, template_program: own::template_program(), ..ReplayConfig::default() };
-    if let Some(threads) = arguments.threads {
-        config.threads = threads;
-    }
+    let config = config(&arguments, record.profile);
     let Replay { base, mut adapter, adapters, .. } = arguments;
     adapter.extend(adapters);
     let id = bundle.id;
@@ -43,6 +39,7 @@ pub(crate) async fn run(common: &Common, arguments: Replay, bundle: ReceiptBundl
             Some(Err(fault)) => Err(fault.clone()),
             None => Err(PassageFault::Unavailable("it was not fetched".into())),
         };
+        check_base(&base, record_of(&bundle)?)?;
         Replayer::open(&base, &adapter, config)?.replay(&bundle, &passage)
     });
     let replayed = replaying.await.wrap_err("replaying")??;
@@ -56,6 +53,18 @@ pub(crate) async fn run(common: &Common, arguments: Replay, bundle: ReceiptBundl
         print(&record, &replayed);
     }
     Ok(replayed.holds())
+}
+
+/// How it is computed: the profile is the receipt's.
+fn config(arguments: &Replay, profile: Profile) -> ReplayConfig {
+    let mut config = ReplayConfig { profile, template_program: own::template_program(), ..ReplayConfig::default() };
+    if let Some(threads) = arguments.threads {
+        config.threads = threads;
+    }
+    if let Some(memory) = arguments.weight_memory {
+        config.limits.weight_bytes = u64::from(memory) << 20;
+    }
+    config
 }
 
 type Texts = BTreeMap<ContributionId, Result<Arc<Bundle>, PassageFault>>;
@@ -212,4 +221,27 @@ fn differs(difference: &Difference) -> String {
         token(committed),
         token(computed)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command, Receipt};
+
+    #[test]
+    fn options_say_how_it_is_computed() {
+        let configured = |options: &[&str]| {
+            let words = [&["fonte", "receipt", "replay", "r.json", "--base", "tiny"], options].concat();
+            match Cli::parse_from(words).command {
+                Command::Receipt(Receipt::Replay(arguments)) => config(&arguments, Profile::Int8Exact),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (plain, default) = (configured(&[]), ReplayConfig::default());
+        assert_eq!((plain.profile, plain.threads, plain.limits), (Profile::Int8Exact, default.threads, default.limits));
+        let set = configured(&["--weight-memory", "20000", "--threads", "3"]);
+        assert_eq!((set.limits.weight_bytes, set.threads), (20_000 << 20, 3));
+    }
 }

@@ -4,17 +4,27 @@
 #[path = "../../worker/tests/common/base.rs"]
 mod base;
 mod common;
+#[path = "../../worker/tests/common/mod.rs"]
+mod world;
 
 use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use alloy_primitives::B256;
 use common::{Up, json};
+use fonte_types::EngineClass;
+use fonte_worker::{
+    AnswerModel, ModelError, Passages, Question, Worker, Written,
+    local::{LocalBase, LocalConfig, LocalModel},
+    replay::{AnswerReplay, Difference, PassageFault, ReplayConfig, Replayer, Token},
+};
 use serde_json::{Value, json};
+use world::{Gateway, MODEL, World, document};
 
 const QUESTION: &str = "How many candles has the lamp of Cabo Branco had since 1921?";
 
@@ -372,6 +382,89 @@ async fn an_engine_serves_without_a_chain() {
 }
 
 #[tokio::test]
+async fn callers_behind_a_proxy_share_no_prefix() {
+    let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_models(models.path());
+    let server = Server::start(home.path(), &["--base", path(&models.path().join("tiny")), "--trust-forwarded"]);
+    let mut cached = vec![server.metric("fonte_engine_cached_tokens_total").await];
+    for caller in ["192.0.2.7", "192.0.2.7", "192.0.2.8", "192.0.2.8"] {
+        let request = server.http.post(format!("{}/v1/chat/completions", server.url)).json(&chat("tiny"));
+        assert_eq!(request.header("X-Forwarded-For", caller).send().await.unwrap().status(), 200);
+        cached.push(server.metric("fonte_engine_cached_tokens_total").await);
+    }
+    let grown: Vec<bool> = cached.windows(2).map(|pair| pair[1] > pair[0]).collect();
+    assert_eq!(grown, [false, true, false, true], "{cached:?}");
+}
+
+#[tokio::test]
+async fn options_do_what_they_say_and_a_stream_says_what_the_whole_answer_does() {
+    let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_models(models.path());
+    let server = Server::start(home.path(), &["--base", path(&models.path().join("tiny")), "--running", "2"]);
+    let text = |answer: &Value| answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+    let mut greedy = chat("tiny");
+    (greedy["temperature"], greedy["max_tokens"]) = (json!(0), json!(60));
+    let plain = text(&server.post("/v1/chat/completions", None, &greedy).await.1);
+    for penalty in ["frequency_penalty", "presence_penalty"] {
+        let mut penalised = greedy.clone();
+        penalised[penalty] = json!(2);
+        assert_ne!(text(&server.post("/v1/chat/completions", None, &penalised).await.1), plain, "{penalty}");
+    }
+
+    let mut body = chat("tiny");
+    (body["n"], body["logprobs"], body["top_logprobs"]) = (json!(2), json!(true), json!(3));
+    let free = text(&server.post("/v1/chat/completions", None, &body).await.1);
+    body["stop"] = json!(free.chars().nth(6).unwrap());
+    let (status, whole) = server.post("/v1/chat/completions", None, &body).await;
+    assert_eq!(status, 200, "{whole}");
+    body["stream"] = json!(true);
+    let request = server.http.post(format!("{}/v1/chat/completions", server.url)).json(&body);
+    let events = request.send().await.unwrap().text().await.unwrap();
+    let chunks: Vec<Value> =
+        events.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    for choice in whole["choices"].as_array().unwrap() {
+        let own = chunks.iter().map(|chunk| &chunk["choices"][0]).filter(|own| own["index"] == choice["index"]);
+        let own: Vec<&Value> = own.collect();
+        let streamed: String = own.iter().filter_map(|own| own["delta"]["content"].as_str()).collect();
+        assert_eq!(json!(streamed), choice["message"]["content"]);
+        let told: Vec<&Value> = own.iter().filter_map(|own| own["logprobs"]["content"].as_array()).flatten().collect();
+        assert_eq!(json!(told), choice["logprobs"]["content"]);
+        let ends: Vec<&Value> = own.iter().map(|own| &own["finish_reason"]).filter(|end| !end.is_null()).collect();
+        assert_eq!(ends, [&choice["finish_reason"]]);
+    }
+    assert_eq!(whole["choices"][0]["finish_reason"], "stop");
+}
+
+#[tokio::test]
+async fn a_base_may_ask_for_as_much_memory_and_context_as_it_is_given() {
+    let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write_models(models.path());
+    let folder = models.path().join("tiny");
+    let mut endless = chat("tiny");
+    (endless["max_tokens"], endless["messages"][0]["content"]) = (json!(1), json!("x".repeat(50)));
+    let server = Server::start(home.path(), &["--base", path(&folder), "--context", "60"]);
+    let (status, error) = server.post("/v1/chat/completions", None, &endless).await;
+    assert_eq!((status, &error["error"]["param"]), (400, &json!("messages")), "{error}");
+    drop(server);
+
+    // 19 GiB by its configuration: refused before a tensor is looked for, unless it may have them.
+    let mut config: Value = serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+    (config["num_hidden_layers"], config["intermediate_size"]) = (json!(200), json!(262_144));
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let refused = |options: &[&str]| {
+        let mut command = common::fonte(home.path());
+        let output = command.args(["engine", "serve", "--base", path(&folder)]).args(options).output().unwrap();
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let told = refused(&[]);
+    let needed = told.split_once("--weight-memory ").expect(&told).1.split([',', ' ']).next().unwrap().to_owned();
+    assert!((19_200..19_300).contains(&needed.parse().expect(&told)), "{told}");
+    let told = refused(&["--weight-memory", &needed]);
+    assert!(told.contains("mlp.") && !told.contains("--weight-memory"), "{told}");
+}
+
+#[tokio::test]
 async fn an_engine_that_is_full_says_so_and_who_leaves_makes_room() {
     let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let folder = models.path().join("endless");
@@ -417,14 +510,14 @@ async fn an_engine_that_is_full_says_so_and_who_leaves_makes_room() {
 
 #[tokio::test]
 async fn a_full_queue_is_told_and_when_to_come_back() {
-    const RUNNING: u64 = 64;
+    const RUNNING: u64 = 8;
     const WAITING: u64 = 256;
     let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let folder = models.path().join("endless");
     std::fs::create_dir(&folder).unwrap();
     base::write_base(&folder, 1, false);
     // More answers than the engine runs and keeps waiting of one caller.
-    let server = Server::start(home.path(), &["--base", path(&folder), "--max-answers", "400"]);
+    let server = Server::start(home.path(), &["--base", path(&folder), "--max-answers", "400", "--running", "8"]);
     let long = json!({"model": "endless", "max_tokens": 4000, "seed": 1, "n": 8,
                       "messages": [{"role": "user", "content": "What is it?"}]});
     let url = format!("{}/v1/chat/completions", server.url);
@@ -514,10 +607,11 @@ fn replay(up: &Up, home: &Path, receipt: &Value, folder: &Path, models: &Path) {
     let why = "prompt: not re-rendered: passage 1 (document 0 of contribution ";
     assert!(alone.status.success() && told(&alone).contains(why), "{alone:?}");
 
-    // Other files than the receipt's: both hashes are named.
+    // Other files than the receipt's: both hashes are named, before anything else of them is looked at.
     let other = models.join("other");
     std::fs::create_dir(&other).unwrap();
     base::write_base(&other, 2, true);
+    std::fs::remove_file(other.join("tokenizer.json")).unwrap();
     let refused = run(id, &[other.to_str().unwrap()]);
     let why = String::from_utf8_lossy(&refused.stderr).into_owned();
     let found = B256::from(fonte_inference::formats::hash_base(&other).unwrap().0).to_string();
@@ -538,4 +632,92 @@ fn replay(up: &Up, home: &Path, receipt: &Value, folder: &Path, models: &Path) {
     let quoted = up.ask_until(home, QUESTION, |answer| answer["fonte"]["receipt"].is_string());
     let refused = run(quoted["fonte"]["receipt"].as_str().unwrap(), &[base]);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("quotes"), "{refused:?}");
+}
+
+/// Runs one base and signs for another.
+struct Liar {
+    runs: LocalModel,
+    claims: B256,
+}
+
+impl AnswerModel for Liar {
+    fn engine_class(&self) -> EngineClass {
+        EngineClass::Exact
+    }
+
+    fn generates(&self) -> bool {
+        true
+    }
+
+    fn answer(
+        &self,
+        question: Question<'_>,
+        passages: &dyn Passages,
+        emit: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Written, ModelError> {
+        let mut written = self.runs.answer(question, passages, emit)?;
+        written.generation.as_mut().unwrap().base = self.claims;
+        Ok(written)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_of_what_another_model_wrote_fails_and_names_the_token() {
+    let files = tempfile::tempdir().unwrap();
+    let [claimed, other] = [1, 2].map(|seed| {
+        let folder = files.path().join(seed.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        base::write_base(&folder, seed, true);
+        folder
+    });
+    let claims = B256::from(fonte_inference::formats::hash_base(&claimed).unwrap().0);
+    let small = LocalConfig { threads: 1, memory: 64 << 20, ..LocalConfig::default() };
+    let liar = Liar { runs: LocalBase::open(&other, None, small).unwrap().base(), claims };
+    let world = World::new();
+    world.weights(claims, B256::ZERO);
+    let datanet = world.datanet(|_| {});
+    world.contribute(datanet, &[document("Lamp", "en", "The lamp of Cabo Branco has had nine hundred candles.")]);
+    let mut config = world.config();
+    config.models = [(MODEL, Arc::new(liar) as _)].into();
+    let worker = Worker::open(config, world.ledger.clone()).unwrap();
+    let mut gateway = Gateway::connect(&worker, &world).await;
+    gateway.until_adopted(&world.versions(), &world).await;
+    let mut job = world.chat_job(1, QUESTION);
+    job.max_output_tokens = 20;
+    let answered = gateway.run(&world, job.clone()).await.unwrap();
+    let bundle = world.bundle(&job, &answered);
+
+    let config = ReplayConfig { threads: 1, memory: 64 << 20, ..ReplayConfig::default() };
+    let replayer = Replayer::open(&claimed, &[], config).unwrap();
+    let replayed = replayer.replay(&bundle, &|_| Err(PassageFault::Unavailable("nobody is asked".into()))).unwrap();
+    let AnswerReplay::Differs(Difference { index, committed: Some(committed), computed: Some(computed) }) =
+        replayed.answer
+    else {
+        panic!("{replayed:?}")
+    };
+    let file = files.path().join("receipt.json");
+    std::fs::write(&file, serde_json::to_string(&bundle).unwrap()).unwrap();
+    let run = |more: &[&str]| {
+        let mut command = common::fonte(files.path());
+        command.args(["receipt", "replay", path(&file), "--base", path(&claimed), "--threads", "1"]);
+        command.args(["--gateway", "http://127.0.0.1:9", "--rpc-url", "http://127.0.0.1:9"]).args(more);
+        command.output().unwrap()
+    };
+    let words = run(&[]);
+    let told = String::from_utf8_lossy(&words.stdout);
+    assert_eq!(words.status.code(), Some(1), "{words:?}");
+    let token = |token: &Token| match token.ends {
+        true => format!("{} (ends the answer)", token.id),
+        false => format!("{} {:?}", token.id, token.text),
+    };
+    let (signed, due) = (token(&committed), token(&computed));
+    let line = format!("FAILED  answer: token {index}: signed for {signed}, the model's is {due}");
+    assert!(told.contains(&line) && told.contains("NO match"), "{line:?} in {told}");
+    let object = run(&["--json"]);
+    assert_eq!(object.status.code(), Some(1), "{object:?}");
+    let object = json(&object);
+    assert_eq!((&object["match"], &object["receipt"]), (&json!(false), &json!(bundle.id)));
+    let answer = &object["replay"]["answer"];
+    assert_eq!((&answer["outcome"], &answer["index"]), (&json!("differs"), &json!(index)), "{object}");
+    assert_eq!((&answer["committed"]["id"], &answer["computed"]["id"]), (&json!(committed.id), &json!(computed.id)));
 }

@@ -5,34 +5,47 @@ mod common;
 mod standin;
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use common::{Up, json, wei};
 use serde_json::{Value, json};
-use standin::{Dialect, Received, Reply, StandIn, prompt_of, tokens};
+use standin::{Dialect, Received, Reply, StandIn, adapter_call, prompt_of, tokens};
 
 const LIGHTHOUSE: &str = "The lighthouse of Cabo Branco has a lamp of nine hundred candles since 1921.";
 const QUESTION: &str = "How many candles has the lamp of the lighthouse of Cabo Branco?";
 const KEY: &str = "sk-engine-secret-42";
 
-/// An Ollama with one model, that quotes what it reads.
-fn engine(dialect: Dialect, model: &'static str) -> StandIn {
-    StandIn::start(move |request: &Received| {
-        if request.authorization.as_deref() != Some(format!("Bearer {KEY}").as_str()) {
-            return Reply::json(401, json!({"error": {"message": "no key"}}));
+/// What an engine says that has these models, and quotes what it reads.
+fn reply(dialect: Dialect, models: &[&str], request: &Received) -> Reply {
+    if request.authorization.as_deref() != Some(format!("Bearer {KEY}").as_str()) {
+        return Reply::json(401, json!({"error": {"message": "no key"}}));
+    }
+    let list: Vec<Value> = models.iter().map(|model| json!({"id": model, "object": "model"})).collect();
+    match request.path.as_str() {
+        "/v1/models" => Reply::json(200, json!({"object": "list", "data": list})),
+        _ if !models.iter().any(|model| request.body["model"] == *model) => {
+            Reply::json(404, json!({"error": {"message": "no such model"}}))
         }
-        match request.path.as_str() {
-            "/v1/models" => Reply::json(200, json!({"object": "list", "data": [{"id": model, "object": "model"}]})),
-            _ if request.body["model"] != model => Reply::json(404, json!({"error": {"message": "no such model"}})),
-            _ if prompt_of(request).contains(LIGHTHOUSE) => {
-                dialect.say(request, &tokens(&format!("It is written: {LIGHTHOUSE}")), "stop")
-            }
-            _ => dialect.say(request, &["I do not know."], "stop"),
+        _ if prompt_of(request).contains(LIGHTHOUSE) => {
+            dialect.say(request, &tokens(&format!("It is written: {LIGHTHOUSE}")), "stop")
         }
+        _ => dialect.say(request, &["I do not know."], "stop"),
+    }
+}
+
+/// A vLLM with a base, and an adapter that it is told to load and to forget.
+fn vllm(loaded: Arc<Mutex<BTreeSet<String>>>) -> StandIn {
+    StandIn::start(move |request| {
+        let mut loaded = loaded.lock().unwrap();
+        let call = adapter_call(request, &mut loaded, "/adapters/style");
+        let models: Vec<&str> = std::iter::once("local/llama").chain(loaded.iter().map(String::as_str)).collect();
+        call.unwrap_or_else(|| reply(Dialect::Vllm, &models, request))
     })
 }
 
@@ -59,6 +72,22 @@ fn credited(answer: &Value) -> bool {
 /// A running `fonte worker`, killed when dropped.
 struct Worker(Child);
 
+impl Worker {
+    /// What Ctrl-C does, to its end.
+    fn interrupt(&mut self) -> ExitStatus {
+        let sent = Command::new("kill").args(["-INT", &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let deadline = Instant::now() + Duration::from_secs(120);
+        loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -72,7 +101,7 @@ fn an_engines_answers_are_settled_and_paid_and_nobody_learns_its_key() {
         (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let home = home.path();
     std::fs::write(docs.path().join("a.txt"), format!("{LIGHTHOUSE}\n")).unwrap();
-    let ollama = engine(Dialect::Ollama, "tiny:1b");
+    let ollama = StandIn::start(|request| reply(Dialect::Ollama, &["tiny:1b"], request));
 
     // Without its key nothing starts, and it says why.
     let refused = common::fonte(server.path())
@@ -104,10 +133,14 @@ fn an_engines_answers_are_settled_and_paid_and_nobody_learns_its_key() {
     assert_eq!(ask(&up, home, "fonte-quote:open", credited)["fonte"]["class"], "exact");
 
     // A worker of its own, with another engine, for a model that is registered like any other.
-    let vllm = engine(Dialect::Vllm, "local/llama");
+    let loaded: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let vllm = vllm(loaded.clone());
     let hash = format!("0x{}", "5a".repeat(32));
     let register = ["model", "register", "llama", "--kind", "base", "--artifact", &hash, "--key", "dev:operator"];
     up.ok(home, &register);
+    let adapter = format!("0x{}", "5b".repeat(32));
+    let register = ["model", "register", "my-style", "--kind", "adapter", "--base", "llama", "--parent", "llama:50000"];
+    up.ok(home, &[&register[..], &["--artifact", &hash, "--adapter", &adapter, "--key", "dev:operator"]].concat());
     let worker = ["worker", "register", "--slots", "2", "--engine", "tolerance", "--jurisdiction", "BR"];
     let serve = |model: &str| {
         let mut command = up.command(home);
@@ -123,12 +156,19 @@ fn an_engines_answers_are_settled_and_paid_and_nobody_learns_its_key() {
     let unknown = serve("lama").output().unwrap();
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no model \"lama\""), "{unknown:?}");
     let log = home.join("worker.log");
-    let mut child =
-        serve("llama=local/llama").stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    let mut command = serve("llama=local/llama");
+    command.args(["--adapter", "my-style=style@/adapters/style"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let running = Worker(child);
+    let mut running = Worker(child);
     let serving: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
+    // The adapter is loaded because the chain lets it answer, before anybody asks.
+    vllm.called("/v1/load_lora_adapter");
+    assert_eq!(vllm.received().iter().filter(|received| received.path == "/v1/chat/completions").count(), 0);
+    let styled = ask(&up, home, "my-style:open", credited);
+    assert_eq!(styled["fonte"]["class"], "tolerance");
+    assert_eq!(vllm.last("/v1/chat/completions").body["model"], "style");
     let second = ask(&up, home, "llama:open", credited);
     assert_eq!(second["choices"][0]["message"]["content"], format!("It is written: {LIGHTHOUSE}"));
     assert!(second["fonte"]["log_probs"].is_string(), "vLLM tells log-probabilities: {second}");
@@ -153,7 +193,11 @@ fn an_engines_answers_are_settled_and_paid_and_nobody_learns_its_key() {
     }
     assert!(wei(&up.ok(home, &["account", "earnings", payee])["wei"]) > 0);
 
-    drop(running);
+    // Ctrl-C leaves the engine as it was found.
+    assert_eq!(loaded.lock().unwrap().len(), 1);
+    assert!(running.interrupt().success());
+    assert_eq!(vllm.last("/v1/unload_lora_adapter").body["lora_name"], "style");
+    assert!(loaded.lock().unwrap().is_empty());
     let logged = std::fs::read_to_string(&log).unwrap();
     assert!(!logged.is_empty() && !logged.contains(KEY), "the key is in the log");
 }

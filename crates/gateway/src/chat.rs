@@ -7,7 +7,7 @@ use fonte_types::{
     wire::{Asked, MAX_PROMPT, MAX_STOP, MAX_STOPS, Sampling},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{error::ApiError, select::MAX_DATANETS};
 
@@ -82,8 +82,47 @@ struct Options {
     frequency_penalty: Option<f64>,
     #[serde(default)]
     stop: Option<OneOrMany>,
+    #[serde(flatten)]
+    other: OtherSampling,
     #[serde(default)]
     fonte: Option<FonteOptions>,
+}
+
+/// Options of OpenAI's API and of engines that would change what is sampled, and that no receipt could name: refused, unless
+/// they ask for nothing.
+#[derive(Debug, Deserialize)]
+struct OtherSampling {
+    #[serde(default)]
+    logit_bias: Option<Map<String, Value>>,
+    #[serde(default)]
+    top_k: Option<f64>,
+    #[serde(default)]
+    min_p: Option<f64>,
+    #[serde(default)]
+    repetition_penalty: Option<f64>,
+}
+
+impl OtherSampling {
+    fn check(&self) -> Result<(), ApiError> {
+        let is_asked = |value: Option<f64>, off: &[f64]| value.is_some_and(|value| !off.contains(&value));
+        let options = [
+            ("logit_bias", self.logit_bias.as_ref().is_some_and(|bias| !bias.is_empty())),
+            // Engines write either for all tokens.
+            ("top_k", is_asked(self.top_k, &[0.0, -1.0])),
+            ("min_p", is_asked(self.min_p, &[0.0])),
+            ("repetition_penalty", is_asked(self.repetition_penalty, &[1.0])),
+        ];
+        match options.into_iter().find(|(_, is_asked)| *is_asked) {
+            None => Ok(()),
+            Some((name, _)) => Err(unsupported(
+                name,
+                format!(
+                    "sampling is by temperature, top_p, presence_penalty and frequency_penalty: leave {name} out, which is \
+                     the model's own"
+                ),
+            )),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -260,6 +299,7 @@ impl Options {
         default_tokens: u32,
         max_tokens: u32,
     ) -> Result<Chat, ApiError> {
+        self.other.check()?;
         let choices = u32::try_from(self.n.unwrap_or(1)).ok().filter(|n| (1..=MAX_CHOICES).contains(n));
         let choices = choices.ok_or_else(|| ApiError::invalid("n", format!("n is from 1 to {MAX_CHOICES}")))?;
         let (param, asked) = match (self.max_completion_tokens, self.max_tokens) {
@@ -447,6 +487,7 @@ mod tests {
     fn texts_and_parts_render_alike_and_unknown_fields_are_ignored() {
         let parts = check(json!({
             "model": "fonte-quote:coffee+2", "temperature": 0.3, "stop": "x", "user": "u", "tools": [],
+            "logit_bias": {}, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1,
             "messages": [
                 {"role": "system", "content": "Quote."},
                 {"role": "assistant", "content": null, "tool_calls": []},
@@ -461,6 +502,34 @@ mod tests {
         assert_eq!(conversation::render(&parts.asked.turns), parts.prompt);
         assert_eq!((parts.seed, parts.choices, parts.asked.stop), (None, 1, vec!["x".to_owned()]));
         assert_eq!(parts.asked.sampling, Sampling { temperature: Some(300_000), ..Sampling::default() });
+    }
+
+    #[test]
+    fn sampling_that_nobody_does_is_refused_unless_it_is_off() {
+        let ask = |name: &str, value: &Value| {
+            let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}]});
+            body[name] = value.clone();
+            check(body)
+        };
+        for (name, off, on) in [
+            ("logit_bias", vec![json!(null), json!({})], vec![json!({"50256": -100})]),
+            ("top_k", vec![json!(null), json!(0), json!(-1)], vec![json!(1), json!(40)]),
+            ("min_p", vec![json!(null), json!(0), json!(0.0)], vec![json!(0.05)]),
+            ("repetition_penalty", vec![json!(null), json!(1), json!(1.0)], vec![json!(1.1), json!(0)]),
+        ] {
+            for value in off {
+                assert!(ask(name, &value).is_ok(), "{name}: {value}");
+            }
+            for value in on {
+                let refused = ask(name, &value).expect_err(name);
+                let (param, code) = (refused.param.as_deref(), refused.code);
+                assert_eq!((param, code), (Some(name), Some("unsupported_parameter")), "{value}");
+                assert!(refused.message.contains(name), "{}", refused.message);
+            }
+        }
+        let text = json!({"model": "m", "prompt": "x", "top_k": 5});
+        let refused = serde_json::from_value::<TextBody>(text).expect("well-formed").check(100, 1000);
+        assert_eq!(refused.expect_err("of texts too").param.as_deref(), Some("top_k"));
     }
 
     #[test]

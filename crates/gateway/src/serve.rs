@@ -45,7 +45,7 @@ use crate::{
 };
 
 /// Most texts of one request for embeddings.
-const MAX_INPUTS: usize = 256;
+const MAX_INPUTS: usize = 1024;
 
 /// Texts of one request that are with the engine at the same time.
 const INPUTS_AT_ONCE: usize = 16;

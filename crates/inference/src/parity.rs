@@ -24,6 +24,9 @@ use crate::{
 /// Largest difference of a logit, in parts of the row's largest.
 const TOLERANCE: f64 = 1e-4;
 
+/// Prompts of a mixed batch.
+const MIXED: usize = 8;
+
 struct Answer {
     adapter: Option<String>,
     prompt: Vec<u32>,
@@ -79,7 +82,7 @@ fn exported_models() {
         prompts += answers(&vectors).len();
         println!("{name}: {} prompts agree, logits within {largest:.1e}", answers(&vectors).len());
     }
-    assert!(prompts > 0, "FONTE_PARITY names a folder of models");
+    assert!(prompts >= 200, "{prompts} prompts: export 200 or more to the folder that FONTE_PARITY names");
     println!("{prompts} prompts agree");
 }
 
@@ -112,9 +115,12 @@ fn check(name: &str, vectors: &Value, folder: &Path) -> f64 {
         adapters.push((adapter.clone(), read));
     }
     let model = Model::new(base.config.clone(), base.weights.clone(), Profile::F32Exact, Isa::best(), 128);
+    let alone: Vec<Vec<f64>> =
+        answers.iter().flat_map(|answer| logits(&model, &adapters, std::slice::from_ref(answer))).collect();
+    let mixed = answers.len().min(MIXED);
+    assert!(logits(&model, &adapters, &answers[..mixed]) == alone[..mixed], "{name}: a mixed batch has other logits");
     let mut largest = 0f64;
-    for answer in &answers {
-        let found = logits(&model, &adapters, answer);
+    for (answer, found) in answers.iter().zip(&alone) {
         let scale = answer.logits.iter().fold(0f64, |largest, logit| largest.max(logit.abs()));
         assert_eq!(found.len(), answer.logits.len());
         for (token, (found, expected)) in found.iter().zip(&answer.logits).enumerate() {
@@ -133,29 +139,42 @@ fn check(name: &str, vectors: &Value, folder: &Path) -> f64 {
     largest
 }
 
-/// The logits after a prompt, in one pass.
-fn logits(model: &Model, adapters: &[(String, Adapter)], answer: &Answer) -> Vec<f64> {
-    let adapter = answer.adapter.as_ref().map(|name| &adapters.iter().find(|(other, _)| other == name).unwrap().1);
+/// The logits after each prompt, all prompts in one pass.
+fn logits(model: &Model, adapters: &[(String, Adapter)], answers: &[Answer]) -> Vec<Vec<f64>> {
     let packed: Vec<_> =
-        adapter.iter().map(|adapter| Arc::new(PackedAdapter::pack(adapter, &model.config).unwrap())).collect();
+        adapters.iter().map(|(_, adapter)| Arc::new(PackedAdapter::pack(adapter, &model.config).unwrap())).collect();
+    let of = |answer: &Answer| {
+        answer.adapter.as_ref().map(|name| adapters.iter().position(|(other, _)| other == name).unwrap())
+    };
     let mut pages = Pages::new(&model.config);
-    let table: Vec<_> = (0..answer.prompt.len().div_ceil(PAGE_TOKENS)).map(|_| pages.allocate()).collect();
-    let last = answer.prompt.len() - 1;
-    let rows: Vec<Row> = answer
-        .prompt
+    let mut table = |answer: &Answer| -> Vec<_> {
+        (0..answer.prompt.len().div_ceil(PAGE_TOKENS)).map(|_| pages.allocate()).collect()
+    };
+    let tables: Vec<Vec<_>> = answers.iter().map(&mut table).collect();
+    let tables: Vec<&[_]> = tables.iter().map(Vec::as_slice).collect();
+    // Rows of one adapter stand together.
+    let mut order: Vec<usize> = (0..answers.len()).collect();
+    order.sort_by_key(|place| of(&answers[*place]));
+    let rows: Vec<Row> = order
         .iter()
-        .enumerate()
-        .map(|(position, &token)| Row {
-            token,
-            position,
-            table: 0,
-            adapter: adapter.map(|_| 0),
-            want: if position == last { Want::Logits } else { Want::Nothing },
+        .flat_map(|&place| {
+            let (answer, last) = (&answers[place], answers[place].prompt.len() - 1);
+            answer.prompt.iter().enumerate().map(move |(position, &token)| Row {
+                token,
+                position,
+                table: place,
+                adapter: of(answer),
+                want: if position == last { Want::Logits } else { Want::Nothing },
+            })
         })
         .collect();
     let mut scratch = Scratch::default();
-    model.forward(&Batch { rows: &rows, tables: &[&table], adapters: &packed }, &mut pages, &mut scratch);
-    scratch.logits(0, model.config.vocabulary).into_iter().map(f64::from).collect()
+    model.forward(&Batch { rows: &rows, tables: &tables, adapters: &packed }, &mut pages, &mut scratch);
+    let mut found = vec![Vec::new(); answers.len()];
+    for (index, place) in order.into_iter().enumerate() {
+        found[place] = scratch.logits(index, model.config.vocabulary).into_iter().map(f64::from).collect();
+    }
+    found
 }
 
 struct Loaded(HashMap<ContentHash, Adapter>);

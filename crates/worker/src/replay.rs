@@ -20,7 +20,7 @@ use fonte_corpus::Bundle;
 use fonte_inference::{
     Engine, EngineConfig, EngineHandle, Event, Finish as Ended, Generation, Isa, Logprobs, Payer, Request, RunError,
     SubmitError, Task,
-    formats::{ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, read_base},
+    formats::{ChatTemplate, Detokenizer, FormatError, GenerationConfig, Limits, Tokenizer, hash_base, read_base},
     model::ContentHash,
 };
 use fonte_types::{
@@ -405,11 +405,7 @@ impl Replayer {
     pub fn replay(&self, bundle: &ReceiptBundle, passages: &Passages<'_>) -> Result<Replayed, ReplayError> {
         let record = record_of(bundle)?;
         if record.base != self.base {
-            return Err(ReplayError::Base {
-                named: record.base,
-                path: self.path.display().to_string(),
-                found: self.base,
-            });
+            return Err(another_base(record, &self.path, self.base));
         }
         if record.profile != self.profile {
             return Err(ReplayError::Profile { named: record.profile, opened: self.profile });
@@ -609,6 +605,20 @@ impl Replayer {
 
 /// Stands where a token is asked for.
 const PROBE: u32 = 0;
+
+/// Refuses another base than the receipt's by its hash, for which nothing is decoded and little memory is used: whether an
+/// answer can be replayed with gigabytes of files should not take loading them.
+///
+/// # Errors
+/// [`ReplayError::Base`], or [`ReplayError::Open`] where its files cannot be read.
+pub fn check_base(path: &Path, record: &GenerationRecord) -> Result<(), ReplayError> {
+    let found = B256::from(hash_base(path).map_err(LocalError::from)?.0);
+    if found == record.base { Ok(()) } else { Err(another_base(record, path, found)) }
+}
+
+fn another_base(record: &GenerationRecord, path: &Path, found: B256) -> ReplayError {
+    ReplayError::Base { named: record.base, path: path.display().to_string(), found }
+}
 
 /// The record of a receipt that can be replayed, its bundle checked.
 ///

@@ -69,6 +69,16 @@ pub(crate) struct Base {
     #[arg(id = "engine_memory", long = "engine-memory", value_name = "MIB", requires = "base",
           value_parser = clap::value_parser!(u32).range(1..=16_777_216))]
     pub(crate) memory: Option<u32>,
+    /// Most memory of the base's weights in MiB, read as f32: four bytes a parameter, in either profile; 16,384 otherwise.
+    #[arg(long, value_name = "MIB", requires = "base", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) weight_memory: Option<u32>,
+    /// Most tokens of a prompt and its answer, where the model reads as many; 4,096 otherwise.
+    #[arg(long, value_name = "TOKENS", requires = "base",
+          value_parser = clap::value_parser!(u32).range(2..=i64::from(generation::MAX_CONTEXT)))]
+    pub(crate) context: Option<u32>,
+    /// Requests that are computed together; more wait. 64 otherwise.
+    #[arg(long, value_name = "N", requires = "base", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub(crate) running: Option<u16>,
     /// What computes: cpu is Fonte's own engine, with exact answers; cuda or cuda:N a GPU, with answers of class tolerance, in
     /// builds with the feature `cuda`.
     #[arg(long, value_name = "DEVICE", requires = "base", default_value = "cpu")]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::Client;
-use fonte_gateway::GatewayHandle;
+use fonte_gateway::{Gateway, GatewayHandle, Limits};
 use fonte_types::bundle;
 use fonte_worker::{
     AnswerModel, Config, Worker,
@@ -17,7 +17,7 @@ use fonte_worker::{
 use serde_json::{Value, json};
 use standin::{Dialect, Received, Reply, StandIn, Step, prompt_of, tokens};
 
-use crate::net::{Draft, Net, PATIENCE, PRICE_IN, PRICE_OUT, ask, coins, get, post};
+use crate::net::{Draft, Net, PATIENCE, PRICE_IN, PRICE_OUT, ask, coins, get, post, until};
 
 const FERRY: &str = "The ferry across the Tanara leaves the northern bank at six in the morning, with forty bicycles.";
 pub const QUESTION: &str = "When does the ferry across the Tanara leave?";
@@ -39,18 +39,25 @@ impl Scene {
     }
 
     pub async fn serving(model: Arc<dyn AnswerModel>) -> Self {
-        Self::serving_on(Net::start().await, model).await
+        Self::serving_on(Net::start().await, model, |_| {}).await
+    }
+
+    async fn limited(engine: &StandIn, limit: impl FnOnce(&mut Limits)) -> Self {
+        let engine = Arc::new(Engine::new(EngineConfig::new(engine.url())).unwrap());
+        Self::serving_on(Net::start().await, Arc::new(EngineModel::new(engine, "tiny")), limit).await
     }
 
     /// The same with weights: the network's model is a base named tiny, of these files.
     pub async fn serving_base(artifact: B256, model: Arc<dyn AnswerModel>) -> Self {
         let mut net = Net::start().await;
         net.model = net.register_model("tiny", artifact).await;
-        Self::serving_on(net, model).await
+        Self::serving_on(net, model, |_| {}).await
     }
 
-    async fn serving_on(net: Net, model: Arc<dyn AnswerModel>) -> Self {
-        let gateway = Arc::new(net.gateway().await);
+    async fn serving_on(net: Net, model: Arc<dyn AnswerModel>, limit: impl FnOnce(&mut Limits)) -> Self {
+        let mut config = net.config();
+        limit(&mut config.limits);
+        let gateway = Arc::new(Gateway::start(config).await.unwrap());
         let key = net.api_key(&gateway, coins(5), coins(5)).await;
         let draft = net.draft(net.datanet, "ferry", &[FERRY]);
         net.publish(&gateway, &draft).await;
@@ -84,6 +91,19 @@ impl Scene {
         let mut body = ask(QUESTION);
         change(&mut body);
         post(&self.gateway, "/v1/chat/completions", Some(&self.key), body).await
+    }
+
+    /// Refused for now: when to come back, in seconds.
+    async fn turned_away(&self, change: impl FnOnce(&mut Value)) -> u64 {
+        let mut body = ask(QUESTION);
+        change(&mut body);
+        let request = reqwest::Client::new().post(format!("{}/v1/chat/completions", self.gateway.url()));
+        let response = request.bearer_auth(&self.key).json(&body).send().await.unwrap();
+        assert_eq!(response.status(), 429);
+        let after = response.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        let error: Value = response.json().await.unwrap();
+        assert_eq!(error["error"]["code"], "rate_limit_exceeded", "{error}");
+        after
     }
 
     /// The data of a stream's events.
@@ -314,5 +334,38 @@ async fn an_engine_that_fails_costs_nothing() {
     assert_eq!(scene.gateway.flush_settlement().await.unwrap(), []);
     let (status, answer) = scene.chat(|_| ()).await;
     assert_eq!((status, &answer["choices"][0]["finish_reason"]), (200, &json!("length")), "{answer}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_answers_at_once_than_there_are_places_for() {
+    let engine = StandIn::start(|request| match prompt_of(request).contains("case hangs") {
+        true => Reply::stream(vec![Step::Send(Dialect::Vllm.token(request, "Well, ").into_bytes()), Step::Hang]),
+        false => Dialect::Vllm.say(request, &tokens(FERRY), "stop"),
+    });
+    let scene = Scene::limited(&engine, |limits| limits.answers = 1).await;
+    assert_eq!(scene.turned_away(|body| body["n"] = json!(2)).await, 1, "two are more than one");
+    let mut body = ask(&format!("{QUESTION} case hangs"));
+    body["stream"] = json!(true);
+    let request = reqwest::Client::new().post(format!("{}/v1/chat/completions", scene.gateway.url()));
+    let mut response = request.bearer_auth(&scene.key).json(&body).send().await.unwrap();
+    response.chunk().await.unwrap().unwrap();
+    assert_eq!(scene.turned_away(|_| ()).await, 1);
+    // Who leaves makes room.
+    drop(response);
+    let answered = || async { Some(scene.chat(|_| ()).await).filter(|(status, _)| *status == 200) };
+    until("there is room", answered).await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_answers_in_a_minute_than_a_key_may_have() {
+    let engine = StandIn::start(quoting(Dialect::Vllm));
+    let scene = Scene::limited(&engine, |limits| limits.answers_per_minute = 1).await;
+    // Each answer counts, and the one that would have been within the limit is used up by having asked.
+    let after = scene.turned_away(|body| body["n"] = json!(2)).await;
+    assert!((1..=60).contains(&after), "{after}");
+    assert!((1..=60).contains(&scene.turned_away(|_| ()).await));
+    assert!(engine.received().is_empty());
     scene.end().await;
 }

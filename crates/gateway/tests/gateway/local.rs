@@ -143,8 +143,15 @@ async fn a_base_answers_exactly_and_is_paid() {
     // Anyone with the files and the texts computes each of them again.
     let (store, config) = (tempfile::tempdir().unwrap(), ReplayConfig { memory: 64 << 20, ..ReplayConfig::default() });
     let (texts, replayer) = (scene.texts(store.path()), Replayer::open(folder.path(), &[], config).unwrap());
-    for answer in [&alone, &other_seed, &other_question, &stopped].into_iter().filter(|answer| answer.0 == 200) {
-        let evidence = scene.evidence(&answer.1["fonte"]["receipt"]).await;
+    let (status, two) = scene.chat(|body| (with_seed(11)(body), body["n"] = json!(2)).1).await;
+    assert_eq!(status, 200, "{two}");
+    let choices = two["choices"].as_array().unwrap();
+    assert!(choices.iter().map(|choice| &choice["message"]["content"]).eq([&json!(answer), &json!(text(&other_seed))]));
+    let one_each = [&alone, &other_seed, &other_question, &stopped].into_iter().filter(|answer| answer.0 == 200);
+    let receipts: Vec<&Value> =
+        one_each.map(|answer| &answer.1["fonte"]).chain(choices.iter().map(|choice| &choice["fonte"])).collect();
+    for told in receipts {
+        let evidence = scene.evidence(&told["receipt"]).await;
         let replayed = replayer.replay(&evidence, &|at| passage_in(&texts, at)).unwrap();
         assert!(replayed.holds() && replayed.prompt == PromptReplay::Same, "{replayed:?}");
         assert_eq!(evidence.generation.unwrap().passages.len(), 1);

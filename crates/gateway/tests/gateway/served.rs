@@ -8,7 +8,7 @@ use std::{
 use alloy_primitives::{Address, B256};
 use fonte_gateway::{EngineServer, EngineServerConfig, Limits, Local, Named, PlainRequest};
 use fonte_types::wire::{EngineReport, Refusal, Told};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 /// Remembers who asked.
@@ -110,4 +110,34 @@ async fn without_a_key_pages_of_other_sites_may_not_ask() {
         }
         server.shutdown().await;
     }
+}
+
+#[tokio::test]
+async fn a_request_for_embeddings_has_up_to_1024_texts() {
+    let config = EngineServerConfig {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        api_key: None,
+        operator_key: None,
+        trust_forwarded: false,
+        limits: Limits::default(),
+    };
+    let server = EngineServer::start(config, Arc::<Remembers>::default()).await.unwrap();
+    let post = async |path: &str, body: Value| {
+        let request = reqwest::Client::new().post(format!("http://{}/v1/{path}", server.addr()));
+        let response = request.json(&body).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
+    };
+    for (texts, status) in [(1, 200), (1024, 200), (0, 400), (1025, 400)] {
+        let (got, body) = post("embeddings", json!({"model": "tiny", "input": vec!["x"; texts]})).await;
+        assert_eq!(got, status, "{texts} texts: {body}");
+        match got {
+            200 => assert_eq!(body["data"].as_array().unwrap().len(), texts),
+            _ => assert_eq!(body["error"]["param"], "input"),
+        }
+    }
+    // What would change the answer and is not done is refused here as by a gateway.
+    let body = json!({"model": "tiny", "messages": [{"role": "user", "content": "Is it?"}], "top_k": 40});
+    let (status, error) = post("chat/completions", body).await;
+    assert_eq!((status, &error["error"]["param"]), (400, &json!("top_k")));
+    server.shutdown().await;
 }

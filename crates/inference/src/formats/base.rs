@@ -279,7 +279,7 @@ pub(super) fn check_memory(
 ) -> Result<(), FormatError> {
     let (size, limit) = (slots::weight_bytes(expected), limits.weight_bytes);
     if size > limit {
-        return Err(FormatError::TooLarge { file: file.into(), what: "its memory in bytes", size, limit });
+        return Err(FormatError::WeightMemory { file: file.into(), size, limit });
     }
     Ok(())
 }

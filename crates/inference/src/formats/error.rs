@@ -22,7 +22,7 @@ pub enum FormatError {
         file: String,
     },
     /// A number from the file or about it is over a limit.
-    #[error("{file}: {what} is {size}, at most {limit} is read; use a smaller model or raise the limit")]
+    #[error("{file}: {what} is {size}, at most {limit} is read; use a smaller one")]
     TooLarge {
         /// File.
         file: String,
@@ -31,6 +31,20 @@ pub enum FormatError {
         /// How large it is.
         size: u64,
         /// How large it may be.
+        limit: u64,
+    },
+    /// The weights take more memory than they may.
+    #[error(
+        "{file}: its weights take {size} bytes as f32, at most {limit} are allowed; allow more with --weight-memory {}, \
+         if this machine has them, or use a smaller model",
+        .size.div_ceil(1 << 20)
+    )]
+    WeightMemory {
+        /// File.
+        file: String,
+        /// Bytes of the weights as f32.
+        size: u64,
+        /// Bytes that they may take.
         limit: u64,
     },
     /// The file ends before what it promises.

@@ -4,6 +4,9 @@ use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+#[path = "../../../../xtask/src/skips.rs"]
+mod skips;
+
 use super::{Isa, LANE, Lane, attention, elementwise, lora, math};
 use crate::arena::PackedAdapter;
 use crate::model::{Adapter, AdapterModule, ContentHash, Linear, ModelConfig};
@@ -63,6 +66,25 @@ fn reduce(terms: impl Iterator<Item = (f32, f32)>) -> f32 {
 
 fn chain(terms: impl Iterator<Item = (f32, f32)>) -> f32 {
     terms.fold(0.0, |sum, (a, b)| a.mul_add(b, sum))
+}
+
+/// Where an instruction set is missing, every test that compares all of them passes without having seen it.
+#[test]
+fn what_is_not_compared_here_is_told() {
+    let absent: Vec<&str> = [("avx2", Isa::avx2()), ("avx512", Isa::avx512())]
+        .iter()
+        .filter(|(_, isa)| isa.is_none())
+        .map(|(n, _)| *n)
+        .collect();
+    if !absent.is_empty() {
+        let compared: Vec<&str> = Isa::available().into_iter().map(Isa::name).collect();
+        skips::noticed(&format!(
+            "kernels were compared on {} alone: this machine has no {}",
+            compared.join(" and "),
+            absent.join(" and no ")
+        ));
+    }
+    assert_eq!(absent.len() + Isa::available().len(), 3);
 }
 
 proptest! {

@@ -157,12 +157,14 @@ fn memory_is_asked_for_before_it_is_taken() {
     let limits = |weight_bytes| Limits { weight_bytes, ..Limits::default() };
     assert!(read_base(folder.path(), None, &limits(4 * parameters)).is_ok());
     let found = read_base(folder.path(), None, &limits(4 * parameters - 1)).map(|_| ());
-    assert!(matches!(found, Err(FormatError::TooLarge { size, .. }) if size == 4 * parameters), "{found:?}");
+    assert!(matches!(found, Err(FormatError::WeightMemory { size, .. }) if size == 4 * parameters), "{found:?}");
 
     // A configuration of 100 TB without a file to match is refused by its arithmetic.
     let huge = with(with(config("llama"), "hidden_size", json!(1 << 18)), "intermediate_size", json!(1 << 18));
     let folder = model_folder(&huge, &[]);
-    assert!(matches!(refusal(&folder), FormatError::TooLarge { .. }));
+    let refusal = refusal(&folder);
+    assert!(matches!(refusal, FormatError::WeightMemory { .. }));
+    assert!(refusal.to_string().contains("--weight-memory "), "{refusal}");
 }
 
 #[test]

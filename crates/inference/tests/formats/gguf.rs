@@ -433,7 +433,7 @@ fn what_would_change_results_is_refused() {
     let limits = Limits { weight_bytes: 1000, ..Limits::default() };
     let folder = folder(&[("m.gguf", &gguf(&entries, &tensors))]);
     let found = read_base(folder.path(), None, &limits).map(|_| ());
-    assert!(matches!(found, Err(FormatError::TooLarge { limit: 1000, .. })), "{found:?}");
+    assert!(matches!(found, Err(FormatError::WeightMemory { limit: 1000, .. })), "{found:?}");
 }
 
 #[test]

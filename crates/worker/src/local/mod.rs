@@ -62,6 +62,8 @@ pub struct LocalConfig {
     pub memory: usize,
     /// Most tokens of prompt and answer; the model's own limit where that is lower.
     pub max_context: usize,
+    /// Requests that are computed together.
+    pub max_running: usize,
     /// How much memory its files may ask for.
     pub limits: Limits,
     /// A device that computes instead of our own engine: `cuda`, `cuda:N`, or `cpu` for candle's.
@@ -75,13 +77,14 @@ pub struct LocalConfig {
 impl Default for LocalConfig {
     /// f32, and 6,000 bytes of passages as for external engines; the rest as the engine has it.
     fn default() -> Self {
-        let EngineConfig { threads, memory, max_context, .. } = EngineConfig::default();
+        let EngineConfig { threads, memory, max_context, max_running, .. } = EngineConfig::default();
         Self {
             profile: Profile::F32Exact,
             passage_bytes: 6_000,
             threads,
             memory,
             max_context,
+            max_running,
             limits: Limits::default(),
             #[cfg(feature = "candle")]
             device: None,
@@ -166,6 +169,8 @@ impl LocalBase {
             threads: config.threads,
             memory: config.memory,
             max_context,
+            max_running: config.max_running,
+            max_step_tokens: EngineConfig::default().max_step_tokens.max(config.max_running),
             ..EngineConfig::default()
         };
         let adapters = adapters
