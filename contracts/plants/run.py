@@ -3,7 +3,7 @@
 run.py WORK [NAME...]   WORK is kept: the next run compiles only what changed
 
 A plant is a table: `breaks`, what no longer holds; `file`; `find`, text that stands there once, and `put`, what replaces it
-(lists of the same length for several edits); `test`, as Contract.function; `says`, a pattern that the failure must show, so that
+(lists of the same length for several edits, `file` too where they are in several files); `test`, as Contract.function; `says`, a pattern that the failure must show, so that
 a test that fails for another reason does not count. A `check_` function is a proof, which halmos runs; `./analyse.sh` installs that.
 """
 
@@ -37,6 +37,8 @@ def load():
             for key in ("find", "put"):
                 if isinstance(plant[key], str):
                     plant[key] = [plant[key]]
+            if isinstance(plant["file"], str):
+                plant["file"] = [plant["file"]] * len(plant["find"])
             plants[name] = plant
     return plants
 
@@ -137,15 +139,17 @@ def main(work, wanted):
     # By file: what was planted last is compiled again only when another file's turn comes.
     for name, plant in sorted(chosen.items(), key=lambda item: (item[1]["file"], item[0])):
         before = seconds()
-        path = contracts / plant["file"]
-        clean = text = path.read_text()
-        for find, put in zip(plant["find"], plant["put"], strict=True):
-            if text.count(find) != 1:
-                sys.exit(f"{name}: {plant['file']} has it {text.count(find)} times: {find}")
-            text = text.replace(find, put)
-        path.write_text(text)
+        clean = {file: (contracts / file).read_text() for file in plant["file"]}
+        planted = dict(clean)
+        for file, find, put in zip(plant["file"], plant["find"], plant["put"], strict=True):
+            if planted[file].count(find) != 1:
+                sys.exit(f"{name}: {file} has it {planted[file].count(find)} times: {find}")
+            planted[file] = planted[file].replace(find, put)
+        for file, text in planted.items():
+            (contracts / file).write_text(text)
         passed, output = run_all(contracts, [plant["test"]])
-        path.write_text(clean)
+        for file, text in clean.items():
+            (contracts / file).write_text(text)
         failures = "\n".join(line for line in output.splitlines() if "[FAIL" in line)
         if passed is None:
             verdict = f"MISSED: nothing ran\n{output}"

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+import {ISettlement} from "../src/interfaces/ISettlement.sol";
 import {GovernedWorld} from "./lib/GovernedWorld.sol";
+import {NodeKeys} from "./lib/NodeKeys.sol";
 import {Steps} from "./lib/Steps.sol";
 import {Test, Vm} from "./lib/Vm.sol";
 
@@ -288,7 +290,8 @@ contract AuthorityTest is Authority {
     }
 }
 
-/// @notice Calls anything with anything, as anybody but the governor and the timelock.
+/// @notice Calls anything with anything, as anybody but the governor and the timelock; and registers, contributes, settles and
+/// pushes as the rules say, because noise hardly ever does, and no grant may depend on it.
 contract Intruder is Authority, Steps {
     address[] private actors;
     address[] private targets; // each once
@@ -333,13 +336,66 @@ contract Intruder is Authority, Steps {
         vm.prank(caller);
         (bool ok,) = entry.target.call{value: value}(bytes.concat(entry.selector, data, new bytes(768)));
         if (ok) ++successes;
+        look(held, caller);
+        if (!timelock.hasRole(timelock.CANCELLER_ROLE(), guardian)) seatAgain();
+        if (mode % 11 == 0) skip(1, 500);
+    }
+
+    function takePart(uint256 what, uint256 seed) external counted("take part") {
+        // Nobody comes twice.
+        address who = address(uint160(0xF0000 + steps));
+        uint256 held = wealth();
+        files.record();
+        bytes32[6] memory parts =
+            [bytes32("worker"), "validator", "reviewer", "contribution", "settlement", "push"];
+        what %= 6;
+        if (what == 0) {
+            registerWorker(who);
+        } else if (what == 1) {
+            registerValidator(4 + done["validator"]);
+        } else if (what == 2) {
+            vm.deal(who, STAKE);
+            vm.prank(who);
+            reviews.register{value: STAKE}();
+        } else if (what == 3) {
+            contribute(who, abi.encode(seed, steps));
+        } else if (what == 4) {
+            fund(1 ether, 3 ether);
+            ISettlement.Row memory row = plainRow(uint128(bound(seed, 1, 1 ether)));
+            row.receipt = keccak256(abi.encode(seed, steps));
+            settle(row);
+        } else {
+            uint64 last = settlement.batchCount();
+            closeWindow();
+            settlement.push(last, only(treasury));
+        }
+        look(held, who);
+        ++done[parts[what]];
+    }
+
+    function registerWorker(address who) private {
+        vm.deal(who, 1 ether);
+        vm.prank(who);
+        workers.register{value: 1 ether}(NodeKeys.workerInfo(1));
+    }
+
+    function registerValidator(uint256 i) private {
+        address who = NodeKeys.operator(i);
+        bytes memory key = NodeKeys.consensusKey(i);
+        bytes32 name = NodeKeys.networkKey(i);
+        (bytes32 r, bytes32 s) = NodeKeys.signP256(NodeKeys.secret(i), validators.registrationDigest(who, name));
+        vm.deal(who, 100 ether);
+        vm.prank(who);
+        validators.register{value: 100 ether}(key, name, "127.0.0.1:9000", r, s);
+    }
+
+    /// @dev After a call by `caller`, before which the commons had `held`.
+    function look(uint256 held, address caller) private {
         // The guardian may cancel and leave; nothing waits here, so it can only leave, which is its own affair.
         bool written = isWritten(address(timelock));
         if (written && caller != guardian) timelockWritten = true;
         touched = written || isWritten(address(governor)) || isWritten(address(token)) || isWritten(address(allowance));
         if (wealth() < held) treasuryShrank = true;
-        if (!timelock.hasRole(timelock.CANCELLER_ROLE(), guardian)) seatAgain();
-        if (mode % 11 == 0) skip(1, 500);
     }
 
     function forget() internal override {
@@ -368,8 +424,10 @@ contract Intruder is Authority, Steps {
         }
     }
 
+    /// @dev What the commons have: the treasury, and the fund of the allowance, of which nobody here can sign a voucher.
     function wealth() public view returns (uint256) {
-        return address(timelock).balance + token.balanceOf(address(timelock));
+        return address(timelock).balance + token.balanceOf(address(timelock)) + address(allowance).balance
+            + settlement.depositOf(address(allowance));
     }
 
     /// @dev All that governance has set, and the code of everything.
@@ -430,8 +488,11 @@ contract IntruderTest is Test {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](1);
+        bytes4[] memory selectors = new bytes4[](4);
         selectors[0] = Intruder.intrude.selector;
+        selectors[1] = Intruder.intrude.selector;
+        selectors[2] = Intruder.intrude.selector;
+        selectors[3] = Intruder.takePart.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(intruder), selectors);
     }
@@ -461,6 +522,12 @@ contract IntruderTest is Test {
             intruder.intrude(words[0] >> 8, i, words[1] >> 8, "", words);
         }
         vm.assertGe(intruder.successes(), 20);
+        bytes32[6] memory parts =
+            [bytes32("worker"), "validator", "reviewer", "contribution", "settlement", "push"];
+        for (uint256 i; i < 18; ++i) {
+            intruder.takePart(i, i << 100);
+            vm.assertGe(intruder.done(parts[i % 6]), 1 + i / 6);
+        }
         everythingHolds(true);
     }
 }

@@ -289,7 +289,31 @@ contract Handler is World, Steps {
 
     function demand(uint256 which, uint256 wanted) external counted("demand") {
         (IChallenges.RowOpening memory row, IChallenges.AnswerReceipt memory receipt) = recent(which);
-        bool first = which >> 8 & 1 == 1;
+        demandOf(row, receipt, wanted, which >> 8 & 1 == 1);
+    }
+
+    /// @dev One thing of the latest batch after the other, each when the window that the one before left is nearly over: random
+    /// steps hardly ever hold a batch open for long.
+    function hold() external counted("hold") {
+        for (uint256 thing; thing < 9; ++thing) {
+            try this.demandThing(thing) {
+                skip(2 * WINDOW_BLOCKS - 1, 2 * WINDOW_SECONDS - 1);
+            } catch {}
+        }
+    }
+
+    function demandThing(uint256 thing) external {
+        (IChallenges.RowOpening memory row, IChallenges.AnswerReceipt memory receipt) =
+            openPast(uint64(pasts.length), thing / 3);
+        demandOf(row, receipt, thing % 3, false);
+    }
+
+    function demandOf(
+        IChallenges.RowOpening memory row,
+        IChallenges.AnswerReceipt memory receipt,
+        uint256 wanted,
+        bool first
+    ) private {
         if (wanted % 3 == 0) {
             vm.prank(challenger);
             demands.demandReceipt{value: 0.1 ether}(row);
@@ -496,6 +520,10 @@ contract Handler is World, Steps {
         return (address(demands).balance, depositsOfDemands);
     }
 
+    function demandsMade() external view returns (uint64) {
+        return demands.demandCount();
+    }
+
     function depositsOfOpenDemands() external view returns (uint256 sum) {
         for (uint64 id = 1; id <= demands.demandCount(); ++id) {
             IDemands.Demand memory made = demands.demandOf(id);
@@ -528,7 +556,7 @@ contract InvariantTest is Test {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](21);
+        bytes4[] memory selectors = new bytes4[](22);
         selectors[0] = Handler.deposit.selector;
         selectors[1] = Handler.requestWithdrawal.selector;
         selectors[2] = Handler.withdraw.selector;
@@ -550,6 +578,7 @@ contract InvariantTest is Test {
         selectors[18] = Handler.demand.selector;
         selectors[19] = Handler.show.selector;
         selectors[20] = Handler.judge.selector;
+        selectors[21] = Handler.hold.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
@@ -665,6 +694,10 @@ contract InvariantTest is Test {
         handler.challengeShares(0, 0);
         handler.challengeRow(1, 1);
         handler.challengeRow(2, 1);
+        everythingHolds(true);
+        uint256 before = handler.demandsMade();
+        handler.hold();
+        vm.assertEq(handler.demandsMade() - before, 3);
         everythingHolds(true);
         handler.setPayee(0, 1);
         handler.setTerms(1, 1);

@@ -70,8 +70,10 @@ contract ModelHandler is ModelWorld, Steps {
         uint32 parent = some(seed >> 8);
         input.terms.parents = list(pair(parent, uint32(bound(seed >> 16, 0, 5e4))));
         input.terms.splits.developer = people[who % 4];
+        IModels.Criteria memory voted = criteria();
+        if (seed >> 24 & 1 == 1) voted.direction = IModels.Direction.AtMost;
         vm.prank(people[who % 4]);
-        touched = vote ? models.propose(input, RECIPE, criteria()) : models.register(input);
+        touched = vote ? models.propose(input, RECIPE, voted) : models.register(input);
     }
 
     function setTerms(uint256 which, uint32 develop, uint256 to) external counted("terms") {
@@ -103,11 +105,11 @@ contract ModelHandler is ModelWorld, Steps {
         } else if (state == IModels.State.Evaluating && models.life(id).evaluationSet == 0) {
             models.revealEvaluation(id, setOf(id), SALT, "");
         } else if (state == IModels.State.Evaluating) {
-            evaluate(id, int128(int256(bound(uint256(int256(score)), 650_000, 720_000))));
+            evaluate(id, int128(int256(bound(uint256(int256(score)), 660_000, 740_000))));
         } else if (state == IModels.State.Evaluated) {
             vm.prank(governance);
             models.deploy(id);
-            ++done["deploy"];
+            ++done[models.life(id).criteria.direction == IModels.Direction.AtLeast ? bytes32("deploy") : bytes32("deploy below")];
         } else {
             revert("nothing is due");
         }
@@ -346,12 +348,13 @@ contract ModelInvariantTest is Test {
     function setUp() public {
         handler = new ModelHandler();
         handler.start();
-        // A fair start: two proposals under way, one model of its own.
+        // A fair start: two proposals under way, one for each direction, and one model of its own.
         handler.make(1, true, 0);
-        handler.make(2, true, 1);
+        handler.make(2 + (1 << 24), true, 1);
         handler.make(3, false, 2);
         for (uint256 i; i < 4; ++i) {
             handler.proceed(1, 0); // bound() makes it model 2
+            handler.proceed(2, 0); // and model 3
         }
     }
 
@@ -414,9 +417,10 @@ contract ModelInvariantTest is Test {
 
     function whatIsDeployedMetItsCriteria(IModels.Life memory life) private pure {
         if (life.state != IModels.State.Deployed) return;
-        vm.assertTrue(
-            life.evaluation != 0 && life.score >= life.criteria.threshold, "whatIsDeployedMetItsCriteria"
-        );
+        bool met = life.criteria.direction == IModels.Direction.AtLeast
+            ? life.score >= life.criteria.threshold
+            : life.score <= life.criteria.threshold;
+        vm.assertTrue(life.evaluation != 0 && met, "whatIsDeployedMetItsCriteria");
     }
 
     function onlyWhatWaitsHasADeadline(IModels.Life memory life) private pure {
@@ -468,8 +472,10 @@ contract ModelInvariantTest is Test {
             (bool ok,) = address(handler).call(data);
             ok;
         }
-        bytes32[10] memory steps =
-            [bytes32("make"), "terms", "proceed", "close", "stands", "deploy", "report", "decide", "claim", "meddled"];
+        bytes32[11] memory steps = [
+            bytes32("make"), "terms", "proceed", "close", "stands", "deploy", "deploy below", "report", "decide", "claim",
+            "meddled"
+        ];
         for (uint256 i; i < steps.length; ++i) {
             vm.assertTrue(handler.done(steps[i]) != 0, string(abi.encodePacked(steps[i])));
         }

@@ -32,11 +32,11 @@ contract AnyWorld {
         }
     }
 
-    /// @dev Datanet 1 is at version 1 and has a curator without a cut.
+    /// @dev Datanet 1 is at version 1 and has a curator, 0xCC, with a cut of 7 %.
     function headsOf(uint32[] calldata datanets) external pure returns (uint256[] memory heads) {
         heads = new uint256[](datanets.length);
         for (uint256 i; i < datanets.length; ++i) {
-            heads[i] = uint256(0xCC) << 96 | 1;
+            heads[i] = uint256(0xCC) << 96 | 70_000 << 32 | 1;
         }
     }
 
@@ -104,7 +104,8 @@ contract SettlementProof is Test {
         world.set(worker, develop, data, DEVELOPER);
         vm.assume(settle(fee, first, second));
         uint256 sum = settlement.pendingOf(1, WORKER) + settlement.pendingOf(1, DEVELOPER)
-            + settlement.pendingOf(1, address(0xC0)) + settlement.pendingOf(1, address(0xC1));
+            + settlement.pendingOf(1, address(0xC0)) + settlement.pendingOf(1, address(0xC1))
+            + settlement.pendingOf(1, address(0xCC));
         assert(sum + settlement.pendingOf(1, TREASURY) == fee);
     }
 
