@@ -265,7 +265,7 @@ impl Seeds {
         for name in ["a", "b.txt", "another name"] {
             fs::write(files.join(name), name)?;
         }
-        named.add(&named.plan(&files)?, &mut |_| {})?;
+        named.add(&named.plan(&files, &mut |_, _| {})?, &mut |_| {})?;
         let proofs = proofs(prover, &documents)?;
         let pattern = &documents[3].text[..20.min(documents[3].text.len())];
         let file = ProofFile::prove(&provers, pattern, Question::Count)?.to_json();
