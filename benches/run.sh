@@ -65,7 +65,8 @@ attribution() {
     echo
   done | tee "$work/growth.txt"
   echo "== rows: MB, segment MiB, segments, build CPU s per 100 MB, disk bytes per byte, open cold ms, count us, spans us,"
-  echo "   owners us (CPU), spans cold us, spans warm us (median wall), adding 1 MB CPU s"
+  echo "   owners us (CPU), spans cold us, spans warm us (median wall), adding 1 MB CPU s in the median, at worst,"
+  echo "   owners cold us, count cold us (median wall)"
   grep ^row "$work/growth.txt" | cut -c5-
   python3 benches/attribution/plot.py "$work/growth.txt" >"$(run_file attribution svg)"
 }

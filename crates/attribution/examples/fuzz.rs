@@ -5,7 +5,7 @@
 //! Each case starts from good bytes and changes them in one to four places; half of those with a checksum are sealed
 //! again, so that what is behind it is reached. Nothing may panic; a changed proof may prove nothing. A failure names
 //! target, seed and case, and `--seed S --case N TARGET` makes that case again. Targets: segment-header, document-table,
-//! manifest, paths, proof, refutation, proof-file, evidence, run-opening, falsehood.
+//! manifest, paths, proof-trees, proof, refutation, proof-file, evidence, run-opening, bundle, falsehood.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use std::{
     time::Instant,
 };
 
-use alloy_primitives::keccak256;
+use alloy_primitives::{B256, keccak256};
 use fonte_attribution::{
     Document, FolderIndex, IndexConfig, SuffixIndex, fuzzing,
     proof::{
@@ -27,9 +27,11 @@ use fonte_attribution::{
 };
 use fonte_types::{
     ContributionId, DatanetId,
+    bundle::{self, ReceiptBundle},
     evidence::{Evidence, OtherChannels, Run, RunOpening, Source},
 };
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
+use serde_json::Value;
 
 type Outcome = Result<bool, String>;
 
@@ -133,6 +135,44 @@ fn targets(seeds: &Seeds) -> BTreeMap<&'static str, Target<'_>> {
         }),
     );
     targets.insert(
+        "proof-trees",
+        Box::new(move |random| {
+            let mut changed = false;
+            let other = seeds.segment.as_slice();
+            let taken = fuzzing::proof_trees(&seeds.prover, |bytes| {
+                let good = bytes.clone();
+                mutate(bytes, random, other);
+                // The first checksum is over what follows the header, the second over the header.
+                if bytes.len() > 64 && random.random_bool(0.7) {
+                    let body = crc32fast::hash(&bytes[64..]).to_le_bytes();
+                    bytes[20..24].copy_from_slice(&body);
+                    let header = crc32fast::hash(&bytes[..60]).to_le_bytes();
+                    bytes[60..64].copy_from_slice(&header);
+                }
+                changed = *bytes != good;
+            });
+            let Some(prover) = taken else {
+                return if changed { one(Ok(false)) } else { Err("the trees as they were written are refused".into()) };
+            };
+            // Changed where nobody looked: a proof made with it holds for the true root, or for none, and is of the claim.
+            let (claim, good) = &seeds.proofs[random.random_range(0..seeds.proofs.len())];
+            let made = match claim {
+                Claim::Longest { pattern, .. } => prover.prove_longest(pattern).map(|(_, proof)| Some(proof)),
+                Claim::Count { pattern, .. } => prover.prove_count(pattern).map(|(_, proof)| Some(proof)),
+                Claim::Earlier { pattern, before } => {
+                    prover.prove_earlier(pattern, ContributionId(*before)).map(|found| found.map(|(_, proof)| proof))
+                }
+                _ => Ok(None),
+            };
+            let Some(made) = made.map_err(|error| error.to_string())? else { return one(Ok(true)) };
+            match made.verify(seeds.root.into(), claim) {
+                Ok(()) if made.as_bytes() != good => Err(format!("another proof of {claim:?}")),
+                Err(error) if !changed => Err(format!("{claim:?}: {error}")),
+                _ => one(Ok(true)),
+            }
+        }),
+    );
+    targets.insert(
         "proof",
         Box::new(move |random| {
             let (claim, good) = &seeds.proofs[random.random_range(0..seeds.proofs.len())];
@@ -185,7 +225,7 @@ fn targets(seeds: &Seeds) -> BTreeMap<&'static str, Target<'_>> {
             if total != u64::from(answer_bytes) {
                 return Err(format!("{total} bytes of {answer_bytes} are covered"));
             }
-            let others = OtherChannels::default();
+            let others = OtherChannels { context: random.random::<[u8; 32]>().into(), influence: B256::ZERO };
             let opening = evidence.open(0, &others).ok_or("the first run does not open")?;
             opening.verify(evidence.hash(&others)).map_err(|error| error.to_string())?;
             one(Ok(true))
@@ -206,6 +246,52 @@ fn targets(seeds: &Seeds) -> BTreeMap<&'static str, Target<'_>> {
         }),
     );
     targets.insert(
+        "bundle",
+        Box::new(move |random| {
+            let (good, value) = &seeds.bundles[random.random_range(0..seeds.bundles.len())];
+            let read = if random.random_bool(0.3) {
+                let mut bytes = value.to_string().into_bytes();
+                mutate(&mut bytes, random, value.to_string().as_bytes());
+                serde_json::from_slice::<ReceiptBundle>(&bytes)
+            } else {
+                let mut changed = value.clone();
+                for _ in 0..random.random_range(0..4) {
+                    change(&mut changed, value, random);
+                }
+                serde_json::from_value(changed)
+            };
+            let Ok(mut read) = read else { return one(Ok(false)) };
+            // What was said of the generation, committed anew: behind the comparison of its words there is more to check.
+            if random.random_bool(0.5)
+                && let Some(generation) = &read.generation
+            {
+                read.generation_words = generation.words();
+                read.other_channels.context = generation.commitment(read.answer.salt);
+                if let Ok(evidence) = Evidence::new(read.runs.clone(), read.receipt.answer_bytes) {
+                    read.receipt.evidence_hash = evidence.hash(&read.other_channels);
+                }
+            }
+            let verification = bundle::verify(&read);
+            if !verification.ok {
+                return if read == *good { Err("the good bundle is refused".into()) } else { one(Ok(false)) };
+            }
+            // What the receipt binds; the record of a generation may be left out as a whole.
+            let bound = |bundle: &ReceiptBundle| {
+                let ReceiptBundle { id, receipt, signed_words, prompt, answer, runs, run_leaves, .. } = bundle.clone();
+                (id, receipt, signed_words, prompt, answer, runs, run_leaves, bundle.other_channels)
+            };
+            let told = |read: &ReceiptBundle| {
+                (read.generation.is_none() || read.generation == good.generation)
+                    && (read.log_probs.is_none() || read.log_probs == good.log_probs)
+            };
+            if bound(&read) == bound(good) && told(&read) {
+                one(Ok(true))
+            } else {
+                Err("a changed bundle verifies".into())
+            }
+        }),
+    );
+    targets.insert(
         "falsehood",
         Box::new(move |random| {
             let most = random.random_range(1..14);
@@ -220,6 +306,8 @@ type Proven = Vec<(Claim<'static>, Vec<u8>)>;
 
 /// Good bytes of each kind.
 struct Seeds {
+    prover: SegmentProver,
+    bundles: Vec<(ReceiptBundle, Value)>,
     segment: Vec<u8>,
     table: (Vec<u8>, usize),
     manifest: Vec<u8>,
@@ -244,7 +332,7 @@ impl Seeds {
         let folder = tempfile::tempdir()?;
         let index = SuffixIndex::open(folder.path(), IndexConfig::default())?;
         index.add(documents.clone())?;
-        let provers = index.provers(|_, _| {})?;
+        let mut provers = index.provers(|_, _| {})?;
         let prover = provers.first().ok_or("one segment was written")?;
         let mut segment = Vec::new();
         for entry in fs::read_dir(folder.path())? {
@@ -265,7 +353,7 @@ impl Seeds {
         for name in ["a", "b.txt", "another name"] {
             fs::write(files.join(name), name)?;
         }
-        named.add(&named.plan(&files)?, &mut |_| {})?;
+        named.add(&named.plan(&files, &mut |_, _| {})?, &mut |_| {})?;
         let proofs = proofs(prover, &documents)?;
         let pattern = &documents[3].text[..20.min(documents[3].text.len())];
         let file = ProofFile::prove(&provers, pattern, Question::Count)?.to_json();
@@ -275,19 +363,91 @@ impl Seeds {
             Run::witnessed(50, 500, Source::Prompt, 0, 45, 500, 3),
         ];
         let evidence = Evidence::new(runs, 500)?;
-        let others = OtherChannels::default();
+        let others = OtherChannels { context: keccak256("a generation"), influence: keccak256("an estimate") };
         let opening = evidence.open(1, &others).ok_or("there are three runs")?;
+        let root = prover.root().0;
         Ok(Self {
+            prover: provers.remove(0),
+            bundles: bundles()?,
             segment,
             table,
             manifest: fs::read(folder.path().join("manifest"))?,
             paths: fs::read(folder.path().join("named/paths"))?,
-            root: prover.root().0,
+            root,
             proofs,
-            file: (file, prover.root().0),
+            file: (file, root),
             evidence: serde_json::to_string(&evidence)?,
             opening: (serde_json::to_string(&opening)?, evidence.hash(&others)),
         })
+    }
+}
+
+/// Those that the tests of Rust and TypeScript share: quoted, with log-probabilities, and with the record of a generation.
+fn bundles() -> Result<Vec<(ReceiptBundle, Value)>, Box<dyn std::error::Error>> {
+    let quoted: Value = serde_json::from_str(include_str!("../../../fixtures/bundle.json"))?;
+    let generated: Value = serde_json::from_str(include_str!("../../../fixtures/generation.json"))?;
+    let all = [&quoted["bundle"], &quoted["recorded"]["bundle"], &generated["bundle"]];
+    let read = |value: &Value| Ok((serde_json::from_value(value.clone())?, value.clone()));
+    all.into_iter().map(read).collect()
+}
+
+/// Somewhere below a value: another number or text, or one from elsewhere in the whole; an element or a field less, or one
+/// twice.
+fn change(value: &mut Value, whole: &Value, random: &mut StdRng) {
+    // Not always to the bottom.
+    let stop = random.random_bool(0.15);
+    match value {
+        Value::Array(items) if !items.is_empty() => {
+            let index = random.random_range(0..items.len());
+            match random.random_range(0..3) {
+                0 if stop => drop(items.remove(index)),
+                1 if stop => items.insert(index, items[index].clone()),
+                _ if stop => items.reverse(),
+                _ => change(&mut items[index], whole, random),
+            }
+        }
+        Value::Object(fields) if !fields.is_empty() => {
+            let index = random.random_range(0..fields.len());
+            let name = fields.keys().nth(index).expect("there are so many").clone();
+            if stop {
+                fields.remove(&name);
+            } else {
+                change(&mut fields[&name], whole, random);
+            }
+        }
+        leaf => *leaf = another(leaf, whole, random),
+    }
+}
+
+fn another(leaf: &Value, whole: &Value, random: &mut StdRng) -> Value {
+    match (leaf, random.random_range(0..4)) {
+        (_, 0) => any_leaf(whole, random),
+        (Value::String(text), 1) if text.len() > 2 && text.starts_with("0x") => {
+            let mut bytes = text.clone().into_bytes();
+            let at = random.random_range(2..bytes.len());
+            bytes[at] = b"0123456789abcdef"[random.random_range(0..16)];
+            Value::from(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        (Value::String(text), _) => {
+            let mut bytes = text.clone().into_bytes();
+            mutate(&mut bytes, random, text.as_bytes());
+            Value::from(String::from_utf8_lossy(&bytes).into_owned())
+        }
+        (Value::Number(_), 1) => Value::from(random.random::<u64>()),
+        (Value::Number(number), 2) => Value::from(number.as_i64().unwrap_or(0).wrapping_add(1)),
+        (Value::Number(number), _) => Value::from(number.as_i64().unwrap_or(0).wrapping_sub(1)),
+        _ => Value::Null,
+    }
+}
+
+fn any_leaf(value: &Value, random: &mut StdRng) -> Value {
+    match value {
+        Value::Array(items) if !items.is_empty() => any_leaf(&items[random.random_range(0..items.len())], random),
+        Value::Object(fields) if !fields.is_empty() => {
+            let index = random.random_range(0..fields.len());
+            any_leaf(fields.values().nth(index).expect("there are so many"), random)
+        }
+        leaf => leaf.clone(),
     }
 }
 
@@ -412,7 +572,7 @@ mod tests {
     fn some_cases_of_every_target_pass() {
         let seeds = Seeds::new().unwrap();
         let targets = targets(&seeds);
-        assert_eq!(targets.len(), 10);
+        assert_eq!(targets.len(), 12);
         for (name, target) in targets {
             let Tries { tried, accepted } = run(name, &target, 1, 0..400, 400).unwrap();
             println!("{name}: {accepted} of {tried}");

@@ -71,6 +71,16 @@ pub enum Damage {
         /// One past the last.
         end: u64,
     },
+    /// A whole file, but another one: of another index, or of this one at another time.
+    #[error(
+        "it is not the file that the manifest names: that one has the checksum {expected:08x}, this one {found:08x}"
+    )]
+    Foreign {
+        /// Its checksum.
+        found: u32,
+        /// The checksum in the manifest.
+        expected: u32,
+    },
     /// Checksums hold, but the content contradicts itself: not written by this program.
     #[error("{what} at {at} contradicts the rest of the file")]
     Inconsistent {

@@ -2,12 +2,14 @@
 //!
 //! The order of adding is the precedence: the n-th file ever added is contribution n, its only document number 0. Which
 //! path that was stands in a file beside the manifest, which is replaced before documents are added; so every document
-//! that a crash leaves behind has its path, and paths without a document are dropped at the next opening.
+//! that a crash leaves behind has its path, and paths without a document are dropped at the next opening. The manifest
+//! says how many paths there are and what their checksum is, and is replaced after the file; so the file may have more
+//! paths than that, and another file in its place is noticed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use fonte_types::{ContributionId, DatanetId};
@@ -15,7 +17,7 @@ use fonte_types::{ContributionId, DatanetId};
 use crate::{
     Document, IndexConfig, Progress, SuffixIndex,
     error::{Damage, FolderError, IndexError},
-    index::replace_file,
+    index::{Names, replace_file},
     segment::{u32_at, u64_at},
 };
 
@@ -42,6 +44,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Every regular file in `folder` and below, for an index that is still to be made at `index`. Nothing is made.
+    ///
+    /// # Errors
+    /// [`FolderError`] where a folder cannot be read.
+    pub fn afresh(folder: &Path, index: &Path) -> Result<Self, FolderError> {
+        Ok(Self { files: files(folder, index)?, known: 0 })
+    }
+
     /// Bytes of the files to be added.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|(_, length)| length).sum()
@@ -62,17 +72,38 @@ impl FolderIndex {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_read_only(folder: &Path) -> Result<Self, FolderError> {
-        // First the index: whatever it holds, the paths read afterwards name.
-        Self::with_paths(folder, SuffixIndex::open_read_only(folder)?)
+        let mut seen = None;
+        loop {
+            // First the index: whatever it holds, the paths read afterwards name.
+            let index = SuffixIndex::open_read_only(folder)?;
+            let names = index.names();
+            match Self::with_paths(folder, index) {
+                // Another process may have replaced both meanwhile.
+                Err(FolderError::Index(IndexError::Damaged { damage: Damage::Foreign { .. }, .. }))
+                    if seen != Some(names) =>
+                {
+                    seen = Some(names);
+                }
+                opened => return opened,
+            }
+        }
     }
 
     fn with_paths(folder: &Path, index: SuffixIndex) -> Result<Self, FolderError> {
         let path = folder.join(NAME);
         let mut paths = match fs::read(&path) {
-            Ok(bytes) => decode_paths(&bytes).map_err(|damage| IndexError::Damaged { path, damage })?,
+            Ok(bytes) => decode_paths(&bytes).map_err(|damage| IndexError::Damaged { path: path.clone(), damage })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(source) => return Err(IndexError::io("read", &path)(source).into()),
         };
+        let expected = index.names();
+        // Those behind were written for documents that never came.
+        paths.truncate(usize::try_from(expected.count).unwrap_or(usize::MAX));
+        let found = names(&paths);
+        if found != expected && !paths.is_empty() {
+            let damage = Damage::Foreign { found: found.crc, expected: expected.crc };
+            return Err(IndexError::Damaged { path, damage }.into());
+        }
         let known = |count: usize| index.contains(ContributionId(count as u64), 0);
         let withdrawn = |count: usize| index.is_withdrawn(ContributionId(count as u64));
         while !paths.is_empty() && !known(paths.len()) && !withdrawn(paths.len()) {
@@ -90,6 +121,11 @@ impl FolderIndex {
         &self.index
     }
 
+    /// The contribution that a file is, if queries see it.
+    pub fn contribution(&self, path: &str) -> Option<ContributionId> {
+        self.live().get(plain(Path::new(path)).to_str()?).copied()
+    }
+
     /// The file that a contribution is, if it ever was one.
     pub fn path(&self, contribution: ContributionId) -> Option<&str> {
         let at = usize::try_from(contribution.0).ok()?.checked_sub(1)?;
@@ -104,24 +140,22 @@ impl FolderIndex {
 
     /// Every regular file in `folder` and below that is not in the index yet, by the bytes of its path. Links are not
     /// followed. A file that is there as it was when it was added is left out, so that after a crash the same call adds
-    /// what is missing.
+    /// what is missing. `progress` gets files and bytes looked at so far.
     ///
     /// # Errors
     /// [`FolderError::Changed`] where a file is no longer what was added, [`FolderError`] where one cannot be read.
-    pub fn plan(&self, folder: &Path) -> Result<Plan, FolderError> {
-        let mut found = Vec::new();
-        // An index may lie among the files that it indexes.
-        let own = fs::canonicalize(&self.folder).map_err(IndexError::io("open", &self.folder))?;
-        walk(folder, &own, &mut found)?;
-        found.sort();
+    pub fn plan(&self, folder: &Path, progress: &mut dyn FnMut(usize, u64)) -> Result<Plan, FolderError> {
         let live = self.live();
         let mut plan = Plan { files: Vec::new(), known: 0 };
-        for (path, length) in found {
+        let mut seen = 0;
+        for (at, (path, length)) in files(folder, &self.folder)?.into_iter().enumerate() {
+            seen += length;
             match live.get(path.as_str()) {
                 None => plan.files.push((path, length)),
                 Some(id) if self.index.text(*id, 0)?.is_some_and(|text| same(&text, &path, length)) => plan.known += 1,
                 Some(_) => return Err(FolderError::Changed { path: path.into() }),
             }
+            progress(at + 1, seen);
         }
         Ok(plan)
     }
@@ -135,8 +169,14 @@ impl FolderIndex {
             return Ok(0);
         }
         let first = self.paths.len();
+        // Names that were dropped are forgotten before others take their place: at every moment the file has those that
+        // the manifest counts.
+        if self.index.names() != names(&self.paths) {
+            self.index.set_names(names(&self.paths))?;
+        }
         self.paths.extend(plan.files.iter().map(|(path, _)| path.clone()));
         replace_file(&self.folder.join(NAME), &encode_paths(&self.paths))?;
+        self.index.set_names(names(&self.paths))?;
         // The iterator cannot fail, so a file that cannot be read ends it and is reported afterwards.
         let mut unreadable = None;
         let documents = (first + 1..).zip(&self.paths[first..]).map_while(|(id, path)| match fs::read(path) {
@@ -156,52 +196,101 @@ impl FolderIndex {
         unreadable.map_or(Ok(added), |error| Err(error.into()))
     }
 
+    /// The files of these paths, or below them, that queries see.
+    ///
+    /// # Errors
+    /// [`FolderError::Unknown`] where nothing of that name is in the index.
+    pub fn named(&self, paths: &[PathBuf]) -> Result<BTreeSet<ContributionId>, FolderError> {
+        let live = self.live();
+        let mut ids = BTreeSet::new();
+        for path in paths {
+            let mut below = live.iter().filter(|(file, _)| lies_in(file, path)).map(|(_, id)| *id).peekable();
+            if below.peek().is_none() {
+                return Err(FolderError::Unknown { path: path.clone() });
+            }
+            ids.extend(below);
+        }
+        Ok(ids)
+    }
+
     /// Withdraws files, or all files below a folder: no query sees them from now on. With `purge` their bytes leave the
     /// disk at once. Returns how many were withdrawn.
     ///
     /// # Errors
     /// [`FolderError::Unknown`] where nothing of that name is in the index; then nothing is withdrawn.
-    pub fn withdraw(&self, paths: &[PathBuf], purge: bool) -> Result<usize, FolderError> {
-        let live = self.live();
-        let mut ids = BTreeSet::new();
-        for path in paths {
-            let below = |file: &&str| Path::new(file).starts_with(path);
-            let before = ids.len();
-            ids.extend(live.iter().filter(|(file, _)| below(file)).map(|(_, id)| *id));
-            if ids.len() == before {
-                return Err(FolderError::Unknown { path: path.clone() });
-            }
-        }
-        self.index.withdraw(&ids)?;
+    pub fn withdraw(
+        &self,
+        paths: &[PathBuf],
+        purge: bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<usize, FolderError> {
+        let ids = self.named(paths)?;
+        self.index.withdraw_with_progress(&ids, progress)?;
         if purge {
-            self.index.purge(&mut |_| {})?;
+            self.index.purge(progress)?;
         }
         Ok(ids.len())
     }
+}
+
+/// Whether a file of an index lies at a path or below it, however that is written: `./texts/` is `texts`.
+pub fn lies_in(file: &str, path: &Path) -> bool {
+    let path = plain(path);
+    // The folder that everything is relative to has no name left.
+    let here = path.as_os_str().is_empty() && Path::new(file).is_relative() && !file.starts_with("../");
+    here || (!path.as_os_str().is_empty() && Path::new(file).starts_with(path))
+}
+
+/// A path without what does not matter: `.` and doubled or trailing slashes. `..` stays: behind a link it leads elsewhere.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
+}
+
+/// The regular files below a folder, plainly written and in the order of their bytes, without those of the index itself,
+/// which may lie among them.
+fn files(folder: &Path, index: &Path) -> Result<Vec<(String, u64)>, FolderError> {
+    let own = match fs::canonicalize(index) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        own => Some(own.map_err(IndexError::io("open", index))?),
+    };
+    let mut found = Vec::new();
+    walk(folder, own.as_deref(), &mut found)?;
+    found.sort();
+    Ok(found)
 }
 
 fn same(text: &[u8], path: &str, length: u64) -> bool {
     text.len() as u64 == length && fs::read(path).is_ok_and(|now| now == text)
 }
 
-fn walk(folder: &Path, except: &Path, found: &mut Vec<(String, u64)>) -> Result<(), FolderError> {
+fn walk(folder: &Path, except: Option<&Path>, found: &mut Vec<(String, u64)>) -> Result<(), FolderError> {
     let io = |error| FolderError::from(IndexError::io("list", folder)(error));
     for entry in fs::read_dir(folder).map_err(io)? {
         let entry = entry.map_err(io)?;
         let kind = entry.file_type().map_err(io)?;
         if kind.is_dir() {
             let path = entry.path();
-            if fs::canonicalize(&path).map_err(io)? != except {
+            if except.is_none_or(|except| fs::canonicalize(&path).is_ok_and(|path| path != except)) {
                 walk(&path, except, found)?;
             }
         } else if kind.is_file() {
             let length = entry.metadata().map_err(io)?.len();
-            let path =
-                entry.path().into_os_string().into_string().map_err(|path| FolderError::Name { path: path.into() })?;
+            let path = plain(&entry.path()).into_os_string();
+            let path = path.into_string().map_err(|path| FolderError::Name { path: path.into() })?;
             found.push((path, length));
         }
     }
     Ok(())
+}
+
+/// What the manifest says of these paths.
+fn names(paths: &[String]) -> Names {
+    let mut crc = crc32fast::Hasher::new();
+    for path in paths {
+        crc.update(&(path.len() as u32).to_le_bytes());
+        crc.update(path.as_bytes());
+    }
+    Names { count: paths.len() as u64, crc: crc.finalize() }
 }
 
 fn encode_paths(paths: &[String]) -> Vec<u8> {

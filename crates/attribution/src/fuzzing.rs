@@ -1,7 +1,7 @@
 //! The decoders of everything that is read from disk, for fuzzers: whatever the bytes, each returns, and says whether it
 //! took them.
 
-use crate::{folder, index::manifest::Manifest, segment};
+use crate::{folder, index::manifest::Manifest, proof::SegmentProver, segment};
 
 /// Header of a segment file, given the whole file.
 pub fn segment_header(bytes: &[u8]) -> bool {
@@ -21,4 +21,9 @@ pub fn manifest(bytes: &[u8]) -> bool {
 /// The table of paths.
 pub fn paths(bytes: &[u8]) -> bool {
     folder::decode_paths(bytes).is_ok()
+}
+
+/// The file that keeps a segment's proof trees, changed: a prover that works with it, if it was taken.
+pub fn proof_trees(prover: &SegmentProver, change: impl FnOnce(&mut Vec<u8>)) -> Option<SegmentProver> {
+    prover.with_trees(change)
 }

@@ -4,6 +4,7 @@
 //! is the moment at which they become live. What a killed process left behind is named in no manifest and is removed
 //! at the next opening. Readers work on a snapshot and never wait for a writer.
 
+mod estimate;
 pub(crate) mod manifest;
 mod merge;
 
@@ -17,12 +18,14 @@ use std::{
 
 use fonte_types::{ContributionId, DatanetId, evidence::Run};
 
-use self::manifest::Manifest;
+pub use self::estimate::Estimate;
+pub(crate) use self::manifest::Names;
+use self::manifest::{Listed, Manifest};
 use crate::{
-    error::{AddError, IndexError, TraceError},
+    error::{AddError, Damage, IndexError, TraceError},
     members::{Members, Present},
     owners,
-    segment::{self, Builder, Layout, MAX_TEXT, MemberScan, Segment},
+    segment::{self, Builder, MAX_TEXT, MemberScan, Segment},
     spans,
     trace::{MAX_PATTERN_BYTES, MaximalSpan, SpanQuery, TraceIndex},
     view::View,
@@ -58,36 +61,6 @@ impl Default for IndexConfig {
     fn default() -> Self {
         Self { max_segment_bytes: 512 << 20, merge_at: 8 }
     }
-}
-
-impl IndexConfig {
-    /// What adding so many documents of so many bytes together will take.
-    pub fn estimate(&self, documents: u64, text_bytes: u64) -> Estimate {
-        let text = text_bytes.saturating_add(documents);
-        let largest = text.min(self.max_segment_bytes.clamp(1, MAX_TEXT) as u64);
-        let segments = text.div_ceil(largest.max(1));
-        let layout = |bytes: u64| Layout::new(usize::try_from(bytes).ok()?, 0);
-        let file = |bytes: u64| layout(bytes).map_or(0, |layout| layout.file_bytes as u64);
-        let whole = text.checked_div(largest).unwrap_or(0);
-        let rest = text - whole * largest;
-        Estimate {
-            segments,
-            // The text, four bytes for each suffix, and what is derived from them until it is written.
-            memory_bytes: largest * 5 + layout(largest).map_or(0, |layout| layout.derived_bytes() as u64),
-            disk_bytes: whole * file(largest) + file(rest) + documents * Layout::DOCUMENT as u64,
-        }
-    }
-}
-
-/// What building takes, before it begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Estimate {
-    /// Segments that will be written, before any merging.
-    pub segments: u64,
-    /// Peak memory of this crate, besides the document that is being handed over.
-    pub memory_bytes: u64,
-    /// Size of the new segment files.
-    pub disk_bytes: u64,
 }
 
 /// What a call that writes is doing.
@@ -153,7 +126,7 @@ pub struct SuffixIndex {
     writer: Option<Mutex<Writer>>,
 }
 
-struct Writer {
+pub(crate) struct Writer {
     manifest: Manifest,
     /// Released when the index is dropped, or by the system when the process dies.
     _lock: File,
@@ -165,12 +138,15 @@ struct Snapshot {
     withdrawn: BTreeSet<ContributionId>,
     /// Which segments hold anything withdrawn; the others need no filter.
     touched: Vec<bool>,
+    /// What the manifest says of the names of documents.
+    names: Names,
 }
 
 impl Snapshot {
-    fn new(segments: Vec<Arc<Segment>>, withdrawn: BTreeSet<ContributionId>) -> Self {
+    fn new(segments: Vec<Arc<Segment>>, manifest: &Manifest) -> Self {
+        let withdrawn = manifest.withdrawn.clone();
         let touched = segments.iter().map(|segment| segment.holds_any(&withdrawn)).collect();
-        Self { segments, withdrawn, touched }
+        Self { segments, withdrawn, touched, names: manifest.names }
     }
 }
 
@@ -228,16 +204,14 @@ impl SuffixIndex {
     }
 
     fn new(folder: &Path, config: IndexConfig, snapshot: Snapshot, writer: Option<Writer>) -> Self {
-        let config = IndexConfig {
-            max_segment_bytes: config.max_segment_bytes.clamp(1, MAX_TEXT),
-            merge_at: config.merge_at.max(2),
-        };
         let live = RwLock::new(Arc::new(snapshot));
-        Self { folder: folder.to_owned(), config, live, writer: writer.map(Mutex::new) }
+        Self { folder: folder.to_owned(), config: config.bounded(), live, writer: writer.map(Mutex::new) }
     }
 
     /// Adds documents: in one new segment, or several where they do not fit into one, then merges what has become too
-    /// small. Returns how many were added; they are durable and live then.
+    /// small. Returns how many were added; they are durable and live then. They are live before the merging: a call whose
+    /// documents fill a size class may go on for minutes to rebuild up to a whole segment
+    /// ([`IndexConfig::estimate_add`] says so), and most calls rebuild nothing.
     ///
     /// The iterator is pulled as segments fill, so that memory stays bounded by one segment. Every call writes and syncs
     /// at least one file and may merge: hand over everything there is at once, not document by document.
@@ -296,9 +270,21 @@ impl SuffixIndex {
     /// # Errors
     /// [`AddError`] when the manifest or a rebuilt segment cannot be written.
     pub fn withdraw(&self, contributions: &BTreeSet<ContributionId>) -> Result<usize, AddError> {
+        self.withdraw_with_progress(contributions, &mut |_| {})
+    }
+
+    /// [`withdraw`](Self::withdraw), telling what it is doing.
+    ///
+    /// # Errors
+    /// As for [`withdraw`](Self::withdraw).
+    pub fn withdraw_with_progress(
+        &self,
+        contributions: &BTreeSet<ContributionId>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<usize, AddError> {
         let mut writer = self.writer()?;
         let withdrawn = self.withdraw_locked(&mut writer, contributions)?;
-        self.merge(&mut writer, &mut |_| {})?;
+        self.merge(&mut writer, progress)?;
         Ok(withdrawn)
     }
 
@@ -425,7 +411,7 @@ impl SuffixIndex {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), IndexError> {
         let mut manifest = writer.manifest.clone();
-        manifest.segments.retain(|number| !numbers.contains(number));
+        manifest.segments.retain(|segment| !numbers.contains(&segment.number));
         let new = match with.filter(|builder| !builder.is_empty()) {
             None => None,
             Some(builder) => {
@@ -433,8 +419,9 @@ impl SuffixIndex {
                 manifest.next += 1;
                 // Whatever fails below, the number is used: a manifest on disk may name the file by then.
                 writer.manifest.next = manifest.next;
-                manifest.segments.push(number);
-                Some(Arc::new(self.write(number, builder, progress)?))
+                let segment = self.write(number, builder, progress)?;
+                manifest.segments.push(Listed { number, seal: segment.seal() });
+                Some(Arc::new(segment))
             }
         };
         let replaced: Vec<PathBuf> = numbers.iter().map(|number| segment_path(&self.folder, *number)).collect();
@@ -448,6 +435,7 @@ impl SuffixIndex {
         // Queries that began before still hold the mapping; the name is no longer needed.
         for path in replaced {
             fs::remove_file(&path).map_err(IndexError::io("remove", &path))?;
+            remove_trees(&path)?;
         }
         Ok(())
     }
@@ -468,10 +456,22 @@ impl SuffixIndex {
     /// The commit: the manifest is replaced on disk, then what queries see.
     fn commit(&self, writer: &mut Writer, manifest: Manifest, segments: Vec<Arc<Segment>>) -> Result<(), IndexError> {
         manifest.write(&self.folder)?;
-        let snapshot = Snapshot::new(segments, manifest.withdrawn.clone());
+        let snapshot = Snapshot::new(segments, &manifest);
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
         writer.manifest = manifest;
         Ok(())
+    }
+
+    /// What the manifest says of the names of documents.
+    pub(crate) fn names(&self) -> Names {
+        self.snapshot().names
+    }
+
+    /// Writes it down.
+    pub(crate) fn set_names(&self, names: Names) -> Result<(), IndexError> {
+        let mut writer = self.writer()?;
+        let manifest = Manifest { names, ..writer.manifest.clone() };
+        self.commit(&mut writer, manifest, self.snapshot().segments.clone())
     }
 
     /// The live segments, in the order of their numbers.
@@ -483,10 +483,14 @@ impl SuffixIndex {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Refuses where the index was opened for reading.
+    pub(crate) fn writable(&self) -> Result<&Mutex<Writer>, IndexError> {
+        self.writer.as_ref().ok_or_else(|| IndexError::ReadOnly { path: self.folder.clone() })
+    }
+
     /// A writer that panicked left nothing half done that a manifest names, so its lock can be taken over.
     fn writer(&self) -> Result<MutexGuard<'_, Writer>, IndexError> {
-        let writer = self.writer.as_ref().ok_or_else(|| IndexError::ReadOnly { path: self.folder.clone() })?;
-        Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(self.writable()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Asks one state of the index.
@@ -533,9 +537,17 @@ impl TraceIndex for SuffixIndex {
 }
 
 fn open_segments(folder: &Path, manifest: &Manifest) -> Result<Snapshot, IndexError> {
-    let open = |number: &u64| Segment::open(&segment_path(folder, *number)).map(Arc::new);
+    let open = |listed: &Listed| {
+        let path = segment_path(folder, listed.number);
+        let segment = Segment::open(&path)?;
+        if segment.seal() != listed.seal {
+            let damage = Damage::Foreign { found: segment.seal(), expected: listed.seal };
+            return Err(IndexError::Damaged { path, damage });
+        }
+        Ok(Arc::new(segment))
+    };
     let segments = manifest.segments.iter().map(open).collect::<Result<_, _>>()?;
-    Ok(Snapshot::new(segments, manifest.withdrawn.clone()))
+    Ok(Snapshot::new(segments, manifest))
 }
 
 fn find(snapshot: &Snapshot, contribution: ContributionId, document: u32) -> Option<(&Segment, usize)> {
@@ -548,6 +560,20 @@ fn find(snapshot: &Snapshot, contribution: ContributionId, document: u32) -> Opt
 
 fn segment_path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("segment-{number:016}.fonte"))
+}
+
+/// The file beside a segment that keeps the upper hashes of its proofs.
+pub(crate) fn trees_path(segment: &Path) -> PathBuf {
+    segment.with_extension("proofs")
+}
+
+/// They are unsalted hashes of the segment's text, so they go with it.
+pub(crate) fn remove_trees(segment: &Path) -> Result<(), IndexError> {
+    let path = trees_path(segment);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(IndexError::io("remove", &path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces a file as a whole, durably: a crash leaves the old one or the new one.

@@ -60,7 +60,7 @@ mod trace;
 mod view;
 
 pub use error::{AddError, Damage, FolderError, IndexError, TraceError};
-pub use folder::{FolderIndex, Plan};
+pub use folder::{FolderIndex, Plan, lies_in};
 pub use gradient::{GradientError, GradientIdentity, GradientRow, GradientSource};
 pub use index::{Document, Estimate, IndexConfig, IndexStats, Progress, SuffixIndex};
 pub use members::{Everyone, Members};

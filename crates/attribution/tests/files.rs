@@ -6,7 +6,8 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use fonte_attribution::{
-    AddError, Damage, Document, Everyone, IndexConfig, IndexError, Progress, SuffixIndex, TraceError, TraceIndex,
+    AddError, Damage, Document, Everyone, IndexConfig, IndexError, Progress, SpanQuery, SuffixIndex, TraceError,
+    TraceIndex,
 };
 use fonte_types::{ContributionId, DatanetId, evidence::Run};
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -156,12 +157,15 @@ fn small_segments_merge_and_large_input_is_split() {
     let config = IndexConfig { max_segment_bytes: 300_000, merge_at: 4 };
     let index = SuffixIndex::open(folder.path(), config).unwrap();
     let documents = documents(64, 4_000, 5);
-    let mut most = 0;
+    let (mut most, mut merged) = (0, 0);
     for document in documents.iter().rev() {
-        index.add([document.clone()]).unwrap();
+        let count = &mut |at| merged += if let Progress::Merge { bytes, .. } = at { bytes } else { 0 };
+        index.add_with_progress([document.clone()], count).unwrap();
         most = most.max(index.stats().segments);
     }
     assert!(most <= 12, "{most} segments");
+    // At most at every third call. To merge everything at every call would take 8,322,080.
+    assert!((64 * 4_001..3_000_000).contains(&merged), "{merged} bytes were merged");
     assert_eq!(segment_files(&folder).len(), index.stats().segments);
     assert_eq!((index.stats().documents, index.stats().text_bytes), (64, 64 * 4_000));
     for (at, document) in documents.iter().enumerate() {
@@ -303,12 +307,29 @@ fn contributions_are_withdrawn_while_queries_run() {
                 index.withdraw(&BTreeSet::from([ContributionId(id)])).unwrap();
             }
         });
-        let mut seen = 60;
-        while !writer.is_finished() {
-            let now: u64 = documents.iter().map(|document| index.count(&document.text, &Everyone).unwrap()).sum();
-            assert!((1..=seen).contains(&now), "what is withdrawn does not come back: {now} after {seen}");
-            seen = now;
+        let seen = |text: &[u8], id| {
+            let runs = index.owners(text, b"", &Everyone).unwrap();
+            let spans = index.spans(text, SpanQuery::default(), &Everyone).unwrap();
+            let owned = runs.iter().any(|run| run.source.code() == id);
+            let stands = spans.iter().flat_map(|span| &span.documents).any(|place| place.contribution.0 == id);
+            [index.count(text, &Everyone).unwrap() == 1, owned, stands]
+        };
+        // Whatever was not seen once is not seen again, by any of the three.
+        let mut before = vec![[true; 3]; documents.len()];
+        loop {
+            // The last round is behind the last withdrawal.
+            let finished = writer.is_finished();
+            for ((before, document), id) in before.iter_mut().zip(&documents).zip(1..) {
+                let now = seen(&document.text, id);
+                assert!((0..3).all(|at| before[at] || !now[at]), "{id} comes back: {now:?} after {before:?}");
+                *before = now;
+            }
+            if finished {
+                break;
+            }
         }
+        assert_eq!(before[0], [true; 3]);
+        assert!(before[1..].iter().all(|seen| *seen == [false; 3]));
     });
     assert_eq!(index.stats().documents, 1);
     assert_eq!(index.count(&documents[0].text, &Everyone).unwrap(), 1);
@@ -340,4 +361,81 @@ fn estimates_come_close_and_progress_is_told_in_order() {
     };
     assert_eq!(steps.windows(3).map(around).sum::<usize>(), live);
     assert!(steps.contains(&Progress::Read { documents: 50, bytes: 450_000 }));
+}
+
+/// The largest estimate is of the call that fills a class, and says what that call will really rebuild.
+#[test]
+fn estimates_know_which_merges_are_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = IndexConfig { max_segment_bytes: 600_000, merge_at: 4 };
+    let index = SuffixIndex::open(folder.path(), config).unwrap();
+    let mut most = 0;
+    for document in documents(40, 20_000, 13) {
+        let before = index.stats();
+        let estimate = config.estimate_add(&index, 1, 20_000);
+        let (mut merged, mut written) = (0, 0);
+        let progress = &mut |at| match at {
+            Progress::Merge { bytes, .. } => merged += bytes as u64,
+            Progress::Live { .. } => written += 1,
+            _ => {}
+        };
+        index.add_with_progress([document], progress).unwrap();
+        assert_eq!((estimate.merged_bytes, estimate.segments), (merged, written), "{estimate:?}");
+        assert!(estimate.memory_bytes >= 5 * merged.max(20_000));
+        // Merging takes the old files and the new one for a moment.
+        let grown = index.stats().file_bytes as i64 - before.file_bytes as i64;
+        assert!(estimate.disk_bytes as i64 >= grown, "{estimate:?}: {grown}");
+        most = most.max(merged);
+    }
+    assert!(most > 300_000, "{most}");
+
+    // Half of a segment withdrawn: it is rebuilt at once; less: only when it is erased.
+    let largest: BTreeSet<ContributionId> = (1..=3).map(ContributionId).collect();
+    assert_eq!(config.estimate_withdraw(&index, &largest, false).segments, 0);
+    let estimate = config.estimate_withdraw(&index, &largest, true);
+    assert!(estimate.segments == 1 && estimate.memory_bytes > 1_000_000, "{estimate:?}");
+    let many: BTreeSet<ContributionId> = (1..=9).map(ContributionId).collect();
+    let estimate = config.estimate_withdraw(&index, &many, false);
+    let mut merged = 0;
+    let count = &mut |at| merged += if let Progress::Merge { bytes, .. } = at { bytes as u64 } else { 0 };
+    index.withdraw_with_progress(&many, count).unwrap();
+    assert!(merged > 0);
+    assert_eq!(estimate.merged_bytes, merged);
+}
+
+/// Whole files with good checksums, of an index of the same sizes.
+#[test]
+fn files_of_another_index_are_refused() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (folder, seed) in [(&ours, 14), (&theirs, 15)] {
+        SuffixIndex::open(folder.path(), CONFIG).unwrap().add(documents(5, 3_000, seed)).unwrap();
+    }
+    let refused = |name: &str, foreign: &[u8]| {
+        let path = ours.path().join(name);
+        let good = fs::read(&path).unwrap();
+        assert!(good.len() == foreign.len() && good != foreign);
+        fs::write(&path, foreign).unwrap();
+        for opened in [SuffixIndex::open(ours.path(), CONFIG), SuffixIndex::open_read_only(ours.path())] {
+            let error = opened.err().unwrap();
+            assert!(matches!(&error, IndexError::Damaged { damage: Damage::Foreign { .. }, .. }), "{error:?}");
+            assert!(
+                error.to_string().contains("damaged or foreign; remove the index folder and rebuild it"),
+                "{error}"
+            );
+        }
+        fs::write(&path, good).unwrap();
+    };
+    let [segment] = segment_files(&theirs).try_into().unwrap();
+    refused(segment.file_name().unwrap().to_str().unwrap(), &fs::read(&segment).unwrap());
+    refused("manifest", &fs::read(theirs.path().join("manifest")).unwrap());
+    assert_eq!(SuffixIndex::open_read_only(ours.path()).unwrap().stats().documents, 5);
+
+    // One that an earlier version wrote, empty: 32 bytes and a checksum.
+    let mut earlier = [&b"FONTEIDX"[..], &2_u32.to_le_bytes(), &[0; 20]].concat();
+    earlier.extend(crc32fast::hash(&earlier).to_le_bytes());
+    fs::write(ours.path().join("manifest"), earlier).unwrap();
+    let error = SuffixIndex::open(ours.path(), CONFIG).err().unwrap();
+    let expected = Damage::Version { found: 2, expected: 3 };
+    assert!(matches!(&error, IndexError::Damaged { damage, .. } if *damage == expected), "{error:?}");
+    assert!(segment_files(&ours)[0].exists());
 }

@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use fonte_attribution::{Everyone, FolderError, FolderIndex, IndexConfig, TraceIndex, whole_characters};
+use fonte_attribution::{
+    Damage, Everyone, FolderError, FolderIndex, IndexConfig, IndexError, TraceIndex, lies_in, whole_characters,
+};
 use fonte_types::{ContributionId, evidence::Source};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -39,10 +41,10 @@ fn earlier_files_precede_later_ones_and_restarts_keep_their_names() {
     write(later.path(), "0.txt", SONG.as_bytes());
 
     let mut index = FolderIndex::open(at.path(), IndexConfig::default()).unwrap();
-    let plan = index.plan(texts.path()).unwrap();
+    let plan = index.plan(texts.path(), &mut |_, _| {}).unwrap();
     assert_eq!((plan.files.len(), plan.known, plan.bytes()), (3, 0, SONG.len() as u64 * 2 + 7));
     assert_eq!(index.add(&plan, &mut |_| {}).unwrap(), 3);
-    let plan = index.plan(later.path()).unwrap();
+    let plan = index.plan(later.path(), &mut |_, _| {}).unwrap();
     index.add(&plan, &mut |_| {}).unwrap();
     drop(index);
 
@@ -53,20 +55,20 @@ fn earlier_files_precede_later_ones_and_restarts_keep_their_names() {
 
     // The first one gone, the next one owns it; it comes back as the last.
     let mut index = FolderIndex::open(at.path(), IndexConfig::default()).unwrap();
-    assert_eq!(index.withdraw(std::slice::from_ref(&first), true).unwrap(), 1);
+    assert_eq!(index.withdraw(std::slice::from_ref(&first), true, &mut |_| {}).unwrap(), 1);
     assert_eq!(owner(&index, SONG.as_bytes()), second.to_str());
-    let unknown = index.withdraw(&[second.clone(), "nowhere".into()], false).unwrap_err();
+    let unknown = index.withdraw(&[second.clone(), "nowhere".into()], false, &mut |_| {}).unwrap_err();
     assert!(matches!(unknown, FolderError::Unknown { .. }), "{unknown}");
-    let plan = index.plan(texts.path()).unwrap();
+    let plan = index.plan(texts.path(), &mut |_, _| {}).unwrap();
     assert_eq!((plan.files.len(), plan.known), (1, 2));
     index.add(&plan, &mut |_| {}).unwrap();
     assert_eq!(index.live()[first.to_str().unwrap()], ContributionId(5));
     assert_eq!(owner(&index, SONG.as_bytes()), second.to_str());
 
     fs::write(&second, "something else").unwrap();
-    let changed = index.plan(texts.path()).unwrap_err();
+    let changed = index.plan(texts.path(), &mut |_, _| {}).unwrap_err();
     assert!(matches!(&changed, FolderError::Changed { path } if *path == second), "{changed}");
-    assert_eq!(index.withdraw(&[texts.path().to_owned()], false).unwrap(), 3);
+    assert_eq!(index.withdraw(&[texts.path().to_owned()], false, &mut |_| {}).unwrap(), 3);
     assert_eq!(index.live().len(), 1);
     drop(index);
 
@@ -74,14 +76,75 @@ fn earlier_files_precede_later_ones_and_restarts_keep_their_names() {
     assert!(matches!(FolderIndex::open_read_only(at.path()), Err(FolderError::Unnamed { .. })));
 }
 
+/// A `paths` of another index, and one of this index from before a crash: as many names, but others.
+#[test]
+fn paths_of_another_index_or_time_are_refused() {
+    let (texts, ours, theirs) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let files: Vec<PathBuf> =
+        ["a/1", "a/2", "b/1", "b/2"].map(|name| write(texts.path(), name, SONG.as_bytes())).to_vec();
+    for (folder, at) in [("a", &ours), ("b", &theirs)] {
+        let mut index = FolderIndex::open(at.path(), IndexConfig::default()).unwrap();
+        let plan = index.plan(&texts.path().join(folder), &mut |_, _| {}).unwrap();
+        index.add(&plan, &mut |_| {}).unwrap();
+    }
+    let path = ours.path().join("paths");
+    let refused = |foreign: &[u8]| {
+        let good = fs::read(&path).unwrap();
+        assert!(good != foreign);
+        fs::write(&path, foreign).unwrap();
+        for opened in [FolderIndex::open(ours.path(), IndexConfig::default()), FolderIndex::open_read_only(ours.path())]
+        {
+            let error = opened.err().unwrap();
+            assert!(
+                matches!(&error, FolderError::Index(IndexError::Damaged { damage: Damage::Foreign { .. }, .. })),
+                "{error:?}"
+            );
+            assert!(error.to_string().contains("remove the index folder and rebuild it"), "{error}");
+        }
+        fs::write(&path, good).unwrap();
+    };
+    refused(&fs::read(theirs.path().join("paths")).unwrap());
+
+    // A call that fails at its second file leaves names behind that never became documents; others take their place.
+    let mut index = FolderIndex::open(ours.path(), IndexConfig::default()).unwrap();
+    let mut plan = index.plan(&texts.path().join("b"), &mut |_, _| {}).unwrap();
+    plan.files.swap(0, 1);
+    fs::remove_file(&files[2]).unwrap();
+    index.add(&plan, &mut |_| {}).unwrap_err();
+    assert_eq!(index.live().len(), 3);
+    let older = fs::read(&path).unwrap();
+    let third = write(texts.path(), "b/3", SONG.as_bytes());
+    drop(index);
+    let mut index = FolderIndex::open(ours.path(), IndexConfig::default()).unwrap();
+    let plan = index.plan(&texts.path().join("b"), &mut |_, _| {}).unwrap();
+    assert_eq!(plan.files.len(), 1);
+    index.add(&plan, &mut |_| {}).unwrap();
+    assert_eq!(index.live()[third.to_str().unwrap()], ContributionId(4));
+    drop(index);
+    assert_eq!(older.len(), fs::read(&path).unwrap().len());
+    refused(&older);
+
+    // More names than the manifest counts are what a kill between the two files leaves.
+    let manifest = fs::read(ours.path().join("manifest")).unwrap();
+    let mut index = FolderIndex::open(ours.path(), IndexConfig::default()).unwrap();
+    write(texts.path(), "c/1", SONG.as_bytes());
+    let plan = index.plan(&texts.path().join("c"), &mut |_, _| {}).unwrap();
+    index.add(&plan, &mut |_| {}).unwrap();
+    drop(index);
+    fs::write(ours.path().join("manifest"), manifest).unwrap();
+    let index = FolderIndex::open(ours.path(), IndexConfig::default()).unwrap();
+    assert_eq!(index.live().len(), 4);
+}
+
 #[test]
 fn an_index_among_its_files_does_not_index_itself() {
     let texts = tempfile::tempdir().unwrap();
     write(texts.path(), "a.txt", SONG.as_bytes());
     let mut index = FolderIndex::open(&texts.path().join("index"), IndexConfig::default()).unwrap();
-    let plan = index.plan(texts.path()).unwrap();
+    let plan = index.plan(texts.path(), &mut |_, _| {}).unwrap();
     index.add(&plan, &mut |_| {}).unwrap();
-    let again = index.plan(texts.path()).unwrap();
+    let again = index.plan(texts.path(), &mut |_, _| {}).unwrap();
     assert_eq!((plan.files.len(), again.files.len(), again.known), (1, 0, 1));
 }
 
@@ -90,12 +153,12 @@ fn a_file_that_cannot_be_read_is_named_and_the_rest_is_kept() {
     let (texts, at) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let paths: Vec<PathBuf> = (0..4).map(|n| write(texts.path(), &format!("{n}"), SONG.as_bytes())).collect();
     let mut index = FolderIndex::open(at.path(), IndexConfig::default()).unwrap();
-    let plan = index.plan(texts.path()).unwrap();
+    let plan = index.plan(texts.path(), &mut |_, _| {}).unwrap();
     fs::remove_file(&paths[2]).unwrap();
     let error = index.add(&plan, &mut |_| {}).unwrap_err();
     assert!(error.to_string().contains(paths[2].to_str().unwrap()), "{error}");
     assert_eq!(index.live().into_keys().collect::<Vec<_>>(), [paths[0].to_str().unwrap(), paths[1].to_str().unwrap()]);
-    let plan = index.plan(texts.path()).unwrap();
+    let plan = index.plan(texts.path(), &mut |_, _| {}).unwrap();
     assert_eq!((plan.files.len(), plan.known), (1, 2));
     index.add(&plan, &mut |_| {}).unwrap();
     drop(index);
@@ -112,7 +175,7 @@ fn builder_to_be_killed() {
         return;
     };
     let mut index = FolderIndex::open(Path::new(&at), CONFIG).unwrap();
-    let plan = index.plan(Path::new(&texts)).unwrap();
+    let plan = index.plan(Path::new(&texts), &mut |_, _| {}).unwrap();
     index.add(&plan, &mut |_| {}).unwrap();
 }
 
@@ -125,13 +188,14 @@ fn a_killed_build_goes_on_where_it_was() {
         write(texts.path(), &format!("{:03}", file), &text);
     }
     let mut uninterrupted = FolderIndex::open(whole.path(), CONFIG).unwrap();
-    let plan = uninterrupted.plan(texts.path()).unwrap();
+    let plan = uninterrupted.plan(texts.path(), &mut |_, _| {}).unwrap();
     uninterrupted.add(&plan, &mut |_| {}).unwrap();
 
-    let manifest = || fs::read(at.path().join("manifest")).ok();
+    // The number of the next segment: names alone, which are written before, are no progress.
+    let next = || fs::read(at.path().join("manifest")).ok().map(|manifest| manifest[24..32].to_vec());
     let (mut killed, mut partial) = (0, 0);
     loop {
-        let before = manifest();
+        let before = next();
         let mut builder = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "builder_to_be_killed", "--test-threads", "1"])
             .env("FONTE_TEST_TEXTS", texts.path())
@@ -140,7 +204,7 @@ fn a_killed_build_goes_on_where_it_was() {
             .spawn()
             .unwrap();
         // SIGKILL at some moment after it got farther than the one before it, so that it ends in the end.
-        while manifest() == before && builder.try_wait().unwrap().is_none() {
+        while next() == before && builder.try_wait().unwrap().is_none() {
             std::thread::sleep(Duration::from_millis(1));
         }
         std::thread::sleep(Duration::from_micros(random.random_range(0..8_000))); // not awaited for: where the kill falls
@@ -175,6 +239,24 @@ fn a_killed_build_goes_on_where_it_was() {
         let text = fs::read(path).unwrap();
         let runs = |index: &FolderIndex| index.index().owners(&text, b"", &Everyone).unwrap();
         assert_eq!(runs(&index), runs(&uninterrupted));
+    }
+}
+
+#[test]
+fn a_path_is_one_however_it_is_written() {
+    for (file, path, expected) in [
+        ("texts/a.txt", "texts", true),
+        ("texts/a.txt", "./texts/", true),
+        ("texts/a.txt", "texts/./a.txt", true),
+        ("texts/a.txt", ".", true),
+        ("texts/a.txt", "text", false),
+        ("texts/a.txt", "other", false),
+        ("/texts/a.txt", ".", false),
+        ("../a.txt", ".", false),
+        ("../a.txt", "..", true),
+        ("/texts/a.txt", "/texts", true),
+    ] {
+        assert_eq!(lies_in(file, Path::new(path)), expected, "{file} in {path}");
     }
 }
 

@@ -10,12 +10,13 @@ use fonte_attribution::{
     Document, Everyone, IndexConfig, Occurrence, SuffixIndex, TraceIndex,
     proof::{
         Claim, MAX_PATTERN, MAX_PROOF, Proof, ProofError, SegmentProver,
-        file::{FileError, ProofFile, Question, Verdict},
+        file::{FileClaim, FileError, ProofFile, Question, Verdict},
         verify::{Parts, Statement, TEXT_LEAF},
     },
 };
 use fonte_types::{ContributionId, DatanetId};
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use serde_json::Value;
 
 /// Words, a paragraph that several documents share, and a document that repeats itself.
 fn documents(count: u64, bytes: usize, seed: u64) -> Vec<Document> {
@@ -381,14 +382,26 @@ fn trees_of_segments_that_are_gone_are_removed() {
     let mut more = documents(1, 500, 10);
     more[0].contribution = ContributionId(50);
     index.add(more).unwrap();
+    // Gone with the segment, not at the next proof: they are hashes of its text.
+    assert_eq!(files(&folder, "proofs").len(), 0);
     let provers = index.provers(|_, _| {}).unwrap();
     assert_eq!(files(&folder, "proofs").len(), provers.len());
     assert!(provers.iter().all(|prover| prover.root() != first));
+
+    // Erased: the segment is rebuilt without the text, and nothing of the old one is left.
+    index.erase(&[ContributionId(2)].into()).unwrap();
+    assert_eq!(files(&folder, "proofs").len(), 0);
+    drop((index, provers));
+
+    // A writer that was killed between the two removals.
     fs::write(folder.path().join("segment-0000000000000099.proofs"), b"x").unwrap();
     fs::write(folder.path().join("notes.proofs"), b"not ours").unwrap();
-    index.provers(|_, _| {}).unwrap();
-    assert_eq!(files(&folder, "proofs").len(), provers.len() + 1);
-    assert!(folder.path().join("notes.proofs").exists());
+    let index = SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    assert_eq!(files(&folder, "proofs"), [folder.path().join("notes.proofs")]);
+    let live = index.provers(|_, _| {}).unwrap().len();
+    drop(index);
+    SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    assert_eq!(files(&folder, "proofs").len(), live + 1);
 }
 
 #[test]
@@ -456,8 +469,108 @@ fn a_file_covers_the_whole_index_or_is_refused() {
         ProofFile::prove(&provers, shared, Question::Earlier(ContributionId(1))),
         Err(FileError::NotThere)
     ));
+    let shown = ProofFile::prove(&provers, shared, Question::Earlier(ContributionId(20))).unwrap().place();
+    assert_eq!(shown, Some(Occurrence { contribution: ContributionId(3), document: 0, ..shown.unwrap() }));
+    assert_eq!(file.place(), Some(Occurrence { contribution: ContributionId(8), document: 0, offset: 30 }));
+
+    // Over no segments everything would be so.
+    for question in [Question::Longest, Question::Absent, Question::Count, Question::Here(place)] {
+        assert!(matches!(ProofFile::prove(&[], b"a", question), Err(FileError::NoSegments)));
+        let none = ProofFile { segments: Vec::new(), ..file.clone() };
+        assert!(matches!(none.verify(&[]), Err(FileError::NoSegments)));
+    }
     let Err(FileError::Stands(place)) = ProofFile::prove(&provers, shared, Question::Absent) else { panic!() };
     assert_eq!(place.contribution, ContributionId(3));
+}
+
+/// Paths to every scalar below `value`.
+fn leaves(value: &Value, path: &str, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, v)| leaves(v, &format!("{path}/{name}"), into)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(at, v)| leaves(v, &format!("{path}/{at}"), into)),
+        _ => into.push(path.to_owned()),
+    }
+}
+
+/// Others of the same type: numbers one more and one less, text with a character changed in each of a few places.
+fn others(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Number(number) => {
+            let number = number.as_u64().unwrap();
+            [number + 1, number.wrapping_sub(1), number / 2, number + (1 << 32)].map(Value::from).to_vec()
+        }
+        Value::String(text) => {
+            let at = [2, text.len() / 3, text.len() / 2, text.len() - 1].map(|at| at.min(text.len() - 1));
+            let changed = at.map(|at| {
+                let other = if &text[at..=at] == "0" { "1" } else { "0" };
+                Value::from(format!("{}{other}{}", &text[..at], &text[at + 1..]))
+            });
+            let longer = Value::from(format!("{text}00"));
+            changed.into_iter().chain([longer]).collect()
+        }
+        other => panic!("not a scalar of a proof file: {other}"),
+    }
+}
+
+/// Whether the documents bear a claim out, without an index.
+fn is_true(claim: &FileClaim, verdict: Verdict, documents: &[Document]) -> bool {
+    let texts = || documents.iter().map(|document| document.text.as_slice());
+    let stands = |pattern: &[u8], text: &[u8]| text.windows(pattern.len()).any(|window| window == pattern);
+    match claim {
+        FileClaim::Longest { pattern } => {
+            let anywhere = |length: usize| texts().any(|text| stands(&pattern[..length], text));
+            let longest = (1..=pattern.len()).take_while(|length| anywhere(*length)).count();
+            longest as u64 == verdict.value
+        }
+        FileClaim::Absent { pattern } => !texts().any(|text| stands(pattern, text)),
+        FileClaim::Earlier { pattern, before } => {
+            documents.iter().any(|document| document.contribution.0 < *before && stands(pattern, &document.text))
+        }
+        // Of these no other pattern follows.
+        FileClaim::Here { .. } | FileClaim::Count { .. } => false,
+    }
+}
+
+#[test]
+fn every_changed_leaf_of_a_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = documents(12, 1_500, 12);
+    let index = SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    index.add(documents.clone()).unwrap();
+    let provers = index.provers(|_, _| {}).unwrap();
+    let roots: Vec<B256> = provers.iter().map(SegmentProver::root).collect();
+    assert!(roots.len() > 1);
+    let shared = &documents[2].text[documents[2].text.len() - 600..];
+    let answer = [&documents[7].text[30..130], b"~ and what nobody wrote"].concat();
+    let place = Occurrence { contribution: ContributionId(8), document: 0, offset: 30 };
+    let cases = [
+        // Leaves: format, kind and pattern; what else the kind has; root, proof and value of each segment.
+        (&answer[..100], Question::Here(place), 3 + 3 + 2),
+        (shared, Question::Earlier(ContributionId(9)), 3 + 1 + 2),
+        (&answer, Question::Longest, 3 + 3 * roots.len()),
+        (shared, Question::Count, 3 + 3 * roots.len()),
+        (b"~nobody", Question::Absent, 3 + 2 * roots.len()),
+    ];
+    for (pattern, question, expected) in cases {
+        let file = ProofFile::prove(&provers, pattern, question).unwrap();
+        let good: Value = serde_json::from_str(&file.to_json()).unwrap();
+        let mut paths = Vec::new();
+        leaves(&good, "", &mut paths);
+        assert_eq!(paths.len(), expected, "{paths:?}");
+        for path in paths {
+            let value = good.pointer(&path).unwrap();
+            for other in others(value).into_iter().filter(|other| other != value) {
+                let mut changed = good.clone();
+                *changed.pointer_mut(&path).unwrap() = other.clone();
+                let Ok(read) = ProofFile::from_json(changed.to_string().as_bytes()) else { continue };
+                let Ok(verdict) = read.verify(&roots) else { continue };
+                // Another claim may follow from the same bytes, and then it is true: behind the byte in which nothing
+                // agrees any more the pattern may go on as it likes, and what precedes 9 precedes 10.
+                assert!(["/claim/pattern", "/claim/before"].contains(&path.as_str()), "{question:?}: {path} = {other}");
+                assert!(is_true(&read.claim, verdict, &documents), "{question:?}: {path} = {other}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -8,10 +8,11 @@ use std::{
 
 use eyre::{Result, WrapErr, bail};
 use fonte_attribution::{
-    Everyone, FolderIndex, IndexConfig, IndexStats, MAX_ANSWER_BYTES, Plan, Progress, SpanQuery, TraceIndex,
-    whole_characters,
+    Estimate, Everyone, FolderIndex, IndexConfig, IndexStats, MAX_ANSWER_BYTES, Plan, Progress, SpanQuery, TraceIndex,
+    lies_in, whole_characters,
 };
 use fonte_types::evidence::Source;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::{
@@ -31,7 +32,7 @@ pub(crate) fn run(common: &Common, command: Index) -> Result<bool> {
         Index::Add(add) => self::add(common, &add)?,
         Index::Withdraw { index, paths, erase } => withdraw(common, &index, &paths, erase)?,
         Index::Stats { index } => stats(common, &index)?,
-        Index::Count { index, pattern } => count(common, &index, &pattern)?,
+        Index::Count { index, pattern, text } => count(common, &index, pattern.as_deref(), text.as_deref())?,
         Index::Trace(trace) => self::trace(common, &trace)?,
         Index::Owners { index, text } => owners(common, &index, &text)?,
         Index::Prove(prove) => index_proof::prove(common, &prove)?,
@@ -42,76 +43,93 @@ pub(crate) fn run(common: &Common, command: Index) -> Result<bool> {
 
 fn build(common: &Common, build: &Build) -> Result<()> {
     let config = config(build.segment_mib);
-    let mut index = FolderIndex::open(&build.out, config)?;
+    // Nothing is made before there is something to put into it.
+    let index = if is_index(&build.out) { Some(open(common, &build.out, config)?) } else { None };
     // What an interrupted build of the same folder left is completed; anything else is another index.
-    if let Some(foreign) = index.live().keys().find(|path| !Path::new(path).starts_with(&build.folder)) {
+    let live = index.iter().flat_map(|index| index.live().into_keys());
+    if let Some(foreign) = live.into_iter().find(|path| !lies_in(path, &build.folder)) {
         bail!(say!(
             "{} already holds an index, with {foreign} in it: add to it with `fonte index add`, or choose another folder",
             "{} já tem um índice, com {foreign}: acrescente com `fonte index add` ou escolha outra pasta",
             build.out.display()
         ));
     }
-    let plan = index.plan(&build.folder)?;
+    let plan = match &index {
+        Some(index) => plan(common, index, &build.folder)?,
+        None => Plan::afresh(&build.folder, &build.out)?,
+    };
     if plan.files.is_empty() && plan.known == 0 {
         bail!(say!("there are no files in {}", "não há arquivos em {}", build.folder.display()));
     }
-    extend(common, &mut index, &plan, &build.out, config)
+    extend(common, index, &plan, &build.out, config)
 }
 
 fn add(common: &Common, add: &Add) -> Result<()> {
     existing(&add.index)?;
     let config = config(add.segment_mib);
-    let mut index = FolderIndex::open(&add.index, config)?;
-    let plan = index.plan(&add.folder)?;
-    extend(common, &mut index, &plan, &add.index, config)
+    let index = open(common, &add.index, config)?;
+    let plan = plan(common, &index, &add.folder)?;
+    extend(common, Some(index), &plan, &add.index, config)
+}
+
+/// For writing; a dry run writes nothing.
+fn open(common: &Common, at: &Path, config: IndexConfig) -> Result<FolderIndex> {
+    Ok(if common.dry_run { FolderIndex::open_read_only(at)? } else { FolderIndex::open(at, config)? })
 }
 
 fn config(segment_mib: u16) -> IndexConfig {
     IndexConfig { max_segment_bytes: usize::from(segment_mib) << 20, ..IndexConfig::default() }
 }
 
+/// Known files are compared with what was indexed, so this takes a while.
+fn plan(common: &Common, index: &FolderIndex, folder: &Path) -> Result<Plan> {
+    let steps = Steps::new(common, 0, 0);
+    steps.say(say!("looking into {}", "olhando {}", folder.display()));
+    let plan = index.plan(folder, &mut |files, bytes| {
+        steps.bar.set_message(say!("looked at {files} files, {}", "{files} arquivos olhados, {}", size(bytes)));
+    })?;
+    steps.bar.finish_and_clear();
+    Ok(plan)
+}
+
 /// Says what it will take, then adds what was planned.
-fn extend(common: &Common, index: &mut FolderIndex, plan: &Plan, at: &Path, config: IndexConfig) -> Result<()> {
-    let estimate = config.estimate(plan.files.len() as u64, plan.bytes());
-    if !common.json {
-        eprintln!(
-            "{}",
-            say!(
-                "{} files, {}: this takes about {} of memory and {} of disk ({} known files are left as they are)",
-                "{} arquivos, {}: isto usa cerca de {} de memória e {} de disco ({} arquivos já conhecidos ficam como estão)",
-                plan.files.len(),
-                size(plan.bytes()),
-                size(estimate.memory_bytes),
-                size(estimate.disk_bytes),
-                plan.known
-            )
-        );
-    }
-    let mut added = 0;
-    if !common.dry_run {
-        let bar = progress_bar(common.json);
-        bar.set_length(plan.bytes());
-        bar.enable_steady_tick(Duration::from_millis(200));
-        added = index.add(plan, &mut |at| match at {
-            Progress::Read { bytes, .. } => bar.set_position(bytes),
-            Progress::Sort { bytes } => bar.set_message(say!("sorting {}", "ordenando {}", size(bytes as u64))),
-            Progress::Write { bytes } => bar.set_message(say!("writing {}", "gravando {}", size(bytes as u64))),
-            Progress::Merge { segments, .. } => {
-                bar.set_message(say!("merging {segments} segments", "unindo {segments} segmentos"));
-            }
-            Progress::Live { .. } => bar.set_message(String::new()),
-        })?;
-        bar.finish_and_clear();
-    }
-    let stats = index.index().stats();
+fn extend(common: &Common, index: Option<FolderIndex>, plan: &Plan, at: &Path, config: IndexConfig) -> Result<()> {
+    let files = plan.files.len() as u64;
+    let estimate = match &index {
+        Some(index) => config.estimate_add(index.index(), files, plan.bytes()),
+        None => config.estimate(files, plan.bytes()),
+    };
+    let mut told = estimate_json(estimate);
+    told["files"] = json!(files);
+    told["text_bytes"] = json!(plan.bytes());
+    announce(
+        common,
+        &told,
+        estimate,
+        say!(
+            "{files} files, {} ({} known files are left as they are)",
+            "{files} arquivos, {} ({} arquivos já conhecidos ficam como estão)",
+            size(plan.bytes()),
+            plan.known
+        ),
+    );
+    let (added, stats) = if common.dry_run {
+        (0, index.map_or_else(IndexStats::default, |index| index.index().stats()))
+    } else {
+        let mut index = match index {
+            Some(index) => index,
+            None => FolderIndex::open(at, config)?,
+        };
+        let mut steps = Steps::new(common, plan.bytes(), plan.bytes() + files + estimate.merged_bytes);
+        let added = index.add(plan, &mut |at| steps.at(at))?;
+        steps.bar.finish_and_clear();
+        (added, index.index().stats())
+    };
     if common.json {
         let mut object = stats_json(at, stats);
         object["added"] = json!(added);
         object["known"] = json!(plan.known);
-        object["estimate"] = json!({
-            "files": plan.files.len(), "text_bytes": plan.bytes(), "segments": estimate.segments,
-            "memory_bytes": estimate.memory_bytes, "disk_bytes": estimate.disk_bytes,
-        });
+        object["estimate"] = told;
         println!("{object}");
     } else if !common.dry_run {
         println!("{}", say!("{added} files added", "{added} arquivos acrescentados"));
@@ -122,17 +140,120 @@ fn extend(common: &Common, index: &mut FolderIndex, plan: &Plan, at: &Path, conf
 
 fn withdraw(common: &Common, at: &Path, paths: &[PathBuf], erase: bool) -> Result<()> {
     existing(at)?;
-    let index = FolderIndex::open(at, IndexConfig::default())?;
-    let withdrawn = if common.dry_run { 0 } else { index.withdraw(paths, erase)? };
+    let config = IndexConfig::default();
+    let index = open(common, at, config)?;
+    let files = index.named(paths)?;
+    let estimate = config.estimate_withdraw(index.index(), &files, erase);
+    if estimate.segments > 0 {
+        let rebuilt = size(estimate.merged_bytes);
+        announce(
+            common,
+            &estimate_json(estimate),
+            estimate,
+            say!(
+                "{} files; {rebuilt} are rebuilt without them",
+                "{} arquivos; {rebuilt} são refeitos sem eles",
+                files.len()
+            ),
+        );
+    }
+    let withdrawn = if common.dry_run {
+        0
+    } else {
+        let mut steps = Steps::new(common, 0, estimate.merged_bytes);
+        let withdrawn = index.withdraw(paths, erase, &mut |at| steps.at(at))?;
+        steps.bar.finish_and_clear();
+        withdrawn
+    };
     if common.json {
         let mut object = stats_json(at, index.index().stats());
         object["withdrawn"] = json!(withdrawn);
+        object["files"] = json!(files.len());
+        object["estimate"] = estimate_json(estimate);
         println!("{object}");
+    } else if common.dry_run {
+        println!("{}", say!("{} files would be withdrawn", "{} arquivos seriam retirados", files.len()));
     } else {
         println!("{}", say!("{withdrawn} files withdrawn", "{withdrawn} arquivos retirados"));
         print_stats(index.index().stats());
     }
     Ok(())
+}
+
+/// Before the work, on stderr: what it takes, and what it is.
+fn announce(common: &Common, told: &Value, estimate: Estimate, what: String) {
+    if common.json {
+        eprintln!("{}", json!({ "estimate": told }));
+        return;
+    }
+    let (memory, disk) = (size(estimate.memory_bytes), size(estimate.disk_bytes));
+    eprintln!(
+        "{what}: {}",
+        say!(
+            "this takes about {memory} of memory and {disk} of disk",
+            "isto usa cerca de {memory} de memória e {disk} de disco"
+        )
+    );
+    if estimate.merged_bytes > 0 {
+        let merged = size(estimate.merged_bytes);
+        eprintln!(
+            "{}",
+            say!("of that, {merged} of text are sorted again", "disso, {merged} de texto são ordenados de novo")
+        );
+    }
+}
+
+fn estimate_json(estimate: Estimate) -> Value {
+    json!({
+        "segments": estimate.segments, "merged_bytes": estimate.merged_bytes,
+        "memory_bytes": estimate.memory_bytes, "disk_bytes": estimate.disk_bytes,
+    })
+}
+
+/// A bar that follows the work: reading a byte takes a tenth of it and sorting it the rest. Lines where nobody sees a bar.
+struct Steps {
+    bar: ProgressBar,
+    lines: bool,
+    read: u64,
+    sorted: u64,
+}
+
+impl Steps {
+    const SORTING: u64 = 9;
+
+    /// For so many bytes to be read and sorted.
+    fn new(common: &Common, read: u64, sorted: u64) -> Self {
+        let bar = progress_bar(common.json);
+        let template = if read + sorted > 0 { "  {msg} {wide_bar} {percent} % {elapsed}" } else { "  {msg} {elapsed}" };
+        bar.set_style(ProgressStyle::with_template(template).expect("a fixed template"));
+        bar.set_length(read + Self::SORTING * sorted);
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self { lines: !common.json && bar.is_hidden(), bar, read: 0, sorted: 0 }
+    }
+
+    fn say(&self, what: String) {
+        if self.lines {
+            eprintln!("{what}");
+        } else {
+            self.bar.set_message(what);
+        }
+    }
+
+    fn at(&mut self, at: Progress) {
+        match at {
+            Progress::Read { bytes, .. } => self.read = bytes,
+            Progress::Merge { segments, bytes } => {
+                self.say(say!("merging {segments} segments, {}", "unindo {segments} segmentos, {}", size(bytes as u64)))
+            }
+            Progress::Sort { bytes } => self.say(say!("sorting {}", "ordenando {}", size(bytes as u64))),
+            Progress::Write { bytes } => self.say(say!("writing {}", "gravando {}", size(bytes as u64))),
+            Progress::Live { documents, bytes } => {
+                self.sorted += bytes as u64;
+                self.say(say!("{documents} documents answer queries", "{documents} documentos respondem a consultas"));
+            }
+        }
+        self.bar.set_position(self.read + Self::SORTING * self.sorted);
+    }
 }
 
 fn stats(common: &Common, at: &Path) -> Result<()> {
@@ -145,11 +266,16 @@ fn stats(common: &Common, at: &Path) -> Result<()> {
     Ok(())
 }
 
-fn count(common: &Common, at: &Path, pattern: &str) -> Result<()> {
+fn count(common: &Common, at: &Path, pattern: Option<&str>, file: Option<&Path>) -> Result<()> {
     let index = FolderIndex::open_read_only(at)?;
-    let count = index.index().count(pattern.as_bytes(), &Everyone)?;
+    let bytes = match file {
+        Some(file) => text(file)?,
+        None => pattern.unwrap_or_default().as_bytes().to_vec(),
+    };
+    let count = index.index().count(&bytes, &Everyone)?;
     if common.json {
-        println!("{}", json!({"pattern": pattern, "count": count}));
+        let file = file.map(|file| file.display().to_string());
+        println!("{}", json!({"pattern": pattern, "text": file, "bytes": bytes.len(), "count": count}));
     } else {
         println!("{count}");
     }
@@ -230,9 +356,13 @@ fn owners(common: &Common, at: &Path, text_file: &Path) -> Result<()> {
     Ok(())
 }
 
+fn is_index(at: &Path) -> bool {
+    at.join("manifest").exists()
+}
+
 /// Writing commands make a folder where there is none; these need one.
-fn existing(at: &Path) -> Result<()> {
-    if !at.join("manifest").exists() {
+pub(crate) fn existing(at: &Path) -> Result<()> {
+    if !is_index(at) {
         bail!(say!(
             "there is no index in {}: make one with `fonte index build DIR --out {}`",
             "não há índice em {}: crie com `fonte index build PASTA --out {}`",
@@ -256,7 +386,7 @@ fn text(file: &Path) -> Result<Vec<u8>> {
 }
 
 /// A stretch on one line of at most 70 characters, whole characters only.
-fn excerpt(text: &[u8], stretch: std::ops::Range<usize>) -> String {
+pub(crate) fn excerpt(text: &[u8], stretch: std::ops::Range<usize>) -> String {
     let text = String::from_utf8_lossy(&text[whole_characters(text, stretch)]).into_owned();
     let mut shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(70).collect();
     if shown.chars().count() < text.chars().count() {

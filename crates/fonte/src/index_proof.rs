@@ -10,23 +10,28 @@ use alloy_primitives::B256;
 use clap::Args;
 use eyre::{Result, WrapErr, bail, eyre};
 use fonte_attribution::{
-    FolderIndex, IndexConfig, Occurrence,
+    FolderIndex, IndexConfig, IndexError, Occurrence,
     proof::{
-        MAX_PATTERN, SegmentProver,
+        MAX_PATTERN, ProveError, SegmentProver,
         file::{FileClaim, MAX_FILE, ProofFile, Question, Verdict},
     },
 };
 use fonte_types::ContributionId;
 use serde_json::json;
 
-use crate::{args::Common, datanet::progress_bar, say::say};
+use crate::{
+    args::Common,
+    datanet::progress_bar,
+    index::{excerpt, existing},
+    say::say,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Prove {
     /// The index.
     pub(crate) index: PathBuf,
     /// The text, byte for byte.
-    #[arg(long, required_unless_present = "text")]
+    #[arg(long, required_unless_present = "text", allow_hyphen_values = true)]
     pattern: Option<String>,
     /// The text, from a file of at most 65,535 bytes; - reads it from the standard input.
     #[arg(long, value_name = "FILE", conflicts_with = "pattern")]
@@ -64,25 +69,18 @@ pub(crate) struct Verify {
 
 /// Proves what is so about a text. The first time, the trees of each segment are built beside it.
 pub(crate) fn prove(common: &Common, prove: &Prove) -> Result<()> {
-    // Trees are written beside the segments, so this takes the lock of a writer.
-    let index = FolderIndex::open(&prove.index, IndexConfig::default())?;
+    existing(&prove.index)?;
+    let index = FolderIndex::open_read_only(&prove.index)?;
     let pattern = match (&prove.pattern, &prove.text) {
         (Some(pattern), _) => pattern.clone().into_bytes(),
         (None, Some(file)) => text(file)?,
         (None, None) => bail!(say!("give a text: --pattern or --text", "dê um texto: --pattern ou --text")),
     };
     let question = question(prove, &index)?;
-    let bar = progress_bar(common.json);
-    let memory = index.index().proof_memory().div_ceil(1 << 20);
-    bar.set_message(say!(
-        "building the proof trees, with up to {memory} MiB of memory",
-        "montando as árvores de prova, com até {memory} MiB de memória"
-    ));
-    let provers = index.index().provers(|done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    })?;
-    bar.finish_and_clear();
+    let provers = match index.index().provers(|_, _| {}) {
+        Err(ProveError::Index(IndexError::ReadOnly { .. })) => build_trees(common, &prove.index)?,
+        provers => provers?,
+    };
     let file = ProofFile::prove(&provers, &pattern, question)?;
     let roots: Vec<B256> = provers.iter().map(SegmentProver::root).collect();
     // What others will check, checked before it leaves.
@@ -105,6 +103,27 @@ pub(crate) fn prove(common: &Common, prove: &Prove) -> Result<()> {
     Ok(())
 }
 
+/// Trees are written beside the segments, so this takes the lock of a writer; once they are there, proving does not.
+fn build_trees(common: &Common, at: &Path) -> Result<Vec<SegmentProver>> {
+    let index = FolderIndex::open(at, IndexConfig::default())?;
+    let bar = progress_bar(common.json);
+    let memory = index.index().proof_memory().div_ceil(1 << 20);
+    let message = say!(
+        "building the proof trees, with up to {memory} MiB of memory",
+        "montando as árvores de prova, com até {memory} MiB de memória"
+    );
+    if bar.is_hidden() && !common.json {
+        eprintln!("{message}");
+    }
+    bar.set_message(message);
+    let provers = index.index().provers(|done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    Ok(provers)
+}
+
 /// Checks a proof file against the roots of all the segments that it is to cover; `false` where it is refused.
 pub(crate) fn verify(common: &Common, verify: &Verify) -> Result<bool> {
     let json = read(&verify.file, MAX_FILE)?;
@@ -112,9 +131,12 @@ pub(crate) fn verify(common: &Common, verify: &Verify) -> Result<bool> {
     match checked {
         Ok((verdict, file)) => {
             if common.json {
-                let object = json!({
+                let mut object = json!({
                     "ok": true, "claim": file.claim, "value": verdict.value, "segments": verdict.segments,
                 });
+                if let Some(Occurrence { contribution, document, offset }) = file.place() {
+                    object["place"] = json!({"contribution": contribution, "document": document, "offset": offset});
+                }
                 println!("{object}");
             } else {
                 println!("{}", sentence(&file, verdict));
@@ -151,7 +173,7 @@ fn question(prove: &Prove, index: &FolderIndex) -> Result<Question> {
 
 /// The contribution that a file is in its index.
 fn contribution(index: &FolderIndex, path: &str) -> Result<ContributionId> {
-    index.live().get(path).copied().ok_or_else(|| {
+    index.contribution(path).ok_or_else(|| {
         eyre!(say!(
             "{path:?} is not in the index; `fonte index stats` counts what is, and paths are as they were added",
             "{path:?} não está no índice; `fonte index stats` conta o que está, e os caminhos são os de quando entraram"
@@ -185,11 +207,16 @@ fn read(file: &Path, most: usize) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What was proved, without the text.
+/// What was proved. Of a place also of which text, and where: there is no more in the claim.
 fn sentence(file: &ProofFile, verdict: Verdict) -> String {
     let Verdict { segments, value } = verdict;
-    match file.claim {
-        FileClaim::Here { .. } | FileClaim::Earlier { .. } => say!("it stands there", "está lá"),
+    match &file.claim {
+        FileClaim::Here { pattern, .. } => stands(file, pattern),
+        FileClaim::Earlier { pattern, before } => say!(
+            "{}, which precedes contribution {before}",
+            "{}, que vem antes da contribuição {before}",
+            stands(file, pattern)
+        ),
         FileClaim::Longest { .. } => say!(
             "the longest beginning of it that stands in these {segments} segments has {value} bytes",
             "o maior começo dele que consta nestes {segments} segmentos tem {value} bytes"
@@ -202,4 +229,14 @@ fn sentence(file: &ProofFile, verdict: Verdict) -> String {
             "consta exatamente {value} vezes nestes {segments} segmentos"
         ),
     }
+}
+
+fn stands(file: &ProofFile, pattern: &[u8]) -> String {
+    let place = file.place().expect("a verified claim of a place has one proof, of a place");
+    let Occurrence { contribution, document, offset } = place;
+    let (shown, bytes) = (excerpt(pattern, 0..pattern.len()), pattern.len());
+    say!(
+        "\"{shown}\" ({bytes} bytes) stands in contribution {contribution}, document {document}, at byte {offset}",
+        "\"{shown}\" ({bytes} bytes) está na contribuição {contribution}, documento {document}, no byte {offset}"
+    )
 }

@@ -5,6 +5,7 @@ mod common;
 use std::{fs, path::Path, process::Output};
 
 use common::{fonte, json};
+use fonte_attribution::{FolderIndex, IndexConfig};
 use serde_json::{Value, json};
 
 const TIDE: &str = "A maré sobe duas vezes por dia, e o pescador conhece as duas pelo cheiro do vento.\n";
@@ -35,10 +36,16 @@ fn an_index_over_files_says_where_a_text_is_from() {
 
     let planned = ask(home, &["build", "texts", "--out", "x", "--dry-run"]);
     assert_eq!((&planned["added"], &planned["estimate"]["files"]), (&json!(0), &json!(2)));
+    assert!(!home.join("x").exists());
     let built = ask(home, &["build", "texts", "--out", "x"]);
     assert_eq!((&built["added"], &built["documents"], &built["segments"]), (&json!(2), &json!(2), &json!(1)));
     assert_eq!(built["text_bytes"], TIDE.len() * 3 + 8);
-    let again = ask(home, &["build", "texts", "--out", "x"]);
+    // However the folder is written, its files are the same ones.
+    for folder in ["texts", "./texts", "texts/", "."] {
+        let again = ask(home, &["build", folder, "--out", "x", "--dry-run"]);
+        assert_eq!((&again["known"], &again["documents"]), (&json!(2), &json!(2)), "{folder}");
+    }
+    let again = ask(home, &["build", "./texts/", "--out", "x"]);
     assert_eq!((&again["added"], &again["known"]), (&json!(0), &json!(2)));
     assert_eq!(ask(home, &["count", "x", "duas"])["count"], 6);
     assert_eq!(ask(home, &["add", "x", "more"])["added"], 1);
@@ -51,22 +58,148 @@ fn an_index_over_files_says_where_a_text_is_from() {
     let places = json!([{"path": "texts/a/tide.txt", "offset": 14}, {"path": "texts/b.txt", "offset": 6}]);
     assert_eq!(traced["spans"], json!([{"start": 10, "end": 64, "count": 4, "documents": places}]));
     let owned = ask(home, &["owners", "x", "--text", "answer"]);
-    let runs: Vec<Value> = owned["runs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|run| json!([run["start"], run["end"], run["document"]]))
-        .collect();
-    assert_eq!(runs, [json!([0, 10, null]), json!([10, 64, "texts/a/tide.txt"]), json!([64, 69, null])]);
+    let quoted = json!({
+        "start": 10, "end": 64, "document": "texts/a/tide.txt", "offset": 14, "match_start": 10, "match_end": 64,
+    });
+    let nobody = |start, end| json!({"start": start, "end": end, "document": null});
+    assert_eq!(owned, json!({"bytes": 69, "runs": [nobody(0, 10), quoted, nobody(64, 69)]}));
     // People read whole characters: the second byte of "é" is not shown.
     let shown = String::from_utf8(run(home, &["trace", "x", "--text", "answer"]).stdout).unwrap();
     assert!(shown.starts_with("10..64  4x   sobe duas vezes") && shown.contains("texts/b.txt:6"), "{shown}");
 
-    let withdrawn = ask(home, &["withdraw", "x", "texts/a", "--erase"]);
+    let dry = ask(home, &["withdraw", "x", "texts/a", "--dry-run"]);
+    assert_eq!((&dry["withdrawn"], &dry["files"], &dry["documents"]), (&json!(0), &json!(1), &json!(3)));
+    let told = |arguments: &[&str]| {
+        let output = run(home, arguments);
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    assert!(told(&["withdraw", "x", "texts", "--dry-run"]).contains("2 files would be withdrawn"));
+    let unknown = run(home, &["withdraw", "x", "nowhere", "--dry-run"]);
+    assert!(
+        !unknown.status.success() && told(&["withdraw", "x", "nowhere", "--dry-run"]).contains("is not in the index")
+    );
+    // Proofs of what is to be erased keep hashes of it.
+    ask(home, &["prove", "x", "--pattern", "duas", "--out", "proof"]);
+    let hashes = || {
+        fs::read_dir(home.join("x"))
+            .unwrap()
+            .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "proofs"))
+            .count()
+    };
+    assert_eq!(hashes(), 2);
+    let withdrawn = ask(home, &["withdraw", "x", "./texts/a/", "--erase"]);
+    assert_eq!(hashes(), 1);
     assert_eq!((&withdrawn["withdrawn"], &withdrawn["documents"]), (&json!(1), &json!(2)));
     assert_eq!(withdrawn["withdrawn_documents"], 0);
     assert_eq!(ask(home, &["owners", "x", "--text", "answer"])["runs"][1]["document"], "texts/b.txt");
     assert_eq!(ask(home, &["stats", "x"])["text_bytes"], TIDE.len() * 2 + BREAD.len());
+}
+
+#[test]
+fn nothing_is_made_where_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    fs::create_dir_all(home.join("empty")).unwrap();
+    fs::create_dir_all(home.join("texts")).unwrap();
+    fs::write(home.join("texts/t.txt"), TIDE).unwrap();
+    for (arguments, expected) in [
+        (&["prove", "x", "--pattern", "duas"][..], "no index in x"),
+        (&["prove", "texts", "--pattern", "duas"], "no index in texts"),
+        (&["build", "empty", "--out", "x"], "no files in empty"),
+        (&["build", "missing", "--out", "x"], "cannot list missing"),
+        (&["withdraw", "x", "texts"], "no index in x"),
+    ] {
+        let output = run(home, arguments);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && told.contains(expected), "{arguments:?}: {told}");
+        assert!(output.stdout.is_empty());
+    }
+    assert!(run(home, &["build", "texts", "--out", "x", "--dry-run"]).status.success());
+    let mut left: Vec<_> = fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["empty", "texts"]);
+    assert_eq!(fs::read_dir(home.join("texts")).unwrap().count(), 1);
+
+    // All is withdrawn: no segment is left to prove anything of.
+    ask(home, &["build", "texts", "--out", "x"]);
+    ask(home, &["withdraw", "x", "texts", "--erase"]);
+    let output = run(home, &["prove", "x", "--pattern", "duas", "--absent", "--out", "proof"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("no segment to prove anything of"), "{told}");
+    assert!(!home.join("proof").exists());
+}
+
+#[test]
+fn patterns_may_begin_with_hyphens_or_come_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    fs::create_dir_all(home.join("texts")).unwrap();
+    fs::write(home.join("texts/key.pem"), "-----BEGIN KEY-----\nnone\n-----END KEY-----\n").unwrap();
+    ask(home, &["build", "texts", "--out", "x"]);
+    assert_eq!(ask(home, &["count", "x", "-----BEGIN"])["count"], 1);
+    assert_eq!(ask(home, &["count", "x", "--text", "texts/key.pem"])["count"], 1);
+    fs::write(home.join("pattern"), "-----\n").unwrap();
+    let counted = ask(home, &["count", "x", "--text", "pattern"]);
+    assert_eq!((&counted["count"], &counted["bytes"]), (&json!(2), &json!(6)));
+    let proved = ask(home, &["prove", "x", "--pattern", "-----END", "--count", "--out", "proof"]);
+    assert_eq!(proved["value"], 1);
+    for arguments in [&["count", "x"][..], &["count", "x", "a", "--text", "pattern"]] {
+        assert!(!run(home, arguments).status.success());
+    }
+}
+
+#[test]
+fn what_is_written_is_announced_before_and_told_in_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    for file in 0..9 {
+        let folder = home.join(format!("texts/{file}"));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("t.txt"), format!("{file}: {TIDE}{BREAD}")).unwrap();
+    }
+    let told = |arguments: &[&str]| {
+        let output = run(home, arguments);
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(told(&["build", "texts/0", "--out", "x"]).contains("sorting"));
+    for file in 1..7 {
+        let told = told(&["add", "x", &format!("texts/{file}")]);
+        assert!(!told.contains("sorted again"), "{told}");
+    }
+    // The eighth segment fills the class: all are merged, and the estimate knows.
+    let eighth = told(&["add", "x", "texts/7"]);
+    let before = eighth.find("of text are sorted again").unwrap();
+    assert!(eighth.find("merging 8 segments").unwrap() > before && eighth.contains("looking into texts/7"), "{eighth}");
+    let output = run(home, &["add", "x", "texts/8", "--json"]);
+    let line: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!((&line["estimate"]["files"], &line["estimate"]["merged_bytes"]), (&json!(1), &json!(0)));
+    assert_eq!(line["estimate"], json(&output)["estimate"]);
+
+    // To withdraw writes a line; to erase rebuilds.
+    assert!(!told(&["withdraw", "x", "texts/0"]).contains("of memory"));
+    let erased = told(&["withdraw", "x", "texts/1", "--erase"]);
+    assert!(erased.contains("rebuilt without them: this takes about") && erased.contains("sorting"), "{erased}");
+}
+
+/// Once the trees are there, others may write.
+#[test]
+fn proving_needs_no_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    fs::create_dir_all(home.join("texts")).unwrap();
+    fs::write(home.join("texts/t.txt"), TIDE).unwrap();
+    ask(home, &["build", "texts", "--out", "x"]);
+    let writer = FolderIndex::open(&home.join("x"), IndexConfig::default()).unwrap();
+    let prove = ["prove", "x", "--pattern", "duas", "--count", "--out", "proof", "--json"];
+    let locked = run(home, &prove);
+    let told = String::from_utf8(locked.stderr).unwrap();
+    assert!(!locked.status.success() && told.contains("open in another process"), "{told}");
+    drop(writer);
+    ask(home, &prove[..prove.len() - 1]);
+    let writer = FolderIndex::open(&home.join("x"), IndexConfig::default()).unwrap();
+    assert_eq!(ask(home, &prove[..prove.len() - 1])["value"], 2);
+    drop(writer);
 }
 
 #[test]
@@ -86,8 +219,14 @@ fn a_proof_convinces_without_the_index_and_no_changed_one_does() {
     let cases = [
         (&["--count"][..], duas, "count", 6, "it stands exactly 6 times in these 1 segments"),
         (&["--absent"], ["--pattern", "nowhere"], "absent", 0, "it stands nowhere in these 1 segments"),
-        (&["--here", &place], duas, "here", 1, "it stands there"),
-        (&["--earlier", "texts/b.txt"], duas, "earlier", 1, "it stands there"),
+        (&["--here", &place], duas, "here", 1, "\"duas\" (4 bytes) stands in contribution 2, document 0, at byte 13\n"),
+        (
+            &["--earlier", "./texts//b.txt"],
+            duas,
+            "earlier",
+            1,
+            "in contribution 1, document 0, at byte 21, which precedes contribution 2",
+        ),
         (&["--longest"], ["--text", "asked"], "longest", 15, "that stands in these 1 segments has 15 bytes"),
         (&[], ["--text", "asked"], "longest", 15, "that stands in these 1 segments has 15 bytes"),
         (&["--count"], ["--pattern", "maré"], "count", 3, "it stands exactly 3 times in these 1 segments"),
@@ -107,6 +246,12 @@ fn a_proof_convinces_without_the_index_and_no_changed_one_does() {
         );
         let shown = run(home, &["verify", "proof", "--root", &root]);
         assert!(shown.status.success() && told(&shown).contains(sentence), "{}", told(&shown));
+        let place = match kind {
+            "here" => json!({"contribution": 2, "document": 0, "offset": 13}),
+            "earlier" => json!({"contribution": 1, "document": 0, "offset": 21}),
+            _ => Value::Null,
+        };
+        assert_eq!(verified["place"], place);
         // Without --out the proof itself is what is printed.
         let printed = run(home, &[&["prove", "x"][..], &text, question].concat());
         assert_eq!(fs::read(home.join("proof")).unwrap(), printed.stdout, "{question:?}");

@@ -32,10 +32,14 @@ const SHARED_ANSWERS: usize = 20;
 const ANSWER_BYTES: usize = 1_000;
 const PATTERNS: usize = 20_000;
 const SHARED_PATTERNS: usize = 2_000;
-/// Answers and patterns that are looked for in the text without the index, too.
+/// Calls that add 1 MB each: eight of them fill a size class, and eight times eight the next one.
+const ADDED: usize = 64;
+/// Answers of each kind, and patterns, that are looked for in the text without the index, too.
 const SCANNED_ANSWERS: usize = 5;
 const SCANNED_PATTERNS: usize = 20;
 const QUERY: SpanQuery = SpanQuery { min_len: 20, max_documents: 10 };
+/// Of the generated texts; those that are added later are others.
+const SEED: u64 = 1;
 const PROMPT: &[u8] = b"What do the sources say about this, and how sure are they? Answer in two paragraphs, please.";
 /// Documents kept in memory to make questions of, drawn evenly from all.
 const POOL: usize = 2_000;
@@ -73,7 +77,7 @@ fn main() -> Outcome<()> {
     let Arguments { megabytes, segment_mib, export, folders } = arguments()?;
     let limit = megabytes * 1_000_000;
     let config = IndexConfig { max_segment_bytes: segment_mib << 20, ..IndexConfig::default() };
-    let mut corpus = Corpus::new(limit, &folders);
+    let mut corpus = Corpus::new(limit, &folders, SEED);
     let mut exported = export.as_deref().map(Export::new).transpose()?;
     let folder = tempfile::tempdir_in(export.as_deref().unwrap_or(&std::env::temp_dir()))?;
     let index = SuffixIndex::open(folder.path(), config)?;
@@ -106,11 +110,16 @@ fn main() -> Outcome<()> {
         corpus.contribution,
         if folders.is_empty() { "generated, seed 1".to_owned() } else { format!("from {folders:?}") }
     );
+    let estimate = config.estimate(stats.documents as u64, corpus.bytes as u64);
     println!(
         "build: {cpu:.2} s CPU, {wall:.2} s wall with making the texts, {per_100mb:.2} CPU s per 100 MB; {} segments, \
-         {per_byte:.3} bytes on disk per byte; peak {} MiB",
+         {per_byte:.3} bytes on disk per byte; memory estimated {} MiB, peak {} MiB with texts to ask of; disk estimated \
+         {} MB, taken {} MB",
         stats.segments,
+        estimate.memory_bytes >> 20,
         peak_mib(),
+        estimate.disk_bytes / 1_000_000,
+        stats.file_bytes / 1_000_000,
     );
 
     let mut random = StdRng::seed_from_u64(2);
@@ -121,10 +130,21 @@ fn main() -> Outcome<()> {
     let patterns: Vec<Vec<u8>> = (0..PATTERNS).map(|_| excerpt(&pool, 20, &mut random).to_vec()).collect();
 
     drop(index);
-    forget_pages(folder.path())?;
-    let opening = Instant::now();
-    let index = SuffixIndex::open(folder.path(), config)?;
-    let open_ms = opening.elapsed().as_secs_f64() * 1e3;
+    let cold = || -> Outcome<(SuffixIndex, f64)> {
+        forget_pages(folder.path())?;
+        let opening = Instant::now();
+        let index = SuffixIndex::open(folder.path(), config)?;
+        Ok((index, opening.elapsed().as_secs_f64() * 1e3))
+    };
+    let (index, _) = cold()?;
+    let cold_counts =
+        measure(&patterns[..SHARED_ANSWERS], |pattern| index.count(pattern, &Everyone).map(|count| count as usize));
+    drop(index);
+    let (index, _) = cold()?;
+    let cold_owners =
+        measure(&quoting[..SHARED_ANSWERS], |answer| index.owners(answer, PROMPT, &Everyone).map(|runs| runs.len()));
+    drop(index);
+    let (index, open_ms) = cold()?;
     drop(index);
     let opening = Instant::now();
     let index = SuffixIndex::open(folder.path(), config)?;
@@ -132,6 +152,8 @@ fn main() -> Outcome<()> {
     let cold =
         measure(&quoting[..SHARED_ANSWERS], |answer| index.spans(answer, QUERY, &Everyone).map(|spans| spans.len()));
     println!("spans, cold: the first {SHARED_ANSWERS} answers after opening: {cold}");
+    println!("owners, cold: the same answers, opened again: {cold_owners} runs");
+    println!("count, cold: the first {SHARED_ANSWERS} patterns, opened again: {cold_counts} occurrences");
 
     let half = |contribution: ContributionId, _: DatanetId| contribution.0.is_multiple_of(2);
     let mut figures = Vec::new();
@@ -164,36 +186,86 @@ fn main() -> Outcome<()> {
         println!("of the exported questions: spans {spans} spans; count {counts} occurrences");
     }
 
-    let questions =
-        scan::Questions { patterns: &patterns[..SCANNED_PATTERNS], answers: &quoting[..SCANNED_ANSWERS], query: QUERY };
+    let asked: Vec<scan::Asked<'_>> =
+        [(&quoting, &Everyone as &dyn Members), (&foreign, &Everyone), (&single, &Everyone), (&quoting, &half)]
+            .into_iter()
+            .flat_map(|(answers, members)| {
+                answers[..SCANNED_ANSWERS].iter().map(move |answer| scan::Asked { answer, members })
+            })
+            .collect();
+    let questions = scan::Questions { patterns: &patterns[..SCANNED_PATTERNS], asked: &asked, query: QUERY };
     let indexed = questions.of_index(&index)?;
 
-    let first = ContributionId(corpus.contribution + 1);
-    let more: Vec<Document> = Corpus::new(1_000_000, &[])
-        .map(|document| Document { contribution: ContributionId(document.contribution.0 + first.0), ..document })
-        .collect();
-    let (wall, cpu) = (Instant::now(), cpu_seconds());
-    index.add(more)?;
-    let (wall, cpu) = (wall.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    println!("adding 1 MB: {cpu:.3} s CPU, {wall:.3} s wall");
-    let (wall, gone) = (Instant::now(), std::collections::BTreeSet::from([first]));
+    let added = add_more(&index, config, corpus.contribution + 1)?;
+    let (wall, gone) = (Instant::now(), [ContributionId(corpus.contribution + 1)].into());
     index.withdraw(&gone)?;
     println!("withdrawing a contribution: {:.1} ms wall", wall.elapsed().as_secs_f64() * 1e3);
     println!("peak {} MiB", peak_mib());
     // Behind all measuring: it takes the caches. The texts are made, or read, again: the index has no part in it.
     let started = Instant::now();
-    indexed.equals(&questions.of_texts(|| Corpus::new(limit, &folders)))?;
+    indexed.equals(&questions.of_texts(|| Corpus::new(limit, &folders, SEED)))?;
     println!(
-        "{SCANNED_PATTERNS} counts and the {} spans of {SCANNED_ANSWERS} answers are equal to a linear scan of the text ({:.1} s)",
+        "{SCANNED_PATTERNS} counts and the {} spans of {} answers, {SCANNED_ANSWERS} of each kind, are equal to a linear \
+         scan of the text ({:.1} s)",
         indexed.spans(),
+        asked.len(),
         started.elapsed().as_secs_f64()
     );
     let (owners, spans) = &figures[0];
     println!(
-        "row {megabytes} {segment_mib} {} {per_100mb:.2} {per_byte:.3} {open_ms:.2} {:.2} {:.1} {:.1} {:.1} {:.1} {cpu:.3}",
-        stats.segments, counts.cpu, spans.cpu, owners.cpu, cold.median, spans.median,
+        "row {megabytes} {segment_mib} {} {per_100mb:.2} {per_byte:.3} {open_ms:.2} {:.2} {:.1} {:.1} {:.1} {:.1} {:.3} \
+         {:.3} {:.1} {:.1}",
+        stats.segments,
+        counts.cpu,
+        spans.cpu,
+        owners.cpu,
+        cold.median,
+        spans.median,
+        added.median,
+        added.worst,
+        cold_owners.median,
+        cold_counts.median,
     );
     Ok(())
+}
+
+/// CPU seconds of a call that adds 1 MB.
+struct Added {
+    median: f64,
+    worst: f64,
+}
+
+/// Adds 1 MB again and again: most calls write one small segment, a few also merge.
+fn add_more(index: &SuffixIndex, config: IndexConfig, first: u64) -> Outcome<Added> {
+    let mut corpus = Corpus::new(ADDED * 1_000_000, &[], SEED + 1);
+    let (mut cpus, mut walls, mut memory) = (Vec::new(), Vec::new(), 0);
+    for call in 1..=ADDED {
+        let mut more: Vec<Document> = Vec::new();
+        while corpus.bytes < call * 1_000_000 {
+            let Some(document) = corpus.next() else { break };
+            more.push(Document { contribution: ContributionId(document.contribution.0 + first), ..document });
+        }
+        let bytes = more.iter().map(|document| document.text.len() as u64).sum();
+        memory = memory.max(config.estimate_add(index, more.len() as u64, bytes).memory_bytes);
+        let (wall, cpu) = (Instant::now(), cpu_seconds());
+        index.add(more)?;
+        walls.push(wall.elapsed().as_secs_f64());
+        cpus.push(cpu_seconds() - cpu);
+    }
+    let sum: f64 = cpus.iter().sum();
+    for times in [&mut cpus, &mut walls] {
+        times.sort_by(f64::total_cmp);
+    }
+    let (median, worst) = (cpus[ADDED / 2], cpus[ADDED - 1]);
+    println!(
+        "adding 1 MB, {ADDED} times: {median:.3} s CPU, {:.3} s wall in the median; at worst {worst:.3} s CPU, {:.3} s wall; \
+         {:.3} s CPU on average; memory estimated {} MiB at most",
+        walls[ADDED / 2],
+        walls[ADDED - 1],
+        sum / ADDED as f64,
+        memory >> 20,
+    );
+    Ok(Added { median, worst })
 }
 
 /// What one kind of question took, in microseconds, and how much it found on average.
@@ -245,8 +317,8 @@ struct Corpus {
 }
 
 impl Corpus {
-    fn new(limit: usize, folders: &[PathBuf]) -> Self {
-        let mut random = StdRng::seed_from_u64(1);
+    fn new(limit: usize, folders: &[PathBuf], seed: u64) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
         let word = |random: &mut StdRng| -> String {
             (0..random.random_range(2..10)).map(|_| random.random_range(b'a'..=b'z') as char).collect()
         };

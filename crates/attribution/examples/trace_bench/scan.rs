@@ -3,13 +3,19 @@
 
 use std::collections::HashMap;
 
-use fonte_attribution::{Document, Everyone, MaximalSpan, Occurrence, SpanQuery, SuffixIndex, TraceIndex};
+use fonte_attribution::{Document, Everyone, MaximalSpan, Members, Occurrence, SpanQuery, SuffixIndex, TraceIndex};
 
 /// What is asked.
 pub(crate) struct Questions<'a> {
     pub(crate) patterns: &'a [Vec<u8>],
-    pub(crate) answers: &'a [Vec<u8>],
+    pub(crate) asked: &'a [Asked<'a>],
     pub(crate) query: SpanQuery,
+}
+
+/// An answer, and whose documents count.
+pub(crate) struct Asked<'a> {
+    pub(crate) answer: &'a [u8],
+    pub(crate) members: &'a dyn Members,
 }
 
 /// Counts of the patterns, and the spans of each answer.
@@ -22,7 +28,7 @@ pub(crate) struct Found {
 impl Questions<'_> {
     pub(crate) fn of_index(&self, index: &SuffixIndex) -> Result<Found, fonte_attribution::TraceError> {
         let counts = self.patterns.iter().map(|pattern| index.count(pattern, &Everyone)).collect::<Result<_, _>>()?;
-        let spans = self.answers.iter().map(|answer| index.spans(answer, self.query, &Everyone));
+        let spans = self.asked.iter().map(|asked| index.spans(asked.answer, self.query, asked.members));
         Ok(Found { counts, spans: spans.collect::<Result<_, _>>()? })
     }
 
@@ -30,16 +36,22 @@ impl Questions<'_> {
     /// text, then how often and where that stands.
     pub(crate) fn of_texts<T: Iterator<Item = Document>>(&self, mut texts: impl FnMut() -> T) -> Found {
         assert!(self.query.min_len >= PREFIX, "shorter spans would be overlooked");
-        let starts = self.answers.iter().enumerate().flat_map(|(answer, bytes)| {
-            let last = (bytes.len() + 1).saturating_sub(self.query.min_len);
-            (0..last).map(move |start| (&bytes[start..], (answer, start)))
+        let starts = self.asked.iter().enumerate().flat_map(|(answer, asked)| {
+            let last = (asked.answer.len() + 1).saturating_sub(self.query.min_len);
+            (0..last).map(move |start| (&asked.answer[start..], (answer, start)))
         });
         let needles = Needles::new(starts);
-        let mut longest: Vec<Vec<usize>> = self.answers.iter().map(|answer| vec![0; answer.len()]).collect();
+        let mut longest: Vec<Vec<usize>> = self.asked.iter().map(|asked| vec![0; asked.answer.len()]).collect();
         for document in texts() {
+            let counts = self.counts(&document);
             needles.each_in(&document.text, |at, (answer, start)| {
-                let agree = common(&self.answers[answer][start..], &document.text[at..]);
-                longest[answer][start] = longest[answer][start].max(agree);
+                let (rest, text) = (&self.asked[answer].answer[start..], &document.text[at..]);
+                let longest = &mut longest[answer][start];
+                // Only what agrees farther than anything before is worth measuring.
+                let farther = rest.get(..=*longest).is_some_and(|prefix| text.starts_with(prefix));
+                if counts[answer] && farther {
+                    *longest = common(rest, text);
+                }
             });
         }
 
@@ -57,20 +69,22 @@ impl Questions<'_> {
         }
 
         let of_patterns = self.patterns.iter().enumerate().map(|(at, pattern)| (&pattern[..], Needle::Pattern(at)));
-        let of_spans = spans.iter().zip(self.answers).enumerate().flat_map(|(answer, (spans, bytes))| {
+        let of_spans = spans.iter().zip(self.asked).enumerate().flat_map(|(answer, (spans, asked))| {
             let each = spans.iter().enumerate();
-            each.map(move |(at, span)| (&bytes[span.start..span.end], Needle::Span(answer, at)))
+            each.map(move |(at, span)| (&asked.answer[span.start..span.end], Needle::Span(answer, at)))
         });
         let needles = Needles::new(of_patterns.chain(of_spans));
         let mut counts = vec![0; self.patterns.len()];
         for document in texts() {
+            let members = self.counts(&document);
             needles.each_in(&document.text, |at, needle| match needle {
                 Needle::Pattern(pattern) => {
                     counts[pattern] += u64::from(document.text[at..].starts_with(&self.patterns[pattern]));
                 }
                 Needle::Span(answer, span) => {
                     let span = &mut spans[answer][span];
-                    if !document.text[at..].starts_with(&self.answers[answer][span.start..span.end]) {
+                    let stands = document.text[at..].starts_with(&self.asked[answer].answer[span.start..span.end]);
+                    if !members[answer] || !stands {
                         return;
                     }
                     span.count += 1;
@@ -86,6 +100,12 @@ impl Questions<'_> {
             });
         }
         Found { counts, spans }
+    }
+
+    /// For which answers a document counts.
+    fn counts(&self, document: &Document) -> Vec<bool> {
+        let counts = |asked: &Asked<'_>| asked.members.contains(document.contribution, document.datanet);
+        self.asked.iter().map(counts).collect()
     }
 }
 
@@ -174,26 +194,40 @@ mod tests {
     use fonte_attribution::reference;
 
     use super::*;
-    use crate::{Corpus, QUERY, quote};
+    use crate::{Corpus, QUERY, SEED, excerpt, quote, scramble};
     use rand::{SeedableRng, rngs::StdRng};
 
     #[test]
     fn a_scan_finds_what_the_reference_finds_and_sees_what_differs() {
-        let texts = || Corpus::new(40_000, &[]);
+        let texts = || Corpus::new(80_000, &[], SEED);
         let documents: Vec<Document> = texts().collect();
         let pool: Vec<Vec<u8>> = documents.iter().map(|document| document.text.clone()).collect();
         let mut random = StdRng::seed_from_u64(3);
-        let answers: Vec<Vec<u8>> = (0..2).map(|_| quote(&pool, &mut random)[..400].to_vec()).collect();
+        let quoting: Vec<Vec<u8>> = (0..2).map(|_| quote(&pool, &mut random)[..400].to_vec()).collect();
+        let foreign = scramble(&quoting[0], &mut random);
+        let single = excerpt(&pool, 400, &mut random);
+        let half = |contribution: fonte_types::ContributionId, _| contribution.0.is_multiple_of(2);
+        let of = |answer, members| Asked { answer, members };
+        let asked = [
+            of(&quoting[0], &Everyone as &dyn Members),
+            of(&quoting[1], &Everyone),
+            of(&foreign, &Everyone),
+            of(single, &Everyone),
+            of(&quoting[0], &half),
+            of(&quoting[1], &half),
+        ];
         // Overlapping occurrences count, and what stands nowhere does, too.
         let mut patterns: Vec<Vec<u8>> =
             (0..20).map(|at| pool[at % pool.len()][at * 7..at * 7 + 20].to_vec()).collect();
         patterns.push(b"stands nowhere at all".to_vec());
-        let questions = Questions { patterns: &patterns, answers: &answers, query: QUERY };
+        let questions = Questions { patterns: &patterns, asked: &asked, query: QUERY };
         let scanned = questions.of_texts(texts);
         let expected = Found {
             counts: patterns.iter().map(|pattern| reference::count(&documents, pattern, &Everyone)).collect(),
-            spans: answers.iter().map(|answer| reference::spans(&documents, answer, QUERY, &Everyone)).collect(),
+            spans: asked.iter().map(|of| reference::spans(&documents, of.answer, QUERY, of.members)).collect(),
         };
+        // Whom nobody but half counts must show, or the members were not asked for.
+        assert_ne!(expected.spans[..2], expected.spans[4..]);
         expected.equals(&scanned).unwrap();
         assert!(scanned.spans() > 4 && scanned.counts[0] > 0 && scanned.counts[20] == 0, "{scanned:?}");
 

@@ -1,28 +1,35 @@
 //! Tiered merging: segments of one size class are rebuilt into one when there are enough of them.
 //!
-//! A byte is rebuilt at most once per class, and classes grow by the factor `merge_at`, so adding stays linear times a
-//! logarithm however small the pieces are. Segments are never merged past the configured size.
+//! A byte is rebuilt about once per class, and classes grow by the factor `merge_at`, so adding stays linear times a
+//! logarithm: that is what adding costs on average. A single call may rebuild a whole segment. In the smallest class, below
+//! 64 KiB times `merge_at`, a byte is rebuilt with every `merge_at - 1` new segments; that much is sorted in milliseconds.
+//! Segments are never merged past the configured size.
 //!
 //! Whatever is rebuilt loses its withdrawn documents; a segment that is half withdrawn is rebuilt for that alone.
 
 use std::sync::Arc;
 
-use super::{Progress, SuffixIndex, Writer};
+use super::{IndexConfig, Progress, SuffixIndex, Writer, estimate::Size};
 use crate::{
     error::{AddError, TraceError},
     segment::{Builder, Entry, Segment},
 };
 
 /// Everything smaller is one class.
-const SMALLEST_CLASS: usize = 64 << 10;
+const SMALLEST_CLASS: u64 = 64 << 10;
 
 impl SuffixIndex {
     /// Merges until no class is full and no segment is half withdrawn.
     pub(super) fn merge(&self, writer: &mut Writer, progress: &mut dyn FnMut(Progress)) -> Result<(), AddError> {
-        while let Some(numbers) = self.due(writer) {
+        loop {
+            let sizes: Vec<Size> = self
+                .numbered(writer)
+                .iter()
+                .map(|(number, segment)| Size::new(*number, segment, &writer.manifest.withdrawn))
+                .collect();
+            let Some(numbers) = due(&self.config, &sizes) else { return Ok(()) };
             self.rebuild(writer, &numbers, progress)?;
         }
-        Ok(())
     }
 
     /// Rebuilds every segment that holds a withdrawn contribution. Returns how many documents were dropped.
@@ -33,42 +40,13 @@ impl SuffixIndex {
     ) -> Result<usize, AddError> {
         let mut dropped = 0;
         for (number, segment) in self.numbered(writer) {
-            let (documents, _) = withdrawn_in(writer, &segment);
-            if documents > 0 {
+            let withdrawn = Size::new(number, &segment, &writer.manifest.withdrawn).withdrawn_documents;
+            if withdrawn > 0 {
                 self.rebuild(writer, &[number], progress)?;
-                dropped += documents;
+                dropped += withdrawn as usize;
             }
         }
         Ok(dropped)
-    }
-
-    /// The segments to rebuild next: one that is half withdrawn, or the `merge_at` smallest of the smallest full class,
-    /// fewer if more would not fit.
-    fn due(&self, writer: &Writer) -> Option<Vec<u64>> {
-        let numbered = self.numbered(writer);
-        let stale = |segment: &Segment| withdrawn_in(writer, segment).1 * 2 >= segment.text_bytes();
-        if let Some((number, _)) = numbered.iter().find(|(_, segment)| stale(segment)) {
-            return Some(vec![*number]);
-        }
-        let mut by_size: Vec<(usize, u64)> =
-            numbered.into_iter().map(|(number, segment)| (segment.text_bytes(), number)).collect();
-        by_size.sort_unstable();
-        by_size
-            .chunk_by(|a, b| self.class(a.0) == self.class(b.0))
-            .filter(|class| class.len() >= self.config.merge_at)
-            .find_map(|class| {
-                let mut room = self.config.max_segment_bytes;
-                let fitting = class.iter().take(self.config.merge_at).map_while(|(bytes, number)| {
-                    room = room.checked_sub(*bytes)?;
-                    Some(*number)
-                });
-                let numbers: Vec<u64> = fitting.collect();
-                (numbers.len() > 1).then_some(numbers)
-            })
-    }
-
-    fn class(&self, bytes: usize) -> u32 {
-        (bytes / SMALLEST_CLASS).max(1).ilog(self.config.merge_at)
     }
 
     /// Puts one segment in place of these, without what is withdrawn.
@@ -107,14 +85,32 @@ impl SuffixIndex {
 
     /// Live segments with their numbers: the manifest and the snapshot are in the same order.
     fn numbered(&self, writer: &Writer) -> Vec<(u64, Arc<Segment>)> {
-        writer.manifest.segments.iter().copied().zip(self.snapshot().segments.iter().cloned()).collect()
+        writer
+            .manifest
+            .segments
+            .iter()
+            .map(|segment| segment.number)
+            .zip(self.snapshot().segments.iter().cloned())
+            .collect()
     }
 }
 
-/// How many documents of a segment are withdrawn, and how many bytes of its text they take.
-fn withdrawn_in(writer: &Writer, segment: &Segment) -> (usize, usize) {
-    let stretches = writer.manifest.withdrawn.iter().map(|id| segment.contribution_documents(*id));
-    stretches.fold((0, 0), |(documents, bytes), stretch| {
-        (documents + stretch.len(), bytes + segment.text_range(&stretch).len())
+/// The segments to rebuild next: one that is half withdrawn, or the `merge_at` smallest of the smallest full class, fewer
+/// if more would not fit.
+pub(super) fn due(config: &IndexConfig, live: &[Size]) -> Option<Vec<u64>> {
+    if let Some(stale) = live.iter().find(|size| size.withdrawn_text * 2 >= size.text) {
+        return Some(vec![stale.number]);
+    }
+    let mut by_size: Vec<(u64, u64)> = live.iter().map(|size| (size.text, size.number)).collect();
+    by_size.sort_unstable();
+    let class = |text: u64| (text / SMALLEST_CLASS).max(1).ilog(config.merge_at as u64);
+    by_size.chunk_by(|a, b| class(a.0) == class(b.0)).filter(|class| class.len() >= config.merge_at).find_map(|class| {
+        let mut room = config.max_segment_bytes as u64;
+        let fitting = class.iter().take(config.merge_at).map_while(|(bytes, number)| {
+            room = room.checked_sub(*bytes)?;
+            Some(*number)
+        });
+        let numbers: Vec<u64> = fitting.collect();
+        (numbers.len() > 1).then_some(numbers)
     })
 }

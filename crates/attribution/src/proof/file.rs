@@ -17,7 +17,7 @@ use alloy_primitives::{B256, Bytes};
 use fonte_types::ContributionId;
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, Proof, ProofError, ProveError, SegmentProver};
+use super::{Claim, Proof, ProofError, ProveError, SegmentProver, verify::Parts};
 use crate::trace::Occurrence;
 
 /// The only format there is.
@@ -134,6 +134,9 @@ pub enum FileError {
     /// What was to be proved is not so.
     #[error("the index holds no such place; nothing can be proved")]
     NotThere,
+    /// Nothing to speak of.
+    #[error("there is no segment to prove anything of: the index holds no document, or no root was given")]
+    NoSegments,
     /// It stands somewhere.
     #[error("the pattern is not absent: it stands in contribution {}, document {}, at {}", .0.contribution, .0.document, .0.offset)]
     Stands(Occurrence),
@@ -184,6 +187,9 @@ impl ProofFile {
     /// [`FileError::NotThere`] and [`FileError::Stands`] where the opposite is so, [`FileError::Prove`] where a proof
     /// cannot be made.
     pub fn prove(provers: &[SegmentProver], pattern: &[u8], question: Question) -> Result<Self, FileError> {
+        if provers.is_empty() {
+            return Err(FileError::NoSegments);
+        }
         let bytes = Bytes::copy_from_slice(pattern);
         let mut segments = Vec::new();
         let claim = match question {
@@ -273,6 +279,9 @@ impl ProofFile {
     /// [`FileError`] names the proof that fails, the segment that is not covered or the proof that is not due.
     pub fn verify(&self, roots: &[B256]) -> Result<Verdict, FileError> {
         let trusted: BTreeSet<B256> = roots.iter().copied().collect();
+        if trusted.is_empty() {
+            return Err(FileError::NoSegments);
+        }
         let mut covered = BTreeSet::new();
         let mut value = 0;
         for (index, segment) in self.segments.iter().enumerate() {
@@ -302,6 +311,14 @@ impl ProofFile {
             Some(root) => Err(FileError::Missing { root: *root }),
             None => Ok(Verdict { segments: covered.len(), value }),
         }
+    }
+
+    /// Where the pattern stands, by a file that claims a place and was verified.
+    pub fn place(&self) -> Option<Occurrence> {
+        let [segment] = self.segments.as_slice() else { return None };
+        let (contribution, document, offset) = Parts::decode(&segment.proof).ok()?.place()?;
+        let place = Occurrence { contribution: ContributionId(contribution), document, offset: offset.into() };
+        self.is_place().then_some(place)
     }
 
     fn is_place(&self) -> bool {

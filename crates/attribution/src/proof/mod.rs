@@ -46,7 +46,7 @@ mod tests;
 mod trees;
 pub mod verify;
 
-use std::fs;
+use std::sync::Arc;
 
 use fonte_types::ContributionId;
 
@@ -56,7 +56,8 @@ pub use self::{
 };
 use crate::{
     error::{IndexError, TraceError},
-    index::SuffixIndex,
+    index::{SuffixIndex, remove_trees},
+    segment::Segment,
 };
 
 /// A proof that could not be made.
@@ -90,35 +91,30 @@ pub enum ProveError {
 impl SuffixIndex {
     /// One prover per live segment, in the order of the index. Trees that are missing, damaged or of another segment are
     /// built and written first, which takes a while ([`proof_memory`](Self::proof_memory) says how much memory);
-    /// `progress` gets steps done and steps in all, per segment. Trees of segments that are gone are removed.
+    /// `progress` gets steps done and steps in all, per segment. An index that was opened for reading proves with the
+    /// trees that are there.
     ///
     /// # Errors
-    /// [`ProveError`] when a segment is damaged or the trees cannot be written.
+    /// [`ProveError`] when a segment is damaged or the trees cannot be written: [`IndexError::ReadOnly`] where the index
+    /// was opened for reading.
     pub fn provers(&self, mut progress: impl FnMut(u64, u64)) -> Result<Vec<SegmentProver>, ProveError> {
-        let segments = self.segments();
-        self.remove_orphans(&segments)?;
-        segments.iter().map(|segment| SegmentProver::open(segment.clone(), &mut progress)).collect()
+        let prover = |segment: &Arc<Segment>| {
+            if let Some(prover) = SegmentProver::open(segment.clone())? {
+                return Ok(prover);
+            }
+            self.writable()?;
+            let prover = SegmentProver::build(segment.clone(), &mut progress)?;
+            if !self.segments().iter().any(|live| live.path() == segment.path()) {
+                // Merged away meanwhile: its trees came too late to be removed with it.
+                remove_trees(segment.path())?;
+            }
+            Ok(prover)
+        };
+        self.segments().iter().map(prover).collect()
     }
 
     /// Most memory that building the trees of one segment takes, in bytes, beside the mapped files.
     pub fn proof_memory(&self) -> u64 {
         self.segments().iter().map(|segment| trees::Trees::build_bytes(segment.text_bytes() as u64)).max().unwrap_or(0)
-    }
-
-    fn remove_orphans(&self, segments: &[std::sync::Arc<crate::segment::Segment>]) -> Result<(), IndexError> {
-        let Some(folder) = segments.first().and_then(|segment| segment.path().parent()) else { return Ok(()) };
-        let kept: Vec<_> = segments.iter().map(|segment| trees::path_beside(segment.path())).collect();
-        let io = |action, path: &std::path::Path| {
-            let path = path.to_owned();
-            move |source| IndexError::Io { action, path, source }
-        };
-        for file in fs::read_dir(folder).map_err(io("list", folder))? {
-            let path = file.map_err(io("list", folder))?.path();
-            let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("segment-"));
-            if ours && path.extension().is_some_and(|extension| extension == "proofs") && !kept.contains(&path) {
-                fs::remove_file(&path).map_err(io("remove", &path))?;
-            }
-        }
-        Ok(())
     }
 }

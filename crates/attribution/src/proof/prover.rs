@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{IndexError, TraceError},
-    index::Document,
+    index::{Document, trees_path},
     segment::{Builder, Segment, common_prefix},
     trace::Occurrence,
 };
@@ -63,24 +63,37 @@ pub struct SegmentProver {
 }
 
 impl SegmentProver {
-    /// Opens the trees beside a segment, or builds and writes them. `progress` gets steps done and steps in all.
-    pub(super) fn open(segment: Arc<Segment>, progress: impl FnMut(u64, u64)) -> Result<Self, ProveError> {
+    /// With the trees beside a segment, if they are there.
+    pub(super) fn open(segment: Arc<Segment>) -> Result<Option<Self>, ProveError> {
         let source = Source::new(segment);
-        let trees = match Trees::open(&source)? {
-            Some(trees) => trees,
-            None => {
-                let trees = Trees::build(&source, progress)?;
-                trees.write(source.path())?;
-                // Read back, so that what is proved with is what the next process will prove with.
-                Trees::open(&source)?.ok_or_else(|| IndexError::Io {
-                    action: "read back",
-                    path: super::trees::path_beside(source.path()),
-                    source: std::io::ErrorKind::InvalidData.into(),
-                })?
-            }
-        };
+        let trees = Trees::open(&source)?;
+        Ok(trees.map(|trees| Self::new(source, trees)))
+    }
+
+    /// Builds the trees and writes them beside the segment. `progress` gets steps done and steps in all.
+    pub(super) fn build(segment: Arc<Segment>, progress: impl FnMut(u64, u64)) -> Result<Self, ProveError> {
+        let source = Source::new(segment);
+        Trees::build(&source, progress)?.write(source.path())?;
+        // Read back, so that what is proved with is what the next process will prove with.
+        let trees = Trees::open(&source)?.ok_or_else(|| IndexError::Io {
+            action: "read back",
+            path: trees_path(source.path()),
+            source: std::io::ErrorKind::InvalidData.into(),
+        })?;
+        Ok(Self::new(source, trees))
+    }
+
+    /// With its trees' file changed, if that is taken.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn with_trees(&self, change: impl FnOnce(&mut Vec<u8>)) -> Option<Self> {
+        let mut bytes = self.trees.bytes().to_vec();
+        change(&mut bytes);
+        Some(Self::new(self.source.clone(), Trees::of_bytes(&self.source, bytes)?))
+    }
+
+    fn new(source: Source, trees: Trees) -> Self {
         let root = trees.root();
-        Ok(Self { source, trees, root })
+        Self { source, trees, root }
     }
 
     /// Sorts these texts and commits them, in memory: for who holds the texts of a segment and wants to know its root.
@@ -107,8 +120,7 @@ impl SegmentProver {
         }
         let source = Source::new(Arc::new(Segment::in_memory(builder)?));
         let trees = Trees::build(&source, |_, _| {})?;
-        let root = trees.root();
-        Ok(Self { source, trees, root })
+        Ok(Self::new(source, trees))
     }
 
     /// The segment's root: it commits its text, its document table and its suffix array.

@@ -8,7 +8,7 @@ use std::{
     fs::{self, File},
     io::Write,
     ops::Range,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use alloy_primitives::{B256, keccak256};
@@ -20,7 +20,8 @@ use super::{
 };
 use crate::{
     error::{IndexError, TraceError},
-    segment::{u32_at, u64_at},
+    index::trees_path,
+    segment::u32_at,
 };
 
 const MAGIC: &[u8; 8] = b"FONTEPRF";
@@ -140,7 +141,7 @@ impl Trees {
     /// Opens the file beside the segment. `None` where there is none, or not one that was written whole and for this
     /// segment.
     pub(super) fn open(source: &Source) -> Result<Option<Self>, IndexError> {
-        let path = path_beside(source.path());
+        let path = trees_path(source.path());
         let io = |source| IndexError::Io { action: "open", path: path.clone(), source };
         let file = match File::open(&path) {
             Ok(file) => file,
@@ -149,16 +150,24 @@ impl Trees {
         };
         let layout = Layout::new(source.text_bytes(), source.documents());
         if file.metadata().map_err(io)?.len() != layout.bytes as u64 {
+            // An empty file cannot be mapped.
             return Ok(None);
         }
         // SAFETY: the file is written under a temporary name, renamed and never changed afterwards, under the lock of
         // the index folder, as segments are.
         let map = unsafe { Mmap::map(&file) }.map_err(io)?;
-        if !is_sound(&map, &layout) {
-            return Ok(None);
-        }
-        let trees = Self { layout, data: Data::Mapped(map) };
-        Ok(trees.belongs_to(source).unwrap_or(false).then_some(trees))
+        Ok(Self::of(source, layout, Data::Mapped(map)))
+    }
+
+    /// The file's bytes, if they are sound and of this segment.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn of_bytes(source: &Source, bytes: Vec<u8>) -> Option<Self> {
+        Self::of(source, Layout::new(source.text_bytes(), source.documents()), Data::Owned(bytes))
+    }
+
+    fn of(source: &Source, layout: Layout, data: Data) -> Option<Self> {
+        let trees = Self { layout, data };
+        (is_sound(trees.bytes(), &trees.layout) && trees.belongs_to(source).unwrap_or(false)).then_some(trees)
     }
 
     /// Builds the trees in memory.
@@ -210,7 +219,7 @@ impl Trees {
 
     /// Writes the file beside the segment, durably and at once.
     pub(super) fn write(&self, segment: &Path) -> Result<(), IndexError> {
-        let path = path_beside(segment);
+        let path = trees_path(segment);
         let temporary = path.with_extension("proofs.tmp");
         let write = || {
             let mut file = File::create(&temporary)?;
@@ -343,7 +352,7 @@ impl Trees {
         }
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(super) fn bytes(&self) -> &[u8] {
         match &self.data {
             Data::Mapped(map) => map,
             Data::Owned(bytes) => bytes,
@@ -368,11 +377,6 @@ impl Trees {
         }
         Ok(true)
     }
-}
-
-/// `segment-N.proofs` beside `segment-N.fonte`.
-pub(super) fn path_beside(segment: &Path) -> PathBuf {
-    segment.with_extension("proofs")
 }
 
 /// The blocks of leaves under the lowest kept level, and where the hash of each goes.
@@ -474,9 +478,9 @@ fn encode_header(layout: &Layout, body: u32) -> [u8; HEADER] {
     bytes
 }
 
-/// Whether these are the bytes of a file of this layout, as it was written. They are as many as the layout says.
+/// Whether these are the bytes of a file of this layout, as it was written.
 fn is_sound(bytes: &[u8], layout: &Layout) -> bool {
-    bytes[..HEADER] == encode_header(layout, u32_at(bytes, 20))
-        && u64_at(bytes, 24) == bytes.len() as u64
+    bytes.len() == layout.bytes
+        && bytes[..HEADER] == encode_header(layout, u32_at(bytes, 20))
         && crc32fast::hash(&bytes[HEADER..]) == u32_at(bytes, 20)
 }

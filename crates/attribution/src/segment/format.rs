@@ -112,9 +112,6 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// Bytes of a row of the document table.
-    pub(crate) const DOCUMENT: usize = DOCUMENT;
-
     /// `None` where the numbers do not fit a file.
     pub(crate) fn new(text_bytes: usize, documents: usize) -> Option<Self> {
         if text_bytes > MAX_TEXT || documents > text_bytes {

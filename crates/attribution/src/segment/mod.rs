@@ -84,6 +84,11 @@ impl Segment {
         self.store.layout.file_bytes
     }
 
+    /// The checksum over the whole file.
+    pub(crate) fn seal(&self) -> u32 {
+        self.store.seal
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.store.path
     }

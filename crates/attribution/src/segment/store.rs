@@ -24,6 +24,8 @@ pub(crate) struct Store {
     data: Data,
     pub(crate) layout: Layout,
     pub(crate) path: PathBuf,
+    /// The checksum over all checksums, and so over the whole file; nothing for a segment in memory.
+    pub(crate) seal: u32,
     /// One bit per chunk whose checksum held. Bits are only ever set, and setting one twice is harmless.
     verified: Box<[AtomicU64]>,
 }
@@ -55,13 +57,13 @@ impl Store {
             }));
         }
         let verified = (0..layout.chunks().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Ok(Self { data: Data::Mapped(map), layout, path: path.to_owned(), verified })
+        Ok(Self { data: Data::Mapped(map), layout, path: path.to_owned(), seal: checksums_crc, verified })
     }
 
     /// Takes bytes that this process has just built, without checksums.
     pub(crate) fn in_memory(data: Vec<u8>, layout: Layout) -> Self {
         let verified = (0..layout.chunks().div_ceil(64)).map(|_| AtomicU64::new(u64::MAX)).collect();
-        Self { data: Data::Owned(data), layout, path: PathBuf::from("(memory)"), verified }
+        Self { data: Data::Owned(data), layout, path: PathBuf::from("(memory)"), seal: 0, verified }
     }
 
     /// `length` bytes from `at` on, which lie between header and checksum table.

@@ -32,12 +32,17 @@ pub(crate) enum Index {
     Count {
         /// The index.
         index: PathBuf,
-        /// The text, byte for byte.
-        pattern: String,
+        /// The text, byte for byte; it may begin with a hyphen.
+        #[arg(allow_hyphen_values = true, required_unless_present = "text")]
+        pattern: Option<String>,
+        /// The text, from a file, with every byte of it; - reads it from the standard input.
+        #[arg(long, value_name = "FILE", conflicts_with = "pattern")]
+        text: Option<PathBuf>,
     },
     /// The longest stretches of a text that stand in documents: how often, and where.
     Trace(Trace),
-    /// Whose each byte of a text is: the earliest document that holds a window of 32 bytes over it.
+    /// Whose each byte of a text is: the earliest document that holds a window of 32 bytes over it. With --json each run also
+    /// says where it stands there (`offset`, of `match_start`) and which bytes of the text match, beyond the run, too.
     Owners {
         /// The index.
         index: PathBuf,

@@ -445,6 +445,14 @@ impl<'a> Parts<'a> {
         Entry::decode(&self.entries[ENTRY * before..ENTRY * (before + 1)])
     }
 
+    /// The document in which a place is, its contribution first, and the offset in it; nothing for another statement.
+    /// It is so where the proof holds.
+    pub fn place(&self) -> Option<(u64, u32, u32)> {
+        let Statement::Place { index, offset, .. } = self.statement else { return None };
+        let Entry { contribution, document, .. } = self.entry(index);
+        Some((contribution, document, offset))
+    }
+
     pub(crate) fn places(&self) -> Result<Places, ProofError> {
         self.statement.places(self.text_bytes, |rank| self.row(rank), |index| self.entry(index))
     }
