@@ -7,6 +7,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 #[path = "../../../../xtask/src/skips.rs"]
 mod skips;
 
+use super::soon::Soon;
 use super::{Isa, LANE, Lane, attention, elementwise, lora, math};
 use crate::arena::PackedAdapter;
 use crate::model::{Adapter, AdapterModule, ContentHash, Linear, ModelConfig};
