@@ -348,13 +348,15 @@ contract ModelInvariantTest is Test {
     function setUp() public {
         handler = new ModelHandler();
         handler.start();
-        // A fair start: two proposals under way, one for each direction, and one model of its own.
+        // A fair start: two proposals whose sets are open, one for each direction, one in training, and one model of its own.
         handler.make(1, true, 0);
         handler.make(2 + (1 << 24), true, 1);
         handler.make(3, false, 2);
+        handler.make(4, true, 3);
         for (uint256 i; i < 4; ++i) {
             handler.proceed(1, 0); // bound() makes it model 2
             handler.proceed(2, 0); // and model 3
+            if (i < 2) handler.proceed(4, 0);
         }
     }
 
