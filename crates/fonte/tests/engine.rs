@@ -154,7 +154,9 @@ fn an_engines_answers_are_settled_and_paid_and_nobody_learns_its_key() {
     assert!(!early.status.success() && told.contains("worker register"), "{told}");
     up.ok(home, &[&worker[..], &["--key", "dev:author"]].concat());
     let unknown = serve("lama").output().unwrap();
-    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no model \"lama\""), "{unknown:?}");
+    let told = String::from_utf8_lossy(&unknown.stderr);
+    let told: Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
+    assert!(told["error"].as_str().unwrap().contains("no model \"lama\""), "{told}");
     let log = home.join("worker.log");
     let mut command = serve("llama=local/llama");
     command.args(["--adapter", "my-style=style@/adapters/style"]);
