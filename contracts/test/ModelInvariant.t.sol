@@ -449,6 +449,10 @@ contract ModelInvariantTest is Test {
 
     /// @dev The handler's steps do work: without this the invariants could hold because nothing happens.
     function testTheStepsHappen() public {
+        // Model 3 up to its deployment: a low score is what it was voted for.
+        for (uint256 i; i < 18 && handler.done("deploy below") == 0; ++i) {
+            handler.proceed(2, 0);
+        }
         for (uint256 i; i < 2000; ++i) {
             uint256 draw = uint256(keccak256(abi.encode(i)));
             bytes memory data;
