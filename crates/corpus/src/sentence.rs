@@ -102,7 +102,7 @@ const WORD_BYTES: usize = 32;
 
 /// The passages of a clean text: what the search index holds. They partition the sentences in order, end where a
 /// paragraph or at least a sentence ends, and hold about 110 to 200 words; only a single sentence may hold up to 400. What no
-/// blank space ends counts as a word per [`WORD_BYTES`].
+/// blank space ends counts as a word per 32 bytes.
 pub fn passages(text: &str) -> Vec<Range<usize>> {
     let mut out: Vec<Range<usize>> = Vec::new();
     let mut open: Option<(Range<usize>, usize)> = None;
