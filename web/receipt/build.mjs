@@ -15,7 +15,7 @@ const artifact = join(here, "artifact", "receipt.html");
 const ON_CHAIN = {
   Settlement: ["networkId", "datanets", "models", "treasury", "batch", "pendingOf", "Paid", "PayFailed"],
   Datanets: ["contribution", "datanet", "payeeAt", "payeeNonce", "PayeeSet"],
-  Models: ["model", "termsCount"],
+  Models: ["model", "termsCount", "termsOf", "payoutsAt"],
 };
 
 function abi() {

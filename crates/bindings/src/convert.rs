@@ -97,19 +97,24 @@ pub fn model(id: ModelId, model: IModels::Model, trained: &[u64], refusal: Optio
         artifact: model.artifact,
         adapter: model.adapter,
         developer: model.terms.splits.developer,
-        terms: Terms {
-            splits: Splits {
-                protocol: model.terms.splits.protocolPpm,
-                worker: model.terms.splits.workerPpm,
-                developer: model.terms.splits.developerPpm,
-                data: model.terms.splits.dataPpm,
-            },
-            prices: Prices { input: model.terms.priceIn, output: model.terms.priceOut },
-        },
+        terms: terms(&model.terms),
         datanets: model.terms.datanets.into_iter().map(DatanetId).collect(),
         trained,
         max_staleness: model.terms.maxStaleness,
         refusal,
+    }
+}
+
+/// Splits and prices of a model's terms.
+pub fn terms(terms: &IModels::Terms) -> Terms {
+    Terms {
+        splits: Splits {
+            protocol: terms.splits.protocolPpm,
+            worker: terms.splits.workerPpm,
+            developer: terms.splits.developerPpm,
+            data: terms.splits.dataPpm,
+        },
+        prices: Prices { input: terms.priceIn, output: terms.priceOut },
     }
 }
 

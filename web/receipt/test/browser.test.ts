@@ -12,7 +12,7 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from "p
 import type { Chain } from "../src/chain/rpc.ts";
 import { changed, pinned, read, type Data } from "./fixtures.ts";
 import { pageOf } from "./page.ts";
-import { OTHER, curated, paying, recorded, replay } from "./replay.ts";
+import { LATER, OTHER, curated, paying, recorded, replay, termed } from "./replay.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "fonte-page-"));
 const shots = process.env["SHOTS"];
@@ -70,7 +70,7 @@ const shown = (page: Page): Promise<Record<string, string>> =>
   page.$$eval("[data-check]", (lines) => Object.fromEntries(lines.map((line) => [line.getAttribute("data-check"), line.className])));
 
 const OFFLINE = ["format", "receipt fields", "receipt id", "worker signature", "countersignature", "request id", "prompt", "answer", "evidence", "witnesses", "membership", "shares", "tokens", "fee"];
-const ON_CHAIN = ["network", "terms on chain", "contributions on chain", "settled as written", "payees", "credits"];
+const ON_CHAIN = ["network", "settled as written", "terms on chain", "contributions on chain", "payees", "credits"];
 
 test("an honest receipt: all green, every source named, nothing asked for", async () => {
   const { receipt, settlement } = recorded;
@@ -358,6 +358,23 @@ test("where an author chose another payee since, the chain's is shown with a not
   assert.equal(await page.locator("#paid .forged, #paid .said").count(), 0);
   assert.match((await page.textContent("[data-check='payees']")) ?? "", /contribution 3 pays 0x0bad/);
   await picture(page, "moved");
+  await page.context().close();
+  chain.server.close();
+});
+
+test("where the batch paid by later terms, the page shows what these paid, and nothing is red", async () => {
+  const own = recorded.receipt.terms.splits;
+  const chain = await node(termed([{ since: 1n, splits: own }, { since: BigInt(recorded.receipt.receipt.issued_at), splits: LATER }]));
+  const { page } = await open(recorded.receipt, recorded.settlement);
+  const worker = async () => (await page.textContent("#paid tr:has(.badge.worker)")) ?? "";
+  assert.match(await worker(), /20\.0\s%/);
+  await askChain(page, chain.url);
+  assert.equal(await page.textContent("h1"), "This receipt holds");
+  assert.match(await worker(), /25\.0\s%/);
+  assert.match(await worker(), /0\.0005555 FNT/);
+  assert.match((await page.textContent("[data-check='terms on chain']")) ?? "", /its batch paid by later terms: worker 250000 ppm/);
+  assert.equal(await page.locator("#paid .said").count(), 0);
+  await picture(page, "later-terms");
   await page.context().close();
   chain.server.close();
 });

@@ -4,14 +4,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { decodeEvent, decodeResult } from "../src/chain/abi.ts";
-import { chainChecks, readStanding, rowLeaf } from "../src/chain/checks.ts";
+import { chainChecks, paidBy, readStanding, rowLeaf } from "../src/chain/checks.ts";
 import { judgeContribution, judgePayee, judgeTerms } from "../src/chain/judge.ts";
 import { Chain, LOG_BLOCKS, RpcError, abiOf, field } from "../src/chain/rpc.ts";
-import { readBundle } from "../src/verify/bundle.ts";
+import { readBundle, type Splits } from "../src/verify/bundle.ts";
 import { fromHex, toHex } from "../src/verify/bytes.ts";
+import { credits } from "../src/verify/money.ts";
 import { verify } from "../src/verify/verify.ts";
 import { changed, onChain, pinned, vectors, type Data } from "./fixtures.ts";
-import { OTHER, bump, curated, dataOf, paying, recorded, replay, selector } from "./replay.ts";
+import { LATER, OTHER, bump, curated, dataOf, paying, recorded, replay, selector, termed } from "./replay.ts";
 
 const bundle = () => readBundle(JSON.stringify(recorded.receipt));
 
@@ -49,13 +50,15 @@ test("a row's leaf is the pinned one", () => {
 });
 
 test("a chain that says otherwise is told from one that moved on, as Rust tells them", () => {
-  assert.ok(onChain.cases.length > 20);
+  assert.ok(onChain.cases.length > 40);
   const hex = (text: string) => fromHex(text) ?? assert.fail(text);
   for (const { receipt, chain, check, differs, noted } of onChain.cases as Data[]) {
     const what = JSON.stringify([receipt, chain]);
     const bundle = readBundle(JSON.stringify(changed(pinned.bundle, receipt)));
-    const { model, contribution: on, payee } = changed(onChain.chain, chain);
-    const prices = model && { input: BigInt(model.terms.prices.input), output: BigInt(model.terms.prices.output) };
+    const { model, contribution: on, payee, settled_at: settledAt } = changed(onChain.chain, chain);
+    const terms = ({ splits, prices }: Data) => ({ splits, prices: { input: BigInt(prices.input), output: BigInt(prices.output) } });
+    const versions = model?.versions.map((version: Data) => ({ since: BigInt(version.since), terms: terms(version) }));
+    const registeredModel = model ? { name: model.name, now: terms(model.now), versions } : undefined;
     const [cited] = bundle.cited;
     assert.ok(cited !== undefined && bundle.cited.length === 1);
     const registered = on && {
@@ -66,7 +69,7 @@ test("a chain that says otherwise is told from one that moved on, as Rust tells 
       curatorPpm: on.curator_ppm,
     };
     const verdicts = [
-      { name: "terms on chain", ...judgeTerms(bundle, model ? { name: model.name, terms: { ...model.terms, prices } } : undefined) },
+      { name: "terms on chain", ...judgeTerms(bundle, registeredModel, settledAt === null ? undefined : BigInt(settledAt)) },
       { name: "contributions on chain", ...judgeContribution(cited, registered ?? undefined, bundle.receipt.versions) },
       { name: "payees", ...judgePayee(cited, { payee: hex(payee.payee), namedWas: payee.named_was }) },
     ];
@@ -104,6 +107,60 @@ test("a payee that changed is told, one that never was is red, and where the nod
   assert.equal(check.outcome === "failed" && check.differs, "cited[3].payee");
 });
 
+test("terms that changed since are told, and the batch's splits are what it credits by", async () => {
+  const own: Splits = recorded.receipt.terms.splits;
+  const later = LATER;
+  const issued = bundle().receipt.issuedAt;
+  const batch = recorded.calls.find((one: Data) => one.params[0]?.data?.startsWith(selector(abiOf("Settlement", "batch"))));
+  const settledAt = BigInt(String(field(decodeResult(abiOf("Settlement", "batch"), fromHex(batch.result) ?? assert.fail()), "settledAt")));
+  const made = async (chain: Chain, settlement: Data = recorded.settlement, splits = own) => {
+    const copy = bundle();
+    copy.terms.splits = splits;
+    const told = await chainChecks(chain, copy, readStanding(JSON.stringify(settlement)));
+    const terms = told.checks.find((one) => one.name === "terms on chain") ?? assert.fail();
+    return { told, terms: terms.outcome === "passed" ? (terms.note?.en ?? "") : terms.outcome === "failed" ? terms.differs : "open" };
+  };
+  const since = (n: bigint) => [{ since: 1n, splits: own }, { since: n, splits: later }];
+
+  const after = await made(termed(since(settledAt + 1n)));
+  assert.equal(after.terms, "the model has other terms by now");
+  assert.deepEqual(after.told.splits, own);
+  const before = await made(termed(since(settledAt)));
+  assert.equal(before.terms, "its batch paid by later terms: worker 250000 ppm, developer 100000, data 600000");
+  assert.deepEqual(before.told.splits, later);
+
+  // What the batch holds is what it paid by the splits of its time: a wei less is missing.
+  const credited = async (splits: Splits, less: bigint) => {
+    const due = credits(paidBy(bundle(), splits));
+    const chain = termed(since(settledAt));
+    const holding = new Chain(async (method, params) => {
+      if (method === "eth_getLogs") return [];
+      if (!dataOf(params).startsWith(selector(abiOf("Settlement", "pendingOf")))) return chain.send(method, params);
+      const place = recorded.receipt.cited.findIndex(({ payee }: Data) => dataOf(params).endsWith(payee.slice(2)));
+      return `0x${((due.contributions[place] ?? 0n) - less).toString(16).padStart(64, "0")}`;
+    });
+    return (await outcomes(holding))["credits"];
+  };
+  assert.equal(await credited(later, 0n), "passed");
+  assert.equal(await credited(later, 1n), "failed");
+
+  // Of an hour before and an hour after; of no other time.
+  assert.equal((await made(termed(since(issued + 3600n)), null, later)).terms, "");
+  assert.equal((await made(termed(since(issued + 3601n)), null, later)).terms, "terms.splits");
+  assert.equal((await made(termed(since(issued - 3599n)), null, own)).terms, "the model has other terms by now");
+  assert.equal((await made(termed(since(issued - 3600n)), null, own)).terms, "terms.splits");
+
+  // No further back than needed, and not for ever.
+  const asked: bigint[] = [];
+  const long = [{ since: 1n, splits: later }, { since: 2n, splits: own }, { since: issued + 9_999n, splits: later }];
+  assert.equal((await made(termed(long, asked), null)).terms, "the model has other terms by now");
+  assert.deepEqual(asked, [3n, 2n]);
+  asked.length = 0;
+  const restless = Array.from({ length: 200 }, (_, n) => ({ since: issued + 9_999n + BigInt(n), splits: later }));
+  assert.equal((await made(termed(restless, asked), null)).terms, "open");
+  assert.equal(asked.length, 64);
+});
+
 test("a model that the chain does not know fails, a node that does not answer leaves it open", async () => {
   const refusing = (count: bigint) =>
     new Chain(async (method, params) => {
@@ -117,26 +174,20 @@ test("a model that the chain does not know fails, a node that does not answer le
 });
 
 test("what the chain says otherwise fails the check that asked", async () => {
-  // Words of the answers: `batch` starts with the root, `contribution` has its root in the eighth word, and `model`'s terms
-  // start behind name, kind, hashes, owner and version.
+  // Words of the answers: `batch` starts with the root, `contribution` has its root in the eighth word, and the terms of
+  // `termsOf`, behind its place and the time, begin with the prices.
   const cases: [name: string, word: number, check: string][] = [
     ["networkId", 0, "network"],
     ["datanets", 0, "network"],
     ["batch", 0, "settled as written"],
     ["contribution", 7, "contributions on chain"],
     ["contribution", 5, "contributions on chain"],
+    ["termsOf", 2, "terms on chain"],
   ];
   for (const [name, word, check] of cases) {
     const found = await outcomes(replay((asked, result) => (asked === name ? bump(result, word) : result)));
     assert.equal(found[check], "failed", `${name} word ${word}`);
   }
-  const priceIn = (result: string) => {
-    const price = BigInt(recorded.receipt.terms.prices.input).toString(16).padStart(64, "0");
-    assert.ok(result.includes(price));
-    return result.replace(price, (BigInt(`0x${price}`) + 1n).toString(16).padStart(64, "0"));
-  };
-  const terms = await outcomes(replay((asked, result) => (asked === "model" ? priceIn(result) : result)));
-  assert.equal(terms["terms on chain"], "failed");
 });
 
 test("credits that were neither kept nor paid fail", async () => {

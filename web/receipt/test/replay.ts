@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 
 import { encodeCall } from "../src/chain/abi.ts";
 import { Chain, RpcError, abiOf } from "../src/chain/rpc.ts";
+import type { Splits } from "../src/verify/bundle.ts";
 import { toHex } from "../src/verify/bytes.ts";
 import { read, type Data } from "./fixtures.ts";
 
@@ -28,7 +29,7 @@ function nameOf(call: Data): string {
   const known = [
     ...(["networkId", "datanets", "models", "batch", "pendingOf"] as const).map((name) => abiOf("Settlement", name)),
     ...(["contribution", "datanet", "payeeAt", "payeeNonce"] as const).map((name) => abiOf("Datanets", name)),
-    abiOf("Models", "model"),
+    ...(["model", "termsCount", "termsOf", "payoutsAt"] as const).map((name) => abiOf("Models", name)),
   ];
   return known.find((item) => selector(item) === data.slice(0, 10))?.name ?? assert.fail(data);
 }
@@ -71,5 +72,36 @@ export function paying({ first, batch, changes, logs = [] }: { first: string; ba
     // Now it pays as in the batch. The payee stands behind the contributor, who is the same here.
     const at = answer.lastIndexOf(named.slice(2));
     return answer.slice(0, at) + batch.slice(2) + answer.slice(at + 40);
+  });
+}
+
+/** Terms that the recorded model never had. */
+export const LATER: Splits = { protocol: 50_000, worker: 250_000, developer: 100_000, data: 600_000 };
+
+/** The recorded chain, where the model had these terms, oldest first, and has the last; `asked` notes which were read. */
+export function termed(versions: { since: bigint; splits: Splits }[], asked: bigint[] = []): Chain {
+  const honest = replay();
+  const hex = (n: number | bigint) => n.toString(16).padStart(64, "0");
+  const words = ({ protocol, worker, developer, data }: Splits) => [protocol, worker, developer, data].map(hex).join("");
+  const put = (result: string, n: number, value: number | bigint) => result.slice(0, 2 + 64 * n) + hex(value) + result.slice(66 + 64 * n);
+  const name = (data: string) =>
+    (["model", "termsCount", "termsOf", "payoutsAt"] as const).find((one) => data.startsWith(selector(abiOf("Models", one))));
+  return new Chain(async (method, params) => {
+    const data = dataOf(params);
+    const called = method === "eth_call" ? name(data) : undefined;
+    if (called === undefined) return honest.send(method, params);
+    if (called === "termsCount") return `0x${hex(versions.length)}`;
+    const known = recorded.calls.find((one: Data) => one.method === method && name(one.params[0].data) === called);
+    const result: string = known.result;
+    const argument = BigInt(`0x${data.slice(74) || 0}`);
+    if (called === "termsOf") asked.push(argument);
+    // Which one is meant: by its number, as the newest, or by the time.
+    const begun = () => versions.filter((one) => one.since <= argument).length;
+    const number = called === "termsOf" ? Number(argument) : called === "model" ? versions.length : begun();
+    const { since, splits } = versions[Math.max(number, 1) - 1] ?? assert.fail();
+    if (called === "payoutsAt") return put(put(result, 1, splits.worker), 2, splits.data);
+    const before = words(recorded.receipt.terms.splits);
+    assert.ok(result.includes(before));
+    return (called === "termsOf" ? put(result, 1, since) : result).replace(before, words(splits));
   });
 }

@@ -89,7 +89,9 @@ pub(crate) struct Weights {
     pub(crate) adapter: Option<String>,
 }
 
+// The command of the same name is a group, too.
 #[derive(Debug, Args)]
+#[group(id = "NewTerms")]
 pub(crate) struct Terms {
     /// FNT per 1,000 input tokens.
     #[arg(long, value_name = "FNT", default_value = "0.002")]

@@ -1,16 +1,50 @@
 //! The checks that need the chain. What its answers mean for a receipt is decided by the `judge_` functions, as
 //! `docs/spec/receipt.md`, 5, says and as the receipt's page does; `fixtures/on_chain.json` holds both to it.
 
-use alloy_primitives::{Address, B256};
+use alloy_primitives::{Address, B256, aliases::U96};
 use eyre::Result;
-use fonte_bindings::{Client, RowsError, contracts::Datanets};
+use fonte_bindings::{Client, RowsError, contracts::Datanets, convert};
 use fonte_types::{
     Network,
     bundle::{Check, CitedContribution, Outcome, ReceiptBundle, Terms},
-    ids::{DatanetVersion, Membership},
+    fees::Splits,
+    ids::{DatanetVersion, Membership, ModelId},
 };
 
 use crate::{challenge::row_fault, gateway_api::SettlementState};
+
+/// A version of a model's terms.
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Deserialize))]
+struct TermsVersion {
+    /// Seconds since 1970 from which it applies; 0 for the first, which applies since ever.
+    since: u64,
+    #[cfg_attr(test, serde(flatten))]
+    terms: Terms,
+}
+
+impl TermsVersion {
+    /// Whether it applied all the time that counts, so that none before it did.
+    fn precedes(&self, issued: u64) -> bool {
+        self.since == 0 || self.since.saturating_add(GRACE) <= issued
+    }
+}
+
+/// What a model is registered with.
+#[derive(Clone, Debug)]
+#[cfg_attr(test, derive(serde::Deserialize))]
+struct Model {
+    name: String,
+    /// The terms in force.
+    now: Terms,
+    /// Newest first, as far back as a receipt's time needs.
+    versions: Vec<TermsVersion>,
+}
+
+/// Seconds around a receipt's time within which terms count, as `Challenges.PRICE_GRACE` has it.
+const GRACE: u64 = 3_600;
+/// Versions of a model's terms that are looked through for one receipt.
+const MAX_TERMS: usize = 64;
 
 /// What a contribution is registered with, and its datanet.
 #[derive(Clone, Debug)]
@@ -49,18 +83,20 @@ pub(crate) async fn chain_checks(
     let network = judge_network(&bundle.network, client);
     let on_it = network == Outcome::HOLDS;
     let mut checks = vec![Check { name: "network", outcome: network }];
-    let mut settled_in = None;
-    for name in ["terms on chain", "contributions on chain", "settled as written", "payees"] {
+    let mut batch = None;
+    for name in ["settled as written", "terms on chain", "contributions on chain", "payees"] {
         let outcome = match name {
             _ if !on_it => missing("a node of this receipt's network"),
-            "terms on chain" => terms(client, bundle).await?,
-            "contributions on chain" => contributions(client, bundle).await?,
             "settled as written" => {
-                let (outcome, batch) = settled(client, bundle, standing).await?;
-                settled_in = batch;
+                let (outcome, number) = settled(client, bundle, standing).await?;
+                if let Some(number) = number {
+                    batch = Some(client.settlement_contract().batch(number).call().await?);
+                }
                 outcome
             }
-            _ => payees(client, bundle, settled_in).await?,
+            "terms on chain" => terms(client, bundle, batch.as_ref().map(|batch| batch.settledAt.to())).await?,
+            "contributions on chain" => contributions(client, bundle).await?,
+            _ => payees(client, bundle, batch.as_ref().map(|batch| batch.payeeClock)).await?,
         };
         checks.push(Check { name, outcome });
     }
@@ -81,24 +117,69 @@ fn judge_network(named: &Network, client: &Client) -> Outcome {
     }
 }
 
-async fn terms(client: &Client, bundle: &ReceiptBundle) -> Result<Outcome> {
-    let models = client.models().await?;
-    let model = models.iter().find(|model| model.id == bundle.receipt.model);
-    Ok(judge_terms(bundle, model.map(|model| (model.name.as_str(), &model.terms))))
+async fn terms(client: &Client, bundle: &ReceiptBundle, settled_at: Option<u64>) -> Result<Outcome> {
+    let model = model(client, bundle.receipt.model, issued_by(bundle, settled_at)).await?;
+    Ok(judge_terms(bundle, model.as_ref(), settled_at))
 }
 
-fn judge_terms(bundle: &ReceiptBundle, model: Option<(&str, &Terms)>) -> Outcome {
-    let Some((name, terms)) = model else { return failed("receipt.model", "the chain knows no such model") };
-    if bundle.terms.splits != terms.splits {
-        return failed("terms.splits", "the chain has other splits for this model");
+async fn model(client: &Client, id: ModelId, issued: u64) -> Result<Option<Model>> {
+    let models = client.models_contract();
+    let count = models.termsCount(id.0).call().await?;
+    if count == 0 {
+        return Ok(None);
     }
-    if bundle.terms.prices != terms.prices {
-        return failed("terms.prices", "the chain has other prices for this model");
+    let model = models.model(id.0).call().await?;
+    let mut versions = Vec::new();
+    for number in (1..=count).rev().take(MAX_TERMS) {
+        let read = models.termsOf(id.0, number).call().await?;
+        let since = if number == 1 { 0 } else { read._1 };
+        let version = TermsVersion { since, terms: convert::terms(&read._0) };
+        let is_last = version.precedes(issued);
+        versions.push(version);
+        if is_last {
+            break;
+        }
     }
-    if bundle.model_name != name {
-        return failed("model_name", format!("the chain calls it {name}"));
+    Ok(Some(Model { name: model.name, now: convert::terms(&model.terms), versions }))
+}
+
+/// When a receipt was issued, as the contract sees it: never after its batch.
+fn issued_by(bundle: &ReceiptBundle, settled_at: Option<u64>) -> u64 {
+    bundle.receipt.issued_at.min(settled_at.unwrap_or(u64::MAX))
+}
+
+/// By the terms that the contract holds the fee against: those in force from `GRACE` before the receipt's time to `GRACE`
+/// after, and not after the batch.
+fn judge_terms(bundle: &ReceiptBundle, model: Option<&Model>, settled_at: Option<u64>) -> Outcome {
+    let Some(model) = model else { return failed("receipt.model", "the chain knows no such model") };
+    let named = bundle.terms;
+    let issued = issued_by(bundle, settled_at);
+    let latest = issued.saturating_add(GRACE).min(settled_at.unwrap_or(u64::MAX));
+    let begun: Vec<_> = model.versions.iter().filter(|version| version.since <= latest).collect();
+    let last = begun.iter().position(|version| version.precedes(issued));
+    let in_force = &begun[..last.map_or(begun.len(), |last| last + 1)];
+    if !in_force.iter().any(|version| version.terms == named) {
+        return if last.is_none() {
+            missing("a search further back: all versions of the terms that were read are newer")
+        } else if in_force.iter().any(|version| version.terms.splits == named.splits) {
+            failed("terms.prices", "the model's terms then had other prices")
+        } else {
+            failed("terms.splits", "the model's terms then had other splits")
+        };
     }
-    Outcome::HOLDS
+    if bundle.model_name != model.name {
+        return failed("model_name", format!("the chain calls it {}", model.name));
+    }
+    let paid = settled_at.and_then(|at| model.versions.iter().find(|version| version.since <= at));
+    let note = match paid.map(|version| version.terms.splits) {
+        Some(splits) if splits != named.splits => {
+            let Splits { worker, developer, data, .. } = splits;
+            format!("its batch paid by later terms: worker {worker} ppm, developer {developer}, data {data}")
+        }
+        _ if model.now != named => "the model has other terms by now".into(),
+        _ => return Outcome::HOLDS,
+    };
+    Outcome::Passed { note: Some(note) }
 }
 
 async fn contributions(client: &Client, bundle: &ReceiptBundle) -> Result<Outcome> {
@@ -174,12 +255,8 @@ async fn settled(
 }
 
 /// Whom the cited contributions pay: as the batch noted it, or before the settlement, now.
-async fn payees(client: &Client, bundle: &ReceiptBundle, batch: Option<u64>) -> Result<Outcome> {
+async fn payees(client: &Client, bundle: &ReceiptBundle, clock: Option<U96>) -> Result<Outcome> {
     let datanets = client.datanets_contract();
-    let clock = match batch {
-        Some(batch) => Some(client.settlement_contract().batch(batch).call().await?.payeeClock),
-        None => None,
-    };
     let mut verdict = Outcome::HOLDS;
     for cited in &bundle.cited {
         let id = cited.contribution.0;
@@ -244,16 +321,11 @@ mod tests {
     use super::*;
 
     #[derive(Deserialize)]
-    struct Model {
-        name: String,
-        terms: Terms,
-    }
-
-    #[derive(Deserialize)]
     struct OnChain {
         model: Option<Model>,
         contribution: Option<Registered>,
         payee: Payee,
+        settled_at: Option<u64>,
     }
 
     #[derive(Deserialize)]
@@ -282,16 +354,15 @@ mod tests {
         let receipt = &read(include_str!("../../../../fixtures/bundle.json"))["bundle"];
         let pinned = read(include_str!("../../../../fixtures/on_chain.json"));
         let cases: Vec<Case> = serde_json::from_value(pinned["cases"].clone()).unwrap();
-        assert!(cases.len() > 20);
+        assert!(cases.len() > 40);
         for case in cases {
             let what = format!("{:?} {:?}", case.receipt, case.chain);
             let bundle: ReceiptBundle = changed(receipt, &case.receipt);
             let chain: OnChain = changed(&pinned["chain"], &case.chain);
-            let model = chain.model.as_ref().map(|model| (model.name.as_str(), &model.terms));
             let [cited] = &bundle.cited[..] else { panic!("one is cited") };
             let versions = &bundle.receipt.versions;
             let verdicts = [
-                ("terms on chain", judge_terms(&bundle, model)),
+                ("terms on chain", judge_terms(&bundle, chain.model.as_ref(), chain.settled_at)),
                 ("contributions on chain", judge_contribution(cited, chain.contribution.as_ref(), versions)),
                 ("payees", judge_payee(cited, &chain.payee)),
             ];

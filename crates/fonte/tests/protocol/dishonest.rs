@@ -53,7 +53,7 @@ impl Scene {
         let (server, home, docs) =
             (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         std::fs::write(docs.path().join("rope.txt"), format!("{FACT}\n")).unwrap();
-        let up = Up::start_with(server.path(), &["--heartbeat", "1", "--challenge-window", window]);
+        let up = Up::start_with(server.path(), &["--heartbeat", "1", "--notice", "1", "--challenge-window", window]);
         let folder = docs.path().to_str().unwrap();
         up.ok(home.path(), &["datanet", "publish", folder, "--datanet", "open", "--key", "dev:author"]);
         let answer = up.ask_until(home.path(), QUESTION, |answer| {
@@ -283,10 +283,11 @@ async fn what_no_file_proves_is_asked_of_the_chain() {
         let arguments = ["receipt", "verify", file.to_str().unwrap(), "--json", "--chain"];
         common::json(&up.run(home, &arguments[..arguments.len() - usize::from(!chain)]))
     };
-    let payees = |bundle: &ReceiptBundle| {
+    let check = |name: &str, bundle: &ReceiptBundle| {
         let told = verify(bundle, true);
-        told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "payees").unwrap().clone()
+        told["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap().clone()
     };
+    let payees = |bundle: &ReceiptBundle| check("payees", bundle);
     let copy = |change: &dyn Fn(&mut ReceiptBundle)| {
         let mut copy = honest.clone();
         change(&mut copy);
@@ -333,7 +334,29 @@ async fn what_no_file_proves_is_asked_of_the_chain() {
     let mut forged = waiting;
     forged.cited[0].payee = stranger;
     assert_eq!(payees(&forged)["differs"], place("payee"));
-    liar.0.shutdown().await;
+
+    // The model gets other terms: what was answered under those of before is as true as it was, settled or not.
+    let terms = |bundle: &ReceiptBundle| check("terms on chain", bundle);
+    assert_eq!(terms(honest), json!({"name": "terms on chain", "outcome": "passed"}));
+    let set = ["model", "terms", "fonte-quote", "--split", "50000,250000,100000,600000", "--price-out", "0.03"];
+    up.ok(home, &[&set[..], &["--key", "dev:operator"]].concat());
+    until(up, home, &["model", "show", "fonte-quote"], |model| model["payouts"]["data_ppm"] == 600_000);
+    let waiting = liar.lie(honest, |_| ());
+    for older in [honest, &waiting] {
+        let told = terms(older);
+        assert_eq!((&told["outcome"], &told["note"]), (&json!("passed"), &json!("the model has other terms by now")));
+    }
+    // Its batch comes after the change, and pays by what is in force then.
+    assert_eq!(liar.settle_and_vanish().await, 2);
+    let told = terms(&waiting);
+    assert!(told["note"].as_str().unwrap().contains("later terms: worker 250000 ppm"), "{told}");
+    let forged = lies.iter().find(|(differs, _)| differs == "terms.splits").unwrap();
+    assert_eq!(terms(&forged.1)["differs"], "terms.splits");
+    // The splits of one, the prices of the other.
+    let mut mixed = waiting;
+    mixed.terms.splits.data -= 50_000;
+    mixed.terms.splits.worker += 50_000;
+    assert_eq!(terms(&mixed)["differs"], "terms.prices");
 }
 
 /// A batch of the liar's that its store knows nothing of.

@@ -33,7 +33,7 @@ export function encodeCall(item: AbiItem, args: (bigint | Uint8Array)[]): Uint8A
   return concat(signatureHash(item).subarray(0, 4), ...words);
 }
 
-/** What a call returned: the one value, or all of them as a struct. */
+/** What a call returned: the one value, or all of them as a struct; those without a name by their place. */
 export function decodeResult(item: AbiItem, data: Uint8Array): Value {
   const outputs = item.outputs ?? [];
   const values = decodeAll(outputs, data, 0);
@@ -47,7 +47,7 @@ export function decodeEvent(item: AbiItem, data: Uint8Array): { [name: string]: 
 }
 
 function named(items: AbiItem[], values: Value[]): { [name: string]: Value } {
-  return Object.fromEntries(items.map((item, i) => [item.name, values[i] ?? false]));
+  return Object.fromEntries(items.map((item, i) => [item.name || String(i), values[i] ?? false]));
 }
 
 function isDynamic({ type, components }: AbiItem): boolean {

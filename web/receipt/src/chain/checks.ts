@@ -1,12 +1,25 @@
 // The checks that need the chain, made through any node's JSON-RPC: the names are those of `fonte receipt verify --chain`.
-import { Field, ReadError, type CitedContribution, type ReceiptBundle } from "../verify/bundle.ts";
+import { Field, PPM, ReadError, type CitedContribution, type ReceiptBundle, type Splits, type Terms } from "../verify/bundle.ts";
 import { addressWord, bigEndian, concat, equal, keccak, toHex, word, type Hex } from "../verify/bytes.ts";
 import { parseJson } from "../verify/json.ts";
 import { OpeningError, rootFromPath } from "../verify/merkle.ts";
 import { credits } from "../verify/money.ts";
 import type { Check, Outcome } from "../verify/verify.ts";
 import { decodeEvent, topicOf, type Value } from "./abi.ts";
-import { failed, judgeContribution, judgePayee, judgeTerms, missing, passed, type Payee, type RegisteredContribution } from "./judge.ts";
+import {
+  failed,
+  issuedBy,
+  judgeContribution,
+  judgePayee,
+  judgeTerms,
+  missing,
+  passed,
+  precedes,
+  type Payee,
+  type RegisteredContribution,
+  type RegisteredModel,
+  type TermsVersion,
+} from "./judge.ts";
 import { Chain, RpcError, abiOf, bytes, field, integer } from "./rpc.ts";
 
 /** Where the gateway says that the receipt was settled; everything of it is checked. */
@@ -35,34 +48,41 @@ export function readStanding(text: string): Standing | undefined {
   };
 }
 
-export const CHAIN_CHECKS = ["network", "terms on chain", "contributions on chain", "settled as written", "payees", "credits"];
+export const CHAIN_CHECKS = ["network", "settled as written", "terms on chain", "contributions on chain", "payees", "credits"];
+
+/** Versions of a model's terms that are looked through for one receipt. */
+const MAX_TERMS = 64;
 
 /** What a chain said of a receipt. */
 export interface OnChain {
   checks: Check[];
   /** Whom each cited contribution pays, where the chain told. */
   payees: Map<bigint, Payee>;
+  /** By which splits the batch paid that the receipt is said to be in. */
+  splits?: Splits;
 }
 
 /** Makes them all. A node that fails to answer leaves the check open; only what the chain says can fail it. */
 export async function chainChecks(chain: Chain, bundle: ReceiptBundle, standing: Standing | undefined): Promise<OnChain> {
   const network = await attempt(() => checkNetwork(chain, bundle));
   const checks: Check[] = [{ name: "network", ...network }];
-  const payees: OnChain["payees"] = new Map();
+  const told: OnChain = { checks, payees: new Map() };
   const isSettled = () => checks.some((check) => check.name === "settled as written" && check.outcome === "passed");
+  const batch = async () =>
+    isSettled() && standing ? chain.call("Settlement", bundle.network.settlement, "batch", standing.batch) : undefined;
   const rest: [string, () => Promise<Outcome>][] = [
-    ["terms on chain", () => checkTerms(chain, bundle)],
-    ["contributions on chain", () => checkContributions(chain, bundle)],
     ["settled as written", () => checkSettled(chain, bundle, standing)],
-    ["payees", () => checkPayees(chain, bundle, isSettled() ? standing?.batch : undefined, payees)],
-    ["credits", () => checkCredits(chain, bundle, standing)],
+    ["terms on chain", async () => checkTerms(chain, bundle, await batch())],
+    ["contributions on chain", () => checkContributions(chain, bundle)],
+    ["payees", async () => checkPayees(chain, bundle, await batch(), told.payees)],
+    ["credits", () => checkCredits(chain, bundle, standing, told)],
   ];
   for (const [name, check] of rest) {
     const onIt = network.outcome === "passed";
     const outcome = onIt ? await attempt(check) : missing("a node of this receipt's network", "um nó da rede deste recibo");
     checks.push({ name, ...outcome });
   }
-  return { checks, payees };
+  return told;
 }
 
 async function attempt(check: () => Promise<Outcome>): Promise<Outcome> {
@@ -90,26 +110,49 @@ async function checkNetwork(chain: Chain, { network }: ReceiptBundle): Promise<O
   return passed();
 }
 
-async function checkTerms(chain: Chain, bundle: ReceiptBundle): Promise<Outcome> {
-  const models = bytes(await chain.call("Settlement", bundle.network.settlement, "models"));
+async function checkTerms(chain: Chain, bundle: ReceiptBundle, batch: Value | undefined): Promise<Outcome> {
+  const settledAt = batch === undefined ? undefined : integer(field(batch, "settledAt"));
+  return judgeTerms(bundle, await registeredModel(chain, bundle, issuedBy(bundle, settledAt)), settledAt);
+}
+
+const modelsOf = async (chain: Chain, { network }: ReceiptBundle): Promise<Uint8Array> =>
+  bytes(await chain.call("Settlement", network.settlement, "models"));
+
+async function registeredModel(chain: Chain, bundle: ReceiptBundle, issued: bigint): Promise<RegisteredModel | undefined> {
+  const models = await modelsOf(chain, bundle);
   const id = BigInt(bundle.receipt.model);
-  let model: Value;
-  try {
-    model = await chain.call("Models", models, "model", id);
-  } catch (error) {
-    // The contract refuses what it does not know; so may a node refuse to answer.
-    if (integer(await chain.call("Models", models, "termsCount", id)) === 0n) return judgeTerms(bundle, undefined);
-    throw error;
+  const count = integer(await chain.call("Models", models, "termsCount", id));
+  if (count === 0n) return undefined;
+  const model = await chain.call("Models", models, "model", id);
+  const versions: TermsVersion[] = [];
+  for (let number = count; number > 0n && versions.length < MAX_TERMS; number--) {
+    const read = await chain.call("Models", models, "termsOf", id, number);
+    // Its outputs have no names.
+    const version = { since: number === 1n ? 0n : integer(field(read, "1")), terms: termsOf(field(read, "0")) };
+    versions.push(version);
+    if (precedes(version, issued)) break;
   }
-  const terms = field(model, "terms");
+  return { name: String(field(model, "name")), now: termsOf(field(model, "terms")), versions };
+}
+
+function termsOf(terms: Value): Terms {
   const ppm = (name: string) => Number(integer(field(field(terms, "splits"), name)));
-  return judgeTerms(bundle, {
-    name: String(field(model, "name")),
-    terms: {
-      splits: { protocol: ppm("protocolPpm"), worker: ppm("workerPpm"), developer: ppm("developerPpm"), data: ppm("dataPpm") },
-      prices: { input: integer(field(terms, "priceIn")), output: integer(field(terms, "priceOut")) },
-    },
-  });
+  return {
+    splits: { protocol: ppm("protocolPpm"), worker: ppm("workerPpm"), developer: ppm("developerPpm"), data: ppm("dataPpm") },
+    prices: { input: integer(field(terms, "priceIn")), output: integer(field(terms, "priceOut")) },
+  };
+}
+
+/** What a batch paid by: the terms in force when it was settled, whatever those of its receipts were. */
+async function splitsAt(chain: Chain, bundle: ReceiptBundle, batch: Value): Promise<Splits> {
+  const model = BigInt(bundle.receipt.model);
+  const read = await chain.call("Models", await modelsOf(chain, bundle), "payoutsAt", model, integer(field(batch, "settledAt")));
+  const ppm = (of: Value, name: string) => Number(integer(field(of, name)));
+  const payouts = field(read, "developers");
+  if (!Array.isArray(payouts)) throw new RpcError("it lists no developers");
+  const [worker, data] = [ppm(read, "workerPpm"), ppm(read, "dataPpm")];
+  const developer = payouts.reduce((sum: number, payout) => sum + ppm(payout, "ppm"), 0);
+  return { protocol: PPM - worker - developer - data, worker, developer, data };
 }
 
 async function checkContributions(chain: Chain, { network, receipt, cited }: ReceiptBundle): Promise<Outcome> {
@@ -141,12 +184,11 @@ async function registered(chain: Chain, datanets: Uint8Array, id: bigint): Promi
 /** Whom the cited contributions pay: as the batch noted it, or before the settlement, now. Fills in `payees`. */
 async function checkPayees(
   chain: Chain,
-  { network: { settlement, datanets }, cited }: ReceiptBundle,
-  batch: bigint | undefined,
+  { network: { datanets }, cited }: ReceiptBundle,
+  batch: Value | undefined,
   payees: OnChain["payees"],
 ): Promise<Outcome> {
-  const settled = batch === undefined ? undefined : await chain.call("Settlement", settlement, "batch", batch);
-  const clock = settled === undefined ? undefined : integer(field(settled, "payeeClock"));
+  const clock = batch === undefined ? undefined : integer(field(batch, "payeeClock"));
   let verdict = passed();
   for (const one of cited) {
     const id = one.contribution;
@@ -225,8 +267,16 @@ async function checkSettled(chain: Chain, bundle: ReceiptBundle, standing: Stand
   });
 }
 
-/** Every payee's and curator's credit still stands in the batch, or was paid out of it. */
-async function checkCredits(chain: Chain, bundle: ReceiptBundle, standing: Standing | undefined): Promise<Outcome> {
+/** The bundle with the splits that its batch paid by. */
+export const paidBy = (bundle: ReceiptBundle, splits: Splits): ReceiptBundle => ({ ...bundle, terms: { ...bundle.terms, splits } });
+
+/** Every payee's and curator's credit still stands in the batch, or was paid out of it. Fills in the splits. */
+async function checkCredits(
+  chain: Chain,
+  bundle: ReceiptBundle,
+  standing: Standing | undefined,
+  told: Pick<OnChain, "splits">,
+): Promise<Outcome> {
   if (standing === undefined) return NOT_SETTLED();
   const { network, receipt } = bundle;
   const batch = await chain.call("Settlement", network.settlement, "batch", standing.batch);
@@ -236,7 +286,8 @@ async function checkCredits(chain: Chain, bundle: ReceiptBundle, standing: Stand
     const before = due.get(toHex(payee))?.amount ?? 0n;
     if (amount > 0n) due.set(toHex(payee), { payee, amount: before + amount });
   };
-  const { contributions, curators } = credits(bundle);
+  told.splits = await splitsAt(chain, bundle, batch);
+  const { contributions, curators } = credits(paidBy(bundle, told.splits));
   for (const [i, { contribution }] of receipt.shares.entries()) {
     add(bytes(await chain.call("Datanets", network.datanets, "payeeAt", contribution, clock)), contributions[i]);
     const curator = bundle.cited.find((one) => one.contribution === contribution)?.curator;

@@ -4,11 +4,24 @@ import type { CitedContribution, DatanetVersion, Membership, ReceiptBundle, Term
 import { equal, toHex, type Text } from "../verify/bytes.ts";
 import { isMember, type Outcome } from "../verify/verify.ts";
 
+/** A version of a model's terms. */
+export interface TermsVersion {
+  /** Seconds since 1970 from which it applies; 0 for the first, which applies since ever. */
+  since: bigint;
+  terms: Terms;
+}
+
 /** What a model is registered with. */
 export interface RegisteredModel {
   name: string;
-  terms: Terms;
+  /** The terms in force. */
+  now: Terms;
+  /** Newest first, as far back as a receipt's time needs. */
+  versions: TermsVersion[];
 }
+
+/** Seconds around a receipt's time within which terms count, as `Challenges.PRICE_GRACE` has it. */
+const GRACE = 3600n;
 
 /** What a contribution is registered with, and its datanet. */
 export interface RegisteredContribution {
@@ -30,19 +43,54 @@ export const passed = (note?: Text): Outcome => ({ outcome: "passed", ...(note &
 export const failed = (differs: string, en: string, pt: string): Outcome => ({ outcome: "failed", differs, why: { en, pt } });
 export const missing = (en: string, pt: string): Outcome => ({ outcome: "not_checkable", without: { en, pt } });
 
-export function judgeTerms({ terms, modelName }: ReceiptBundle, model: RegisteredModel | undefined): Outcome {
+const sameSplits = (a: Terms, b: Terms): boolean =>
+  a.splits.protocol === b.splits.protocol &&
+  a.splits.worker === b.splits.worker &&
+  a.splits.developer === b.splits.developer &&
+  a.splits.data === b.splits.data;
+
+const samePrices = (a: Terms, b: Terms): boolean => a.prices.input === b.prices.input && a.prices.output === b.prices.output;
+
+/** When a receipt was issued, as the contract sees it: never after its batch. */
+export const issuedBy = ({ receipt }: ReceiptBundle, settledAt: bigint | undefined): bigint =>
+  settledAt !== undefined && settledAt < receipt.issuedAt ? settledAt : receipt.issuedAt;
+
+/** Whether a version applied all the time that counts, so that none before it did. */
+export const precedes = ({ since }: TermsVersion, issued: bigint): boolean => since === 0n || since + GRACE <= issued;
+
+/** By the terms that the contract holds the fee against: those in force from GRACE before the receipt's time to GRACE after,
+ * and not after the batch. */
+export function judgeTerms(bundle: ReceiptBundle, model: RegisteredModel | undefined, settledAt?: bigint): Outcome {
   if (model === undefined) return failed("receipt.model", "the chain knows no such model", "a cadeia não conhece este modelo");
-  const [due, named] = [model.terms, terms];
-  const { protocol, worker, developer, data } = due.splits;
-  const split = named.splits;
-  if (split.protocol !== protocol || split.worker !== worker || split.developer !== developer || split.data !== data) {
-    return failed("terms.splits", "the chain has other splits for this model", "a cadeia tem outras divisões para este modelo");
-  }
-  if (named.prices.input !== due.prices.input || named.prices.output !== due.prices.output) {
-    return failed("terms.prices", "the chain has other prices for this model", "a cadeia tem outros preços para este modelo");
+  const { terms, modelName } = bundle;
+  const issued = issuedBy(bundle, settledAt);
+  const latest = settledAt !== undefined && settledAt < issued + GRACE ? settledAt : issued + GRACE;
+  const begun = model.versions.filter(({ since }) => since <= latest);
+  const last = begun.findIndex((version) => precedes(version, issued));
+  const inForce = last < 0 ? begun : begun.slice(0, last + 1);
+  const split = inForce.filter((version) => sameSplits(version.terms, terms));
+  if (!split.some((version) => samePrices(version.terms, terms))) {
+    if (last < 0) {
+      return missing(
+        "a search further back: all versions of the terms that were read are newer",
+        "uma busca mais atrás: todas as versões dos termos que foram lidas são mais novas",
+      );
+    }
+    return split.length === 0
+      ? failed("terms.splits", "the model's terms then had other splits", "os termos do modelo tinham então outras divisões")
+      : failed("terms.prices", "the model's terms then had other prices", "os termos do modelo tinham então outros preços");
   }
   if (model.name !== modelName) return failed("model_name", `the chain calls it ${model.name}`, `a cadeia o chama de ${model.name}`);
-  return passed();
+  const paid = settledAt === undefined ? undefined : model.versions.find(({ since }) => since <= settledAt)?.terms;
+  if (paid !== undefined && !sameSplits(paid, terms)) {
+    const { worker, developer, data } = paid.splits;
+    return passed({
+      en: `its batch paid by later terms: worker ${worker} ppm, developer ${developer}, data ${data}`,
+      pt: `o lote pagou por termos posteriores: trabalhador ${worker} ppm, desenvolvedor ${developer}, dados ${data}`,
+    });
+  }
+  if (sameSplits(model.now, terms) && samePrices(model.now, terms)) return passed();
+  return passed({ en: "the model has other terms by now", pt: "o modelo já tem outros termos" });
 }
 
 export function judgeContribution(

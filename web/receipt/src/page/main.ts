@@ -2,7 +2,7 @@
 //
 // The page connects to nothing. Its first act is to forbid itself every connection but the one to the address that the
 // reader gave; giving another address means loading the page anew, with that one allowed (see `allowOnly`).
-import { CHAIN_CHECKS, chainChecks, readStanding, type OnChain, type Standing } from "../chain/checks.ts";
+import { CHAIN_CHECKS, chainChecks, paidBy, readStanding, type OnChain, type Standing } from "../chain/checks.ts";
 import { Chain, sender } from "../chain/rpc.ts";
 import { ReadError, readBundle, type ReceiptBundle } from "../verify/bundle.ts";
 import { summary, verify, type Check, type Verification } from "../verify/verify.ts";
@@ -156,10 +156,11 @@ function render(): void {
     page.replaceChildren(top(say), plainVerdict(loaded, say), tools(undefined, say));
     return;
   }
-  const { bundle, view, offline } = loaded;
+  const { bundle, offline } = loaded;
   const checks = [...offline, ...onChain.checks];
   const verification = summary(checks);
   const told = toldBy(onChain);
+  const view = told.splits === undefined ? loaded.view : viewOf(paidBy(bundle, told.splits));
   document.title = `${say.word(verification.ok ? "holds" : "fails")} · Fonte`;
   document.documentElement.classList.toggle("bad", !verification.ok);
   page.replaceChildren(
@@ -180,11 +181,12 @@ function render(): void {
 }
 
 /** The chain's word, as far as it went: a check that it left open confirms nothing. */
-function toldBy({ checks, payees }: OnChain): Told {
+function toldBy({ checks, payees, splits }: OnChain): Told {
   const outcome = (name: string) => checks.find((check) => check.name === name)?.outcome ?? "not_checkable";
   return {
     confirmed: (name) => outcome(name) === "passed",
     payeeOf: (contribution) => (outcome("payees") === "not_checkable" ? undefined : payees.get(contribution)),
+    splits: outcome("settled as written") === "passed" ? splits : undefined,
   };
 }
 

@@ -1,6 +1,6 @@
 // From a bundle to what is shown: sources in order of their shares, the answer cut into stretches, quotes in their place.
 import type { Payee } from "../chain/judge.ts";
-import { NOBODY, PROMPT, type CitedContribution, type CitedDocument, type ReceiptBundle, type Run } from "../verify/bundle.ts";
+import { NOBODY, PROMPT, type CitedContribution, type CitedDocument, type ReceiptBundle, type Run, type Splits } from "../verify/bundle.ts";
 import { utf8 } from "../verify/bytes.ts";
 import { openedFrom } from "../verify/merkle.ts";
 import { credits, type Credits } from "../verify/money.ts";
@@ -35,6 +35,8 @@ export interface Told {
   confirmed: (check: string) => boolean;
   /** Whom a contribution pays, where it told. */
   payeeOf: (contribution: bigint) => Payee | undefined;
+  /** By which splits the receipt's batch paid. */
+  splits: Splits | undefined;
 }
 
 export interface View {

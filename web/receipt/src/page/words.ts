@@ -245,7 +245,7 @@ export const CHECKS: Record<string, { name: Text; means: Text }> = {
   },
   "terms on chain": {
     name: t("Model's terms", "Termos do modelo"),
-    means: t("Name, prices and splits are those that the model registered.", "Nome, preços e divisões são os que o modelo registrou."),
+    means: t("Name, prices and splits are those that the model had when it answered.", "Nome, preços e divisões são os que o modelo tinha quando respondeu."),
   },
   "contributions on chain": {
     name: t("Registered sources", "Fontes registradas"),
@@ -270,5 +270,5 @@ export const GROUPS: { title: Text; checks: string[] }[] = [
   { title: t("Signed", "Assinado"), checks: ["format", "receipt fields", "receipt id", "worker signature", "countersignature", "request id"] },
   { title: t("Texts", "Textos"), checks: ["prompt", "answer", "witnesses"] },
   { title: t("Attribution and money", "Atribuição e dinheiro"), checks: ["evidence", "membership", "shares", "tokens", "fee"] },
-  { title: t("On the chain", "Na cadeia"), checks: ["network", "terms on chain", "contributions on chain", "settled as written", "payees", "credits", "completeness"] },
+  { title: t("On the chain", "Na cadeia"), checks: ["network", "settled as written", "terms on chain", "contributions on chain", "payees", "credits", "completeness"] },
 ];
