@@ -197,6 +197,12 @@ contract ModelHandler is ModelWorld, Steps {
         touched = id;
     }
 
+    /// @dev Who knows the salt may try at any time: `meddle` alone seldom does while there is nothing made yet.
+    function openSet(uint256 which) external counted("open set") {
+        touched = some(which);
+        models.revealEvaluation(touched, setOf(touched), SALT, "");
+    }
+
     function retire(uint256 which, uint256 rare) external counted("retire") {
         uint32 id = some(which);
         require(rare % 8 == 0);
@@ -366,7 +372,7 @@ contract ModelInvariantTest is Test {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](16);
+        bytes4[] memory selectors = new bytes4[](17);
         selectors[0] = ModelHandler.make.selector;
         selectors[1] = ModelHandler.setTerms.selector;
         selectors[2] = ModelHandler.proceed.selector;
@@ -383,6 +389,7 @@ contract ModelInvariantTest is Test {
         selectors[13] = ModelHandler.withdraw.selector;
         selectors[14] = ModelHandler.claim.selector;
         selectors[15] = ModelHandler.pass.selector;
+        selectors[16] = ModelHandler.openSet.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
