@@ -41,7 +41,10 @@ async fn copies_splits_bait_and_echo_do_not_pay() {
 async fn what_is_left_is_what_the_documentation_says() {
     let questions = questions();
     let before = play(&honest(), &questions).await;
-    // The first needs no questions, and nothing is promised of it.
+    let blind = measure(&LEFT[0], ATTACKERS[0], &before, &questions).await;
+    println!("{blind}");
+    // Nothing is promised of what needs no questions, but that it earns far less than what knows them.
+    assert!(blind.gain() < 3_000 && blind.loss() <= 50, "{blind}");
     for attack in &LEFT[1..] {
         let row = measure(attack, ATTACKERS[0], &before, &questions).await;
         println!("{row}");
@@ -50,6 +53,18 @@ async fn what_is_left_is_what_the_documentation_says() {
         assert!(row.taken() > GOAL, "{row}");
         assert!(row.loss() <= 150, "{row}");
     }
+}
+
+#[test]
+fn gas_is_what_the_contracts_were_measured_to_take() {
+    let measured = |snapshot: &str, name: &str| -> u128 {
+        let all: serde_json::Value = serde_json::from_str(snapshot).unwrap();
+        all[name].as_str().unwrap().parse().unwrap()
+    };
+    let batch = measured(include_str!("../../../contracts/snapshots/settle.json"), "rows_1000_payees_20");
+    assert_eq!(money::GAS_PER_ROW, batch / 1000);
+    let registered = measured(include_str!("../../../contracts/snapshots/models.json"), "register_quote");
+    assert_eq!(money::REGISTER_GAS, registered);
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub const GAS_PER_ROW: u128 = 9_728_918 / 1000;
 /// Least base fee of the chain, in wei (`crates/evm/src/block.rs`); it is burnt.
 pub const BASE_FEE: u128 = 1_000_000;
 /// Gas of registering a model, once (`contracts/snapshots/models.json`).
-pub const REGISTER_GAS: u128 = 359_798;
+pub const REGISTER_GAS: u128 = 359_579;
 
 /// Which of the fee's receivers the asker is, besides being the author.
 #[derive(Clone, Copy, Debug)]
