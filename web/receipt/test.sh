@@ -24,4 +24,4 @@ else
   echo "skipped: the page in a browser, because Chromium is not on the PATH; install the package chromium"
   rm out/browser.test.mjs
 fi
-node --test --test-timeout=300000 out/*.test.mjs
+node --test --test-timeout=900000 out/*.test.mjs
