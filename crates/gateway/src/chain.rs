@@ -14,7 +14,9 @@ use alloy_provider::{DynProvider, Provider};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
-use fonte_bindings::{Addresses, Catalogue, Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts};
+use fonte_bindings::{
+    Addresses, Catalogue, Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts,
+};
 use fonte_types::{ContributionId, Network};
 use parking_lot::Mutex;
 

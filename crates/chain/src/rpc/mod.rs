@@ -23,10 +23,7 @@ use jsonrpsee::{
     server::{BatchRequestConfig, PingConfig, Server, ServerConfig, stop_channel},
     types::SubscriptionId,
 };
-use tokio::{
-    net::TcpListener,
-    sync::oneshot,
-};
+use tokio::{net::TcpListener, sync::oneshot};
 use tower_http::timeout::TimeoutLayer;
 
 use crate::{error::ChainError, ledger::Ledger};

@@ -16,8 +16,7 @@ async fn after(net: &Net, known: &Catalogue) -> ((bool, bool), Catalogue) {
     assert!(catalogue.block > known.block);
     assert_eq!(*catalogue.datanets, net.client.datanets().await.unwrap());
     assert_eq!(*catalogue.models, net.client.models().await.unwrap());
-    let read =
-        (!Arc::ptr_eq(&known.datanets, &catalogue.datanets), !Arc::ptr_eq(&known.models, &catalogue.models));
+    let read = (!Arc::ptr_eq(&known.datanets, &catalogue.datanets), !Arc::ptr_eq(&known.models, &catalogue.models));
     (read, catalogue)
 }
 
