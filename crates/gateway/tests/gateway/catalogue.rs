@@ -23,7 +23,7 @@ async fn after(net: &Net, known: &Catalogue) -> ((bool, bool), Catalogue) {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_has_changed_is_read_again() {
     // A notice that is over before the test's patience is, and long enough to look at the chain before it is.
-    let net = Net::start_with(|parameters| parameters.notice_seconds = 4, |_, _| ()).await;
+    let net = Net::start_with(|parameters| parameters.notice_seconds = 8, |_, _| ()).await;
     let known = net.client.catalogue(None).await.unwrap();
     let (read, known) = after(&net, &known).await;
     assert_eq!(read, (false, false), "blocks without an event of theirs");
