@@ -6,6 +6,7 @@ use alloy_contract::{CallBuilder, CallDecoder};
 use alloy_network::EthereumWallet;
 use alloy_primitives::{Address, B256, Bytes, TxHash};
 use alloy_provider::{DynProvider, Provider, ProviderBuilder};
+use alloy_rpc_client::ClientBuilder;
 use alloy_rpc_types_eth::{BlockId, Filter, Log, TransactionReceipt, TransactionRequest};
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::SolEvent;
@@ -25,6 +26,7 @@ use crate::{
         Origins, Reviews, Settlement, Timelock, Validators, Workers,
     },
     convert,
+    transport::Bound,
 };
 
 /// How a datanet admits contributions.
@@ -455,13 +457,14 @@ impl Client {
     ) -> Result<Self, ClientError> {
         let parsed = url.parse().map_err(|_| ClientError::Url(url.into()))?;
         let sender = signer.as_ref().map(PrivateKeySigner::address);
+        let connection = ClientBuilder::default().layer(Bound).http(parsed);
         let provider = match signer {
             Some(signer) => ProviderBuilder::new()
                 .with_simple_nonce_management()
                 .wallet(EthereumWallet::from(signer))
-                .connect_http(parsed)
+                .connect_client(connection)
                 .erased(),
-            None => ProviderBuilder::new().connect_http(parsed).erased(),
+            None => ProviderBuilder::new().connect_client(connection).erased(),
         };
         provider.client().set_poll_interval(POLL);
         let rpc =
@@ -684,22 +687,39 @@ impl Client {
 
     /// Every registered model.
     pub async fn models(&self) -> Result<Vec<ModelRecord>, ClientError> {
+        Ok(self.models_until(0).await?.0)
+    }
+
+    /// The same, and when a record changes next without an event, after `now` in seconds since 1970: announced terms come into
+    /// force, or the grace of one that was trained on a withdrawn text ends.
+    pub(crate) async fn models_until(&self, now: u64) -> Result<(Vec<ModelRecord>, Option<u64>), ClientError> {
         let contract = self.models_contract();
         let count = self.reading("the number of models", contract.modelCount().call().await)?;
         let read = |id| {
             let (model, life, servable) = (contract.model(id), contract.life(id), contract.servable(id));
+            let (terms, contract) = (contract.termsCount(id), &contract);
             async move {
-                let (model, life, servable) = tokio::join!(model.call(), life.call(), servable.call());
+                let (model, life, servable, terms) =
+                    tokio::join!(model.call(), life.call(), servable.call(), terms.call());
+                let model = self.reading("a model", model)?;
                 let life = self.reading("a model's life", life)?;
                 let servable = self.reading("whether a model may answer", servable)?;
+                let last = self.reading("the number of a model's terms", terms)?;
+                // At most one version of them is announced and not in force.
+                let announced = match model.termsVersion < last {
+                    true => Some(self.reading("a model's next terms", contract.termsOf(id, last).call().await)?._1),
+                    false => None,
+                };
+                let changes = announced.into_iter().chain([life.stopsAt]).filter(|at| *at > now).min();
                 let refusal = (!servable.ok).then(|| convert::refusal(servable.reason, servable.datanet));
-                let model = convert::model(ModelId(id), self.reading("a model", model)?, &life.trained, refusal);
-                Ok::<_, ClientError>((model, life.base))
+                Ok::<_, ClientError>((convert::model(ModelId(id), model, &life.trained, refusal), life.base, changes))
             }
         };
         let mut models: Vec<ModelRecord> = Vec::with_capacity(count as usize);
+        let mut changes_at: Option<u64> = None;
         let mut reading = futures::stream::iter(1..=count).map(read).buffered(MODELS_AT_ONCE);
-        while let Some((mut model, base)) = reading.try_next().await? {
+        while let Some((mut model, base, changes)) = reading.try_next().await? {
+            changes_at = changes_at.into_iter().chain(changes).min();
             // A base is registered before what stands on it: its list is whole.
             if let Some(base) = base.checked_sub(1).and_then(|index| models.get(index as usize)) {
                 model.trained.extend(&base.trained);
@@ -708,7 +728,7 @@ impl Client {
             }
             models.push(model);
         }
-        Ok(models)
+        Ok((models, changes_at))
     }
 
     /// A worker's registration, if it has one.

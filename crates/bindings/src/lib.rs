@@ -16,14 +16,17 @@
 
 pub mod abi;
 pub mod addresses;
+mod catalogue;
 pub mod client;
 pub mod convert;
 pub mod evidence;
 pub mod genesis;
 pub mod parameters;
 pub mod rows;
+mod transport;
 
 pub use addresses::Addresses;
+pub use catalogue::Catalogue;
 pub use client::{Client, ClientError, ContributionRecord, DatanetRecord, ModelRecord};
 pub use rows::{RowsError, SettledBatch, SettledRow};
 

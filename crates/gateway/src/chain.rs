@@ -14,7 +14,9 @@ use alloy_provider::{DynProvider, Provider};
 use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
-use fonte_bindings::{Addresses, Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts};
+use fonte_bindings::{
+    Addresses, Catalogue, Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts,
+};
 use fonte_types::{ContributionId, Network};
 use parking_lot::Mutex;
 
@@ -71,8 +73,8 @@ pub enum ChainError {
 #[derive(Debug)]
 pub(crate) struct Directory {
     pub(crate) block: u64,
-    pub(crate) models: Vec<ModelRecord>,
-    pub(crate) datanets: Vec<DatanetRecord>,
+    pub(crate) models: Arc<Vec<ModelRecord>>,
+    pub(crate) datanets: Arc<Vec<DatanetRecord>>,
     /// Registrations that were asked for at this height.
     pub(crate) workers: Mutex<BTreeMap<Address, Option<WorkerRecord>>>,
 }
@@ -104,6 +106,8 @@ pub(crate) struct HeadFacts {
 pub(crate) struct Chain {
     pub(crate) client: Client,
     directory: Mutex<Option<Arc<Directory>>>,
+    /// What it was made of. Held while the chain is read: one reads for all that wait.
+    catalogue: tokio::sync::Mutex<Option<Catalogue>>,
     key: PrivateKeySigner,
     /// Next nonce, where it is known. Held across sending: one transaction after the other is the point.
     nonce: tokio::sync::Mutex<Option<u64>>,
@@ -137,6 +141,7 @@ impl Chain {
         Ok(Self {
             client: Client::connect_with(url, None, addresses).await?,
             directory: Mutex::new(None),
+            catalogue: tokio::sync::Mutex::new(None),
             key,
             nonce: tokio::sync::Mutex::new(None),
             inclusion_timeout,
@@ -183,17 +188,17 @@ impl Chain {
     /// Models and datanets as of the latest block: whoever published a moment ago can ask at once.
     pub(crate) async fn directory(&self) -> Result<Arc<Directory>, ChainError> {
         let block = self.client.block_number().await?;
-        if let Some(known) = self.directory.lock().clone()
-            && known.block >= block
-        {
+        let known = || self.directory.lock().clone().filter(|known| known.block >= block);
+        if let Some(known) = known() {
             return Ok(known);
         }
-        let directory = Arc::new(Directory {
-            block,
-            models: self.client.models().await?,
-            datanets: self.client.datanets().await?,
-            workers: Mutex::default(),
-        });
+        let mut last = self.catalogue.lock().await;
+        if let Some(known) = known() {
+            return Ok(known);
+        }
+        let catalogue = self.client.catalogue(last.as_ref()).await?;
+        let Catalogue { block, models, datanets, .. } = last.insert(catalogue).clone();
+        let directory = Arc::new(Directory { block, models, datanets, workers: Mutex::default() });
         *self.directory.lock() = Some(directory.clone());
         Ok(directory)
     }

@@ -237,6 +237,8 @@ fn forbids(datanet: &DatanetRecord, model: &ModelRecord, visibility: Visibility)
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use alloy_primitives::{Address, B256};
     use fonte_bindings::client::Policy;
     use fonte_types::{
@@ -281,8 +283,8 @@ mod tests {
         Directory {
             block: 1,
             workers: Default::default(),
-            models: vec![model()],
-            datanets: vec![
+            models: Arc::new(vec![model()]),
+            datanets: Arc::new(vec![
                 datanet(1, COMMONS_NAME, |d| d.policy.quote = false),
                 datanet(2, "coffee", |_| ()),
                 datanet(3, "open", |d| d.policy.review = ReviewRule::Open),
@@ -291,7 +293,7 @@ mod tests {
                 datanet(6, "dear", |d| d.policy.price_floor = 101),
                 datanet(7, "empty", |d| d.version = Version(0)),
                 datanet(8, "hidden", |d| d.policy.index = false),
-            ],
+            ]),
         }
     }
 
@@ -351,7 +353,7 @@ mod tests {
     #[test]
     fn texts_are_processed_where_their_datanet_and_the_payer_allow() {
         let mut directory = directory();
-        directory.datanets[1].policy.jurisdictions = vec![*b"BR", *b"PT"];
+        Arc::make_mut(&mut directory.datanets)[1].policy.jurisdictions = vec![*b"BR", *b"PT"];
         let adopted = [1, 2, 5].map(|id| DatanetVersion { datanet: DatanetId(id), version: Version(3) });
         let ask = |names: &[&str], asked: &[[u8; 2]], at: [u8; 2]| {
             let chat = Chat { jurisdictions: asked.to_vec(), ..chat(names, Visibility::Open) };
@@ -371,7 +373,7 @@ mod tests {
     #[test]
     fn weights_are_used_where_and_for_whom_the_texts_they_were_trained_on_may_be() {
         let mut directory = directory();
-        directory.datanets[3].policy.jurisdictions = vec![*b"BR"];
+        Arc::make_mut(&mut directory.datanets)[3].policy.jurisdictions = vec![*b"BR"];
         let adopted = [1, 2].map(|id| DatanetVersion { datanet: DatanetId(id), version: Version(3) });
         // Neither the clause on quotes of one nor the price floor of another concerns weights.
         let trained = |ids: &[u32]| ModelRecord { trained: ids.iter().copied().map(DatanetId).collect(), ..model() };

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use fonte_bindings::{ContributionRecord, DatanetRecord, ModelRecord};
+use fonte_bindings::{Catalogue, ContributionRecord, DatanetRecord, ModelRecord};
 use fonte_corpus::bundle::BundleLimits;
 use fonte_types::{ContributionId, DatanetId, DatanetVersion, ModelId, Version};
 
@@ -29,17 +29,12 @@ pub(crate) struct Snapshot {
 
 impl View {
     /// Datanets are read before contributions, so a version read here never holds a contribution that is not.
-    pub(crate) fn new(
-        block: u64,
-        datanets: Vec<DatanetRecord>,
-        contributions: Vec<ContributionRecord>,
-        models: Vec<ModelRecord>,
-    ) -> Self {
+    pub(crate) fn new(catalogue: &Catalogue, contributions: &[ContributionRecord]) -> Self {
         Self {
-            block,
-            datanets: datanets.into_iter().map(|record| (record.id, record)).collect(),
-            contributions: contributions.into_iter().map(|record| (record.id, record)).collect(),
-            models: models.into_iter().map(|record| (record.id, record)).collect(),
+            block: catalogue.block,
+            datanets: catalogue.datanets.iter().map(|record| (record.id, record.clone())).collect(),
+            contributions: contributions.iter().map(|record| (record.id, record.clone())).collect(),
+            models: catalogue.models.iter().map(|record| (record.id, record.clone())).collect(),
         }
     }
 
@@ -128,12 +123,8 @@ mod tests {
     fn a_version_is_adopted_only_with_all_its_members() {
         let contributions =
             vec![member(1, 1, 1, None), member(2, 1, 2, Some(4)), member(3, 1, 3, None), member(4, 2, 1, None)];
-        let view = View::new(
-            9,
-            vec![datanet(1, 4, true), datanet(2, 1, false), datanet(3, 0, true)],
-            contributions,
-            Vec::new(),
-        );
+        let datanets = vec![datanet(1, 4, true), datanet(2, 1, false), datanet(3, 0, true)];
+        let view = View::new(&Catalogue::new(9, datanets, Vec::new()), &contributions);
         let adopted = |indexed: &[u64]| {
             let indexed = indexed.iter().map(|id| ContributionId(*id)).collect();
             view.adoptable(&indexed).get(&DatanetId(1)).map_or(0, |version| version.0)
@@ -165,7 +156,8 @@ mod tests {
             sized(4, 1, limits.bytes + 1),
             sized(5, 1, u64::MAX),
         ];
-        let view = View::new(9, vec![datanet(1, 1, true)], contributions, Vec::new());
+        let catalogue = Catalogue::new(9, vec![datanet(1, 1, true)], Vec::new());
+        let view = View::new(&catalogue, &contributions);
         assert_eq!(wanted(&view), [1]);
         // They are still members: no version with them is adopted.
         assert!(view.adoptable(&[ContributionId(1)].into()).is_empty());

@@ -21,7 +21,7 @@ use fonte_types::{
     wire::{Asked, EngineUsage, Finish, Job, Refusal, RefusalCode, Sampling, ToGateway, ToWorker},
 };
 use fonte_worker::{
-    AnswerModel, ModelError, Passages, Question, Worker, Written, answer_plainly,
+    AnswerModel, Ledger, ModelError, Passages, Question, Worker, Written, answer_plainly,
     engine::{Adapters, Engine, EngineConfig, EngineModel, Secret},
 };
 use serde_json::json;
@@ -554,7 +554,7 @@ async fn adapters_are_in_the_engine_while_the_chain_lets_them_answer() {
     let mut scene = Scene::serving(Arc::new(EngineModel::adapter(connected.clone(), "style", "/adapters/style"))).await;
     let mut adapters = Adapters::new(connected.clone());
     adapters.add(MODEL, "style", "/adapters/style");
-    let models = async |scene: &Scene| fonte_worker::Ledger::models(scene.world.ledger.as_ref()).await.unwrap();
+    let models = async |scene: &Scene| scene.world.ledger.catalogue(None).await.unwrap().models;
     assert_eq!(adapters.mirror(&models(&scene).await).await, []);
     assert_eq!(*loaded.lock().unwrap(), BTreeSet::from(["style".to_owned()]));
     assert_eq!(engine.last("/v1/load_lora_adapter").authorization.as_deref(), Some(format!("Bearer {KEY}").as_str()));

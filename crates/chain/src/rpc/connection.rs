@@ -3,14 +3,16 @@
 //!
 //! jsonrpsee starts a task for every message of a WebSocket, and each keeps its answer until there is room in the
 //! connection's queue. So what bounds them stands around it: below it [`Wire`], which reads nothing while much is under way,
-//! and above it [`Paced`], which lets few calls run at once and none while answers wait to be written.
+//! and above it [`Paced`], which lets few calls run at once and none while answers wait to be written. [`Places`] counts
+//! connections, and where there are too many lets go of one that is only kept open.
 
 use std::{
+    collections::BTreeMap,
     io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jsonrpsee::{
@@ -34,11 +36,63 @@ const UNANSWERED: usize = 64;
 /// Bytes of answers that wait to be written while the next call may run.
 const UNWRITTEN: usize = 1024 * 1024;
 
+/// Clients keep connections that they do not use, for 90 s and more. One that was not used for this long is closed where
+/// another client waits for a place.
+const UNUSED: Duration = Duration::from_secs(1);
+
+/// The places of connections, and the HTTP ones that have one.
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    open: Mutex<BTreeMap<u64, Arc<Flow>>>,
+}
+
+/// A connection on the list of [`Places`] until it is dropped.
+pub(super) struct Listed {
+    places: Arc<Places>,
+    number: u64,
+}
+
+impl Places {
+    pub(super) fn new(count: u32) -> Arc<Self> {
+        Arc::new(Self { free: Arc::new(Semaphore::new(count as usize)), open: Mutex::default() })
+    }
+
+    /// Waits for a place, and where there is none has the connection closed that was not used for the longest time.
+    pub(super) async fn take(&self) -> OwnedSemaphorePermit {
+        loop {
+            let free = Arc::clone(&self.free).acquire_owned();
+            if let Ok(place) = tokio::time::timeout(UNUSED / 10, free).await {
+                return place.expect("the semaphore is never closed");
+            }
+            let open = self.open.lock();
+            let unused = open.values().filter_map(|flow| Some((flow.state.lock().unused?, flow)));
+            if let Some((since, flow)) = unused.min_by_key(|(since, _)| *since)
+                && since.elapsed() >= UNUSED
+            {
+                flow.leave.notify_one();
+            }
+        }
+    }
+
+    pub(super) fn list(self: &Arc<Self>, number: u64, flow: Arc<Flow>) -> Listed {
+        self.open.lock().insert(number, flow);
+        Listed { places: Arc::clone(self), number }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.places.open.lock().remove(&self.number);
+    }
+}
+
 /// What one connection has under way.
 pub(super) struct Flow {
     running: Semaphore,
     /// Some of what waited was written.
     written: Notify,
+    /// Its place is wanted.
+    pub(super) leave: Notify,
     state: Mutex<State>,
 }
 
@@ -46,6 +100,8 @@ pub(super) struct Flow {
 struct State {
     unanswered: usize,
     unwritten: usize,
+    /// Since when nothing was asked and nothing is owed.
+    unused: Option<Instant>,
     /// The client does not take what is written at the moment.
     blocked: bool,
     /// It did not for too long.
@@ -55,7 +111,9 @@ struct State {
 
 impl Flow {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { running: Semaphore::new(RUNNING), written: Notify::new(), state: Mutex::default() })
+        let state = State { unused: Some(Instant::now()), ..State::default() };
+        let (written, leave) = (Notify::new(), Notify::new());
+        Arc::new(Self { running: Semaphore::new(RUNNING), written, leave, state: Mutex::new(state) })
     }
 
     /// Waits for a call's turn to run; it counts until what comes back is dropped.
@@ -196,6 +254,9 @@ impl Wire {
             self.flow.change(|state| {
                 state.unwritten = state.unwritten.saturating_sub(bytes);
                 state.blocked = false;
+                if state.unwritten == 0 && state.unanswered == 0 {
+                    state.unused = Some(Instant::now());
+                }
             });
             self.flow.written.notify_waiters();
             return Poll::Ready(outcome);
@@ -213,7 +274,12 @@ impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(this.flow.poll_readable(cx))?;
-        Pin::new(&mut this.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            this.flow.state.lock().unused = None;
+        }
+        outcome
     }
 }
 

@@ -12,7 +12,7 @@ mod subscribe;
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
 use api::EthereumServer as _;
-use connection::{Flow, Pace, Wire};
+use connection::{Flow, Pace, Places, Wire};
 use hyper::{StatusCode, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -23,10 +23,7 @@ use jsonrpsee::{
     server::{BatchRequestConfig, PingConfig, Server, ServerConfig, stop_channel},
     types::SubscriptionId,
 };
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, oneshot},
-};
+use tokio::{net::TcpListener, sync::oneshot};
 use tower_http::timeout::TimeoutLayer;
 
 use crate::{error::ChainError, ledger::Ledger};
@@ -43,7 +40,7 @@ pub struct RpcConfig {
     pub max_response_bytes: u32,
     /// Calls in one batch.
     pub max_batch: u32,
-    /// Connections at once, HTTP and WebSocket together. More wait to be accepted.
+    /// Connections at once, HTTP and WebSocket together. More wait for one to end; one that is only kept open ends for them.
     pub max_connections: u32,
     /// How long a client may take to ask, to have its HTTP request answered, or to take in some of an answer before its
     /// connection is closed.
@@ -184,15 +181,14 @@ async fn serve(
     };
     // As above.
     let _ = bound.send(listener.local_addr());
-    let (patience, places) = (config.patience, Arc::new(Semaphore::new(config.max_connections as usize)));
+    let (patience, places) = (config.patience, Places::new(config.max_connections));
     let methods = eth::Eth::new(ledger, config).into_rpc();
     let mut http = http1::Builder::new();
     // From the end of one answer to the head of the next request, too.
     http.timer(TokioTimer::new()).header_read_timeout(patience);
     let (stopped, handle) = stop_channel();
     let accepting = async move {
-        loop {
-            let place = Arc::clone(&places).acquire_owned().await.expect("the semaphore is never closed");
+        for number in 0.. {
             let stream = match listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -206,17 +202,27 @@ async fn serve(
                 tracing::debug!(%error, "a connection ended at once");
                 continue;
             }
+            let place = places.take().await;
             let flow = Flow::new();
+            let listed = places.list(number, Arc::clone(&flow));
             let pace = RpcServiceBuilder::new().layer(Pace(Arc::clone(&flow)));
             let service = server.clone().set_rpc_middleware(pace).build(methods.clone(), stopped.clone());
-            let wire = TokioIo::new(Wire::new(stream, place, flow, patience));
+            let wire = TokioIo::new(Wire::new(stream, place, Arc::clone(&flow), patience));
             let connection = http.serve_connection(wire, TowerToHyperService::new(service)).with_upgrades();
             let stopped = stopped.clone().shutdown();
             tokio::spawn(async move {
+                // A session of WebSocket is a task of its own, which this does not end.
+                let _listed = listed;
                 tokio::pin!(connection);
+                let leave = async {
+                    tokio::select! {
+                        () = stopped => {}
+                        () = flow.leave.notified() => {}
+                    }
+                };
                 let ended = tokio::select! {
                     ended = &mut connection => ended,
-                    () = stopped => {
+                    () = leave => {
                         connection.as_mut().graceful_shutdown();
                         connection.await
                     }

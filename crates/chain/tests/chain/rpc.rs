@@ -457,6 +457,33 @@ async fn connections_are_counted_and_those_that_ask_nothing_are_closed() {
     chain.shutdown().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_only_kept_open_makes_room() {
+    const PLACES: u32 = 4;
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path(), fresh_chain_id());
+    // With more patience than this test has, and clients that keep what they have opened.
+    config.rpc_limits.max_connections = PLACES;
+    config.rpc_limits.patience = PATIENCE * 4;
+    let chain = Chain::start(config).await.unwrap();
+    let client = || reqwest::Client::builder().pool_idle_timeout(None).build().unwrap();
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []});
+    let ask = |client: &reqwest::Client| {
+        let request = client.post(chain.rpc_url()).json(&body);
+        async move { assert_eq!(request.send().await.unwrap().status(), 200) }
+    };
+    let keeping = client();
+    let many = futures::future::join_all((0..PLACES * 8).map(|_| ask(&keeping)));
+    tokio::time::timeout(PATIENCE, many).await.expect("those over the limit wait for each other and not for ever");
+    for _ in 0..2 * PLACES {
+        let other = client();
+        tokio::time::timeout(PATIENCE, ask(&other)).await.expect("a place that nobody uses is given to who asks");
+        // Who lost a connection opens another.
+        tokio::time::timeout(PATIENCE, ask(&keeping)).await.expect("the same");
+    }
+    chain.shutdown().await.unwrap();
+}
+
 /// Asks over a connection of its own.
 async fn rpc_once(url: String) {
     let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();

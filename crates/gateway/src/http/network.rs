@@ -24,8 +24,8 @@ pub(super) async fn network(State(app): SharedApp) -> Result<Json<Value>, ApiErr
         "gateway": {"address": app.chain.gateway(), "url": app.url},
         "rpc_url": app.config.rpc_url,
         "contracts": app.chain.client.addresses(),
-        "models": directory.models,
-        "datanets": directory.datanets,
+        "models": *directory.models,
+        "datanets": *directory.datanets,
         "workers": app.workers.count(),
         "free_allowance": {
             "payer": app.free_key.payer,

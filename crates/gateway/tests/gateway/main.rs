@@ -5,6 +5,7 @@
 mod adapters;
 mod answers;
 mod anvil;
+mod catalogue;
 mod crash;
 mod dishonest;
 mod duties;

@@ -1,6 +1,9 @@
 //! Follows the chain: whatever a new block changes is known to the next job.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use fonte_bindings::{Catalogue, ContributionRecord};
+use fonte_types::ContributionId;
 
 use super::Shared;
 use crate::{adoption::View, ledger::LedgerError};
@@ -8,15 +11,18 @@ use crate::{adoption::View, ledger::LedgerError};
 /// After a failed read the chain is left alone for this long.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// What was last read of the chain.
+struct Known {
+    catalogue: Catalogue,
+    contributions: Vec<ContributionRecord>,
+}
+
 /// Runs until it is dropped.
 pub(super) async fn follow(shared: &Shared) {
     let mut known = None;
     loop {
-        match look(shared, known).await {
-            Ok(block) => {
-                known = Some(block);
-                tokio::time::sleep(shared.config.poll).await;
-            }
+        match look(shared, &mut known).await {
+            Ok(()) => tokio::time::sleep(shared.config.poll).await,
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot follow the chain");
                 tokio::time::sleep(AFTER_ERROR).await;
@@ -25,17 +31,20 @@ pub(super) async fn follow(shared: &Shared) {
     }
 }
 
-/// Reads the chain if it has a block that is not known yet.
-async fn look(shared: &Shared, known: Option<u64>) -> Result<u64, LedgerError> {
+/// Reads what a block changed, if there is one that is not known yet.
+async fn look(shared: &Shared, known: &mut Option<Known>) -> Result<(), LedgerError> {
     let ledger = &shared.ledger;
-    let block = ledger.block_number().await?;
-    if known == Some(block) {
-        return Ok(block);
-    }
     // In this order: see `View::new`.
-    let datanets = ledger.datanets().await?;
-    let models = ledger.models().await?;
-    let contributions = ledger.contributions(fonte_types::ContributionId(1)).await?;
-    shared.learn(View::new(block, datanets, contributions, models));
-    Ok(block)
+    let catalogue = ledger.catalogue(known.as_ref().map(|known| known.catalogue.clone())).await?;
+    if known.as_ref().is_some_and(|known| known.catalogue.block == catalogue.block) {
+        return Ok(());
+    }
+    let same = |known: &Known| Arc::ptr_eq(&known.catalogue.datanets, &catalogue.datanets);
+    let contributions = match known.take_if(|known| same(known)) {
+        Some(known) => known.contributions,
+        None => ledger.contributions(ContributionId(1)).await?,
+    };
+    shared.learn(View::new(&catalogue, &contributions));
+    *known = Some(Known { catalogue, contributions });
+    Ok(())
 }

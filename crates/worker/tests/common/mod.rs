@@ -15,7 +15,7 @@ use alloy_primitives::{Address, B256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_attribution::IndexError;
 use fonte_bindings::{
-    ContributionRecord, DatanetRecord, ModelRecord,
+    Catalogue, ContributionRecord, DatanetRecord, ModelRecord,
     client::{ContributionStatus, ModelRefusal, Policy, ReviewRule},
 };
 use fonte_corpus::{Document, ImportOptions, Store, import::OnBadFile};
@@ -73,21 +73,15 @@ struct State {
 pub struct MemoryLedger(Mutex<State>);
 
 impl Ledger for MemoryLedger {
-    fn block_number(&self) -> Reading<'_, u64> {
-        Box::pin(async { Ok(self.0.lock().unwrap().block) })
-    }
-
-    fn datanets(&self) -> Reading<'_, Vec<DatanetRecord>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().datanets.clone()) })
+    fn catalogue(&self, _: Option<Catalogue>) -> Reading<'_, Catalogue> {
+        let state = self.0.lock().unwrap();
+        let catalogue = Catalogue::new(state.block, state.datanets.clone(), state.models.clone());
+        Box::pin(async { Ok(catalogue) })
     }
 
     fn contributions(&self, first: ContributionId) -> Reading<'_, Vec<ContributionRecord>> {
         let from = move |record: &&ContributionRecord| record.id >= first;
         Box::pin(async move { Ok(self.0.lock().unwrap().contributions.iter().filter(from).cloned().collect()) })
-    }
-
-    fn models(&self) -> Reading<'_, Vec<ModelRecord>> {
-        Box::pin(async { Ok(self.0.lock().unwrap().models.clone()) })
     }
 }
 
