@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # cargo xtask bench [trace|proofs|attribution|window|attacks|inference|emulation|demo]: measures, prints, and writes a raw run to benches/runs.
 # attribution needs Python with venv, PyPI, half an hour and 20 GB of disk; SIZES="1 10 100" and PEER_MB=20 make it shorter. CORE=1 picks a core.
+# PEER_MB=1000 PEER_FOLDERS= SIZES= compares on 1 GB of generated texts and lets nothing grow: infini-gram takes an hour or two.
 # inference takes half an hour, and the first time another for its peers: PyPI and crates.io must be reached, llama.cpp wants a
 # C++ compiler, Python 3 GB of disk. What cannot be had is named as absent. REPEATS=1 makes it shorter, MODELS=15m too,
 # LLAMA_SERVER names llama.cpp's server where there is one. inference --parity compares with transformers and PEFT instead of measuring.
@@ -52,11 +53,14 @@ attribution() {
   fi
   echo "python    $("$work/venv/bin/python" --version), $("$work/venv/bin/pip" freeze | grep -iE '^(infini|numpy|transformers)' | xargs)"
   echo
-  echo "== the same files, one core each: this machine's own texts"
+  local folders="${PEER_FOLDERS-/usr/share /usr/lib /usr/include}"
+  echo "== the same files, one core each: ${folders:-generated texts}"
   rm -rf "$work/real"
-  $pinned "$bench" --mb "${PEER_MB:-100}" --export "$work/real" /usr/share /usr/lib /usr/include
+  # shellcheck disable=SC2086
+  $pinned "$bench" --mb "${PEER_MB:-100}" --export "$work/real" $folders
   $pinned "$work/venv/bin/python" -u benches/attribution/ask_infini_gram.py "$work/real"
   rm -rf "$work/real"
+  [ -n "${SIZES-all}" ] || return 0
   echo
   echo "== growth: generated texts, segments as they come, then one segment of all"
   for mb in ${SIZES:-1 10 100 1000 3000}; do

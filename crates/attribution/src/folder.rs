@@ -160,11 +160,22 @@ impl FolderIndex {
         Ok(plan)
     }
 
-    /// Adds files. Returns how many; they are durable and answer queries then.
+    /// Adds files, then merges what is due. Returns how many.
     ///
     /// # Errors
     /// [`FolderError`]. Files of segments written before the error stay in the index; planning again finds the rest.
     pub fn add(&mut self, plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<usize, FolderError> {
+        let added = self.add_unmerged(plan, progress)?;
+        self.index.merge(progress)?;
+        Ok(added)
+    }
+
+    /// Adds files and merges nothing ([`SuffixIndex::merge`] does). Returns how many; they are durable and answer queries
+    /// then.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add).
+    pub fn add_unmerged(&mut self, plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<usize, FolderError> {
         if plan.files.is_empty() {
             return Ok(0);
         }
@@ -188,7 +199,7 @@ impl FolderIndex {
                 None
             }
         });
-        let added = self.index.add_with_progress(documents, progress);
+        let added = self.index.add_unmerged(documents, progress);
         while self.paths.len() > first && !self.index.contains(ContributionId(self.paths.len() as u64), 0) {
             self.paths.pop();
         }

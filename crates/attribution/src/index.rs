@@ -2,7 +2,7 @@
 //!
 //! Adding documents writes new segments under a temporary name, renames them, then replaces the manifest: that rename
 //! is the moment at which they become live. What a killed process left behind is named in no manifest and is removed
-//! at the next opening. Readers work on a snapshot and never wait for a writer.
+//! at the next opening. Readers work on a snapshot and never wait for a writer, and who adds never waits for a merge.
 
 mod estimate;
 pub(crate) mod manifest;
@@ -122,14 +122,24 @@ pub struct SuffixIndex {
     config: IndexConfig,
     /// What queries see. Replaced as a whole, never changed in place.
     live: RwLock<Arc<Snapshot>>,
-    /// Held while segments are written; nothing where the index was opened for reading.
+    /// Held while documents are added and while the manifest is replaced; nothing where the index was opened for reading.
     writer: Option<Mutex<Writer>>,
+    /// Held while segments are rebuilt, by one at a time; always taken before `writer`.
+    rebuilding: Mutex<()>,
 }
 
 pub(crate) struct Writer {
     manifest: Manifest,
     /// Released when the index is dropped, or by the system when the process dies.
     _lock: File,
+}
+
+impl Writer {
+    /// The number of a segment to come. It is used whatever comes of it: a manifest on disk may name the file by then.
+    fn take_number(&mut self) -> u64 {
+        self.manifest.next += 1;
+        self.manifest.next - 1
+    }
 }
 
 /// One state of the index.
@@ -205,16 +215,13 @@ impl SuffixIndex {
 
     fn new(folder: &Path, config: IndexConfig, snapshot: Snapshot, writer: Option<Writer>) -> Self {
         let live = RwLock::new(Arc::new(snapshot));
-        Self { folder: folder.to_owned(), config: config.bounded(), live, writer: writer.map(Mutex::new) }
+        let writer = writer.map(Mutex::new);
+        Self { folder: folder.to_owned(), config: config.bounded(), live, writer, rebuilding: Mutex::default() }
     }
 
-    /// Adds documents: in one new segment, or several where they do not fit into one, then merges what has become too
-    /// small. Returns how many were added; they are durable and live then. They are live before the merging: a call whose
-    /// documents fill a size class may go on for minutes to rebuild up to a whole segment
-    /// ([`IndexConfig::estimate_add`] says so), and most calls rebuild nothing.
-    ///
-    /// The iterator is pulled as segments fill, so that memory stays bounded by one segment. Every call writes and syncs
-    /// at least one file and may merge: hand over everything there is at once, not document by document.
+    /// Adds documents, then merges what has become too small: [`add_unmerged`](Self::add_unmerged) and
+    /// [`merge`](Self::merge). Returns how many were added. A call whose documents fill a size class may go on for minutes
+    /// to rebuild up to a whole segment ([`IndexConfig::estimate_add`] says so), and most calls rebuild nothing.
     ///
     /// # Errors
     /// [`AddError`]. Segments written before the error stay live.
@@ -227,6 +234,25 @@ impl SuffixIndex {
     /// # Errors
     /// As for [`add`](Self::add).
     pub fn add_with_progress(
+        &self,
+        documents: impl IntoIterator<Item = Document>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<usize, AddError> {
+        let added = self.add_unmerged(documents, progress)?;
+        self.merge(progress)?;
+        Ok(added)
+    }
+
+    /// Adds documents in one new segment, or several where they do not fit into one, and merges nothing, nor waits for a
+    /// merge: 1 MB takes as long whatever the index holds. Returns how many were added; they are durable and live then.
+    /// Who adds often calls [`merge`](Self::merge) afterwards, from any thread: every query searches every segment.
+    ///
+    /// The iterator is pulled as segments fill, so that memory stays bounded by one segment. Every call writes and syncs
+    /// at least one file: hand over everything there is at once, not document by document.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add).
+    pub fn add_unmerged(
         &self,
         documents: impl IntoIterator<Item = Document>,
         progress: &mut dyn FnMut(Progress),
@@ -244,7 +270,7 @@ impl SuffixIndex {
             } else if builder.text_bytes() + room > self.config.max_segment_bytes {
                 // A single document may exceed the configured size and then has a segment to itself.
                 let full = std::mem::take(&mut builder);
-                self.replace(&mut writer, &[], Some(full), progress)?;
+                self.append(&mut writer, full, progress)?;
                 keys.clear();
                 builder = Builder::with_capacity(self.config.max_segment_bytes.max(room));
             }
@@ -255,9 +281,8 @@ impl SuffixIndex {
             progress(Progress::Read { documents: read, bytes });
         }
         if !builder.is_empty() {
-            self.replace(&mut writer, &[], Some(builder), progress)?;
+            self.append(&mut writer, builder, progress)?;
         }
-        self.merge(&mut writer, progress)?;
         Ok(read)
     }
 
@@ -282,9 +307,8 @@ impl SuffixIndex {
         contributions: &BTreeSet<ContributionId>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<usize, AddError> {
-        let mut writer = self.writer()?;
-        let withdrawn = self.withdraw_locked(&mut writer, contributions)?;
-        self.merge(&mut writer, progress)?;
+        let withdrawn = self.withdraw_locked(&mut *self.writer()?, contributions)?;
+        self.merge(progress)?;
         Ok(withdrawn)
     }
 
@@ -295,8 +319,8 @@ impl SuffixIndex {
     /// [`AddError`] when a segment cannot be read or written; the index then answers as before, and part of the bytes
     /// may still be there.
     pub fn purge(&self, progress: &mut dyn FnMut(Progress)) -> Result<usize, AddError> {
-        let mut writer = self.writer()?;
-        self.purge_locked(&mut writer, progress)
+        let _one_at_a_time = self.rebuilding()?;
+        self.purge_all(progress)
     }
 
     /// Removes every document of these contributions from the disk and forgets that they were there: they can be added
@@ -306,10 +330,11 @@ impl SuffixIndex {
     /// # Errors
     /// As for [`purge`](Self::purge); the contributions are then withdrawn, and partly erased.
     pub fn erase(&self, contributions: &BTreeSet<ContributionId>) -> Result<usize, AddError> {
+        let _one_at_a_time = self.rebuilding()?;
+        // First the commit, so that no crash brings back half of what was to go. While they are withdrawn, nobody adds them.
+        self.withdraw_locked(&mut *self.writer()?, contributions)?;
+        let dropped = self.purge_all(&mut |_| {})?;
         let mut writer = self.writer()?;
-        // First the commit, so that no crash brings back half of what was to go.
-        self.withdraw_locked(&mut writer, contributions)?;
-        let dropped = self.purge_locked(&mut writer, &mut |_| {})?;
         let mut manifest = writer.manifest.clone();
         manifest.withdrawn.retain(|id| !contributions.contains(id));
         self.commit(&mut writer, manifest, self.snapshot().segments.clone())?;
@@ -402,34 +427,40 @@ impl SuffixIndex {
         Ok(documents)
     }
 
-    /// Writes `with` as a new segment in place of the segments numbered `numbers`.
+    /// Writes a new segment beside the others.
+    fn append(
+        &self,
+        writer: &mut Writer,
+        builder: Builder,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), IndexError> {
+        let number = writer.take_number();
+        let segment = self.write(number, builder, progress)?;
+        self.replace(writer, &[], Some((number, segment)), progress)
+    }
+
+    /// Puts a segment that was written, if there is one, in place of the segments numbered `numbers`.
     fn replace(
         &self,
         writer: &mut Writer,
         numbers: &[u64],
-        with: Option<Builder>,
+        with: Option<(u64, Segment)>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), IndexError> {
         let mut manifest = writer.manifest.clone();
-        manifest.segments.retain(|segment| !numbers.contains(&segment.number));
-        let new = match with.filter(|builder| !builder.is_empty()) {
-            None => None,
-            Some(builder) => {
-                let number = manifest.next;
-                manifest.next += 1;
-                // Whatever fails below, the number is used: a manifest on disk may name the file by then.
-                writer.manifest.next = manifest.next;
-                let segment = self.write(number, builder, progress)?;
-                manifest.segments.push(Listed { number, seal: segment.seal() });
-                Some(Arc::new(segment))
-            }
-        };
-        let replaced: Vec<PathBuf> = numbers.iter().map(|number| segment_path(&self.folder, *number)).collect();
         let mut segments = self.snapshot().segments.clone();
+        let replaced: Vec<PathBuf> = numbers.iter().map(|number| segment_path(&self.folder, *number)).collect();
+        manifest.segments.retain(|segment| !numbers.contains(&segment.number));
         segments.retain(|segment| !replaced.iter().any(|path| path == segment.path()));
-        segments.extend(new.clone());
+        let new = with.map(|(number, segment)| (number, Arc::new(segment)));
+        if let Some((number, segment)) = &new {
+            // By their numbers: others may have come since it got its own.
+            let at = manifest.segments.partition_point(|listed| listed.number < *number);
+            manifest.segments.insert(at, Listed { number: *number, seal: segment.seal() });
+            segments.insert(at, segment.clone());
+        }
         self.commit(writer, manifest, segments)?;
-        if let Some(segment) = new {
+        if let Some((_, segment)) = new {
             progress(Progress::Live { documents: segment.documents().len(), bytes: segment.text_bytes() });
         }
         // Queries that began before still hold the mapping; the name is no longer needed.
@@ -491,6 +522,12 @@ impl SuffixIndex {
     /// A writer that panicked left nothing half done that a manifest names, so its lock can be taken over.
     fn writer(&self) -> Result<MutexGuard<'_, Writer>, IndexError> {
         Ok(self.writable()?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Who holds it may rebuild segments. One that panicked has replaced none.
+    fn rebuilding(&self) -> Result<MutexGuard<'_, ()>, IndexError> {
+        self.writable()?;
+        Ok(self.rebuilding.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Asks one state of the index.

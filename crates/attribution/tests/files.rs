@@ -201,6 +201,81 @@ fn queries_run_while_documents_are_added() {
     assert_eq!(index.stats().documents, 60);
 }
 
+/// Adding 1 MB used to wait for the merge that it brought about, half a minute at worst.
+#[test]
+fn what_is_added_answers_before_anything_merges() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    let documents = documents(8, 3_000, 16);
+    let seen = |index: &SuffixIndex| -> Vec<u64> {
+        documents.iter().map(|document| index.count(&document.text, &Everyone).unwrap()).collect()
+    };
+    for (document, live) in documents[..4].iter().zip(1..) {
+        let mut steps = Vec::new();
+        index.add_unmerged([document.clone()], &mut |step| steps.push(step)).unwrap();
+        assert!(!steps.iter().any(|step| matches!(step, Progress::Merge { .. })), "{steps:?}");
+        assert_eq!(steps.iter().filter(|step| matches!(step, Progress::Live { .. })).count(), 1);
+        assert_eq!(index.stats().segments, live);
+    }
+    assert_eq!(seen(&index), [1, 1, 1, 1, 0, 0, 0, 0]);
+
+    // While four segments are made into one, a document is added, and another one withdrawn: both at once.
+    let mut steps = Vec::new();
+    std::thread::scope(|scope| {
+        let mut withdrawing = None;
+        let step = &mut |step| {
+            steps.push(step);
+            if let Progress::Sort { .. } = step {
+                assert_eq!(index.add_unmerged([documents[4].clone()], &mut |_| {}).unwrap(), 1);
+                let index = &index;
+                withdrawing.get_or_insert_with(|| {
+                    scope.spawn(move || index.withdraw(&BTreeSet::from([ContributionId(2)])).unwrap())
+                });
+                while !index.is_withdrawn(ContributionId(2)) {
+                    std::thread::yield_now();
+                }
+                assert_eq!((index.stats().segments, seen(index)), (5, vec![1, 0, 1, 1, 1, 0, 0, 0]));
+            }
+        };
+        index.merge(step).unwrap();
+        assert_eq!(withdrawing.unwrap().join().unwrap(), 1);
+    });
+    let bytes = 4 * 3_001;
+    let merged = [Progress::Merge { segments: 4, bytes }, Progress::Sort { bytes }, Progress::Write { bytes }];
+    assert_eq!(steps, [&merged[..], &[Progress::Live { documents: 4, bytes }]].concat());
+    let check = |index: &SuffixIndex, segments, withdrawn| {
+        assert_eq!(seen(index), [1, 0, 1, 1, 1, 0, 0, 0]);
+        let stats = index.stats();
+        assert_eq!((stats.segments, stats.documents, stats.withdrawn_documents), (segments, 4, withdrawn));
+        assert_eq!(segment_files(&folder).len(), segments);
+    };
+    check(&index, 2, 1);
+    // Nothing is due: nothing is done.
+    index.merge(&mut |step| panic!("{step:?}")).unwrap();
+    // Also for whoever opens it now, and for proofs, which are of the segments in their order.
+    drop(index);
+    let index = SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    check(&index, 2, 1);
+    assert_eq!(index.provers(|_, _| {}).unwrap().len(), 2);
+    assert_eq!(index.purge(&mut |_| {}).unwrap(), 1);
+    check(&index, 2, 0);
+
+    // Killed between the two: the next call that adds merges for it. Refused within a merge: nothing has changed.
+    for document in &documents[5..] {
+        index.add_unmerged([document.clone()], &mut |_| {}).unwrap();
+    }
+    drop(index);
+    let index = SuffixIndex::open(folder.path(), CONFIG).unwrap();
+    assert_eq!(index.stats().segments, 5);
+    let gone = index.merge(&mut |step| {
+        if matches!(step, Progress::Sort { .. }) {
+            fs::remove_dir_all(folder.path()).unwrap();
+        }
+    });
+    assert!(matches!(gone, Err(AddError::Index(IndexError::Io { .. }))), "{gone:?}");
+    assert_eq!((index.stats().segments, seen(&index)), (5, vec![1, 0, 1, 1, 1, 1, 1, 1]));
+}
+
 #[test]
 fn an_index_opened_for_reading_follows_no_writer_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -372,6 +447,8 @@ fn estimates_know_which_merges_are_due() {
     let mut most = 0;
     for document in documents(40, 20_000, 13) {
         let before = index.stats();
+        let alone = config.estimate_add_unmerged(&index, 1, 20_000);
+        assert_eq!((alone.merged_bytes, alone.segments), (0, 1), "{alone:?}");
         let estimate = config.estimate_add(&index, 1, 20_000);
         let (mut merged, mut written) = (0, 0);
         let progress = &mut |at| match at {

@@ -61,7 +61,7 @@ fn build(common: &Common, build: &Build) -> Result<()> {
     if plan.files.is_empty() && plan.known == 0 {
         bail!(say!("there are no files in {}", "não há arquivos em {}", build.folder.display()));
     }
-    extend(common, index, &plan, &build.out, config)
+    extend(common, index, &plan, &build.out, config, Merging::Afterwards)
 }
 
 fn add(common: &Common, add: &Add) -> Result<()> {
@@ -69,7 +69,8 @@ fn add(common: &Common, add: &Add) -> Result<()> {
     let config = config(add.segment_mib);
     let index = open(common, &add.index, config)?;
     let plan = plan(common, &index, &add.folder)?;
-    extend(common, Some(index), &plan, &add.index, config)
+    let merging = if add.no_merge { Merging::Left } else { Merging::Afterwards };
+    extend(common, Some(index), &plan, &add.index, config, merging)
 }
 
 /// For writing; a dry run writes nothing.
@@ -92,12 +93,29 @@ fn plan(common: &Common, index: &FolderIndex, folder: &Path) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Says what it will take, then adds what was planned.
-fn extend(common: &Common, index: Option<FolderIndex>, plan: &Plan, at: &Path, config: IndexConfig) -> Result<()> {
+/// When segments that have become too many are merged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Merging {
+    /// Once it is told what was added.
+    Afterwards,
+    /// By a later call.
+    Left,
+}
+
+/// Says what it will take, adds what was planned, and says so before it merges, which may take many times as long.
+fn extend(
+    common: &Common,
+    index: Option<FolderIndex>,
+    plan: &Plan,
+    at: &Path,
+    config: IndexConfig,
+    merging: Merging,
+) -> Result<()> {
     let files = plan.files.len() as u64;
-    let estimate = match &index {
-        Some(index) => config.estimate_add(index.index(), files, plan.bytes()),
-        None => config.estimate(files, plan.bytes()),
+    let estimate = match (&index, merging) {
+        (Some(index), Merging::Afterwards) => config.estimate_add(index.index(), files, plan.bytes()),
+        (Some(index), Merging::Left) => config.estimate_add_unmerged(index.index(), files, plan.bytes()),
+        (None, _) => config.estimate(files, plan.bytes()),
     };
     let mut told = estimate_json(estimate);
     told["files"] = json!(files);
@@ -113,27 +131,42 @@ fn extend(common: &Common, index: Option<FolderIndex>, plan: &Plan, at: &Path, c
             plan.known
         ),
     );
-    let (added, stats) = if common.dry_run {
-        (0, index.map_or_else(IndexStats::default, |index| index.index().stats()))
-    } else {
-        let mut index = match index {
-            Some(index) => index,
-            None => FolderIndex::open(at, config)?,
-        };
-        let mut steps = Steps::new(common, plan.bytes(), plan.bytes() + files + estimate.merged_bytes);
-        let added = index.add(plan, &mut |at| steps.at(at))?;
-        steps.bar.finish_and_clear();
-        (added, index.index().stats())
+    let tell = |added: usize, stats: IndexStats| {
+        if common.json {
+            let mut object = stats_json(at, stats);
+            object["added"] = json!(added);
+            object["known"] = json!(plan.known);
+            object["estimate"] = told.clone();
+            println!("{object}");
+        } else if !common.dry_run {
+            println!("{}", say!("{added} files added", "{added} arquivos acrescentados"));
+            print_stats(stats);
+        }
     };
-    if common.json {
-        let mut object = stats_json(at, stats);
-        object["added"] = json!(added);
-        object["known"] = json!(plan.known);
-        object["estimate"] = told;
-        println!("{object}");
-    } else if !common.dry_run {
-        println!("{}", say!("{added} files added", "{added} arquivos acrescentados"));
-        print_stats(stats);
+    if common.dry_run {
+        tell(0, index.map_or_else(IndexStats::default, |index| index.index().stats()));
+        return Ok(());
+    }
+    let mut index = match index {
+        Some(index) => index,
+        None => FolderIndex::open(at, config)?,
+    };
+    let mut steps = Steps::new(common, plan.bytes(), plan.bytes() + files);
+    let added = index.add_unmerged(plan, &mut |at| steps.at(at))?;
+    steps.bar.finish_and_clear();
+    tell(added, index.index().stats());
+    if merging == Merging::Left {
+        return Ok(());
+    }
+    let mut steps = Steps::new(common, 0, estimate.merged_bytes);
+    let mut merged = false;
+    index.index().merge(&mut |at| {
+        merged = true;
+        steps.at(at);
+    })?;
+    steps.bar.finish_and_clear();
+    if merged && !common.json {
+        print_stats(index.index().stats());
     }
     Ok(())
 }

@@ -167,10 +167,19 @@ fn what_is_written_is_announced_before_and_told_in_lines() {
         let told = told(&["add", "x", &format!("texts/{file}")]);
         assert!(!told.contains("sorted again"), "{told}");
     }
-    // The eighth segment fills the class: all are merged, and the estimate knows.
-    let eighth = told(&["add", "x", "texts/7"]);
-    let before = eighth.find("of text are sorted again").unwrap();
-    assert!(eighth.find("merging 8 segments").unwrap() > before && eighth.contains("looking into texts/7"), "{eighth}");
+    // The eighth segment fills the class, and may wait: the next call merges all, and the estimates know.
+    let eighth = told(&["add", "x", "texts/7", "--no-merge"]);
+    assert!(!eighth.contains("sorted again") && !eighth.contains("merging"), "{eighth}");
+    assert_eq!(ask(home, &["stats", "x"])["segments"], 8);
+    assert_eq!(ask(home, &["count", "x", "7: A mar"])["count"], 1);
+    let again = run(home, &["add", "x", "texts/7"]);
+    let (shown, told_first) = (String::from_utf8(again.stdout).unwrap(), String::from_utf8(again.stderr).unwrap());
+    let before = told_first.find("of text are sorted again").unwrap();
+    assert!(told_first.find("merging 8 segments").unwrap() > before, "{told_first}");
+    assert!(told_first.contains("looking into texts/7"), "{told_first}");
+    // First what was added, then what came of the merge.
+    let (added, merged) = (shown.find("in 8 segments"), shown.find("in 1 segments"));
+    assert!(shown.starts_with("0 files added") && added.is_some() && added < merged, "{shown}");
     let output = run(home, &["add", "x", "texts/8", "--json"]);
     let line: Value = serde_json::from_slice(&output.stderr).unwrap();
     assert_eq!((&line["estimate"]["files"], &line["estimate"]["merged_bytes"]), (&json!(1), &json!(0)));

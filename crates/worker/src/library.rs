@@ -142,6 +142,7 @@ impl Library {
     }
 
     /// Puts contributions whose texts are here into the indexes: one trace segment and one search commit for them all.
+    /// [`merge`](Self::merge) belongs behind it.
     pub(crate) fn index(&self, batch: &[Acquired]) -> Result<(), LibraryError> {
         let mut bundles: BTreeMap<ContributionId, Arc<Bundle>> = BTreeMap::new();
         let mut records = Vec::new();
@@ -180,7 +181,7 @@ impl Library {
                 None
             }
         });
-        self.trace.add(documents)?;
+        self.trace.add_unmerged(documents, &mut |_| {})?;
         if let Some(error) = unreadable {
             return Err(error.into());
         }
@@ -196,6 +197,12 @@ impl Library {
             self.search.commit()?;
         }
         Ok(())
+    }
+
+    /// Merges segments of the trace index, where that is due: up to half a minute, while answers are traced and contributions
+    /// indexed.
+    pub(crate) fn merge(&self) -> Result<(), LibraryError> {
+        Ok(self.trace.merge(&mut |_| {})?)
     }
 
     /// Whether a contribution is wholly in the indexes.

@@ -229,43 +229,90 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// CPU seconds of a call that adds 1 MB.
+/// CPU seconds until 1 MB that is added answers queries.
 struct Added {
     median: f64,
     worst: f64,
 }
 
-/// Adds 1 MB again and again: most calls write one small segment, a few also merge.
+/// Adds 1 MB again and again, each call until a query finds its last document, and merges what is due after each. While the last
+/// and largest merge runs, 1 MB more is added.
 fn add_more(index: &SuffixIndex, config: IndexConfig, first: u64) -> Outcome<Added> {
-    let mut corpus = Corpus::new(ADDED * 1_000_000, &[], SEED + 1);
-    let (mut cpus, mut walls, mut memory) = (Vec::new(), Vec::new(), 0);
-    for call in 1..=ADDED {
+    let mut corpus = Corpus::new((ADDED + 1) * 1_000_000, &[], SEED + 1);
+    let mut more = |call: usize| -> Vec<Document> {
         let mut more: Vec<Document> = Vec::new();
         while corpus.bytes < call * 1_000_000 {
             let Some(document) = corpus.next() else { break };
             more.push(Document { contribution: ContributionId(document.contribution.0 + first), ..document });
         }
-        let bytes = more.iter().map(|document| document.text.len() as u64).sum();
-        memory = memory.max(config.estimate_add(index, more.len() as u64, bytes).memory_bytes);
+        more
+    };
+    // Texts of the generator repeat one another in part, so a document is asked for as a whole.
+    let add = |more: Vec<Document>| -> Outcome<(f64, f64)> {
+        let last = more.last().ok_or("there is nothing to add")?.text.clone();
         let (wall, cpu) = (Instant::now(), cpu_seconds());
-        index.add(more)?;
-        walls.push(wall.elapsed().as_secs_f64());
-        cpus.push(cpu_seconds() - cpu);
+        index.add_unmerged(more, &mut |_| {})?;
+        let taken = (cpu_seconds() - cpu, wall.elapsed().as_secs_f64());
+        if index.count(&last, &Everyone)? == 0 {
+            return Err("what was added does not answer".into());
+        }
+        Ok(taken)
+    };
+    let merge = || -> Result<(f64, f64), fonte_attribution::AddError> {
+        let (wall, cpu) = (Instant::now(), cpu_seconds());
+        index.merge(&mut |_| {})?;
+        Ok((cpu_seconds() - cpu, wall.elapsed().as_secs_f64()))
+    };
+    let (mut added, mut merged, mut memory) = (Vec::new(), Vec::new(), 0);
+    let mut due = 0;
+    for call in 1..=ADDED {
+        let more = more(call);
+        let bytes = more.iter().map(|document| document.text.len() as u64).sum();
+        let estimate = config.estimate_add(index, more.len() as u64, bytes);
+        memory = memory.max(estimate.memory_bytes);
+        due += usize::from(estimate.merged_bytes > 0);
+        added.push(add(more)?);
+        if call < ADDED {
+            merged.push(merge()?);
+        }
     }
-    let sum: f64 = cpus.iter().sum();
-    for times in [&mut cpus, &mut walls] {
-        times.sort_by(f64::total_cmp);
-    }
-    let (median, worst) = (cpus[ADDED / 2], cpus[ADDED - 1]);
+    let last = more(ADDED + 1);
+    let (meanwhile, largest) = std::thread::scope(|scope| -> Outcome<_> {
+        let merging = scope.spawn(merge);
+        let meanwhile = add(last)?;
+        let still = !merging.is_finished();
+        Ok(((meanwhile, still), merging.join().map_err(|_| "the merge panicked")??))
+    })?;
+    merged.push(largest);
+    let by_cpu = |times: &mut Vec<(f64, f64)>| times.sort_by(|a, b| a.0.total_cmp(&b.0));
+    by_cpu(&mut added);
+    by_cpu(&mut merged);
+    let wall = |times: &[(f64, f64)]| times.iter().map(|(_, wall)| *wall).fold(0.0, f64::max);
+    let mean = |times: &[(f64, f64)]| times.iter().map(|(cpu, _)| cpu).sum::<f64>() / times.len() as f64;
+    let (median, worst) = (added[ADDED / 2], added[ADDED - 1]);
     println!(
-        "adding 1 MB, {ADDED} times: {median:.3} s CPU, {:.3} s wall in the median; at worst {worst:.3} s CPU, {:.3} s wall; \
-         {:.3} s CPU on average; memory estimated {} MiB at most",
-        walls[ADDED / 2],
-        walls[ADDED - 1],
-        sum / ADDED as f64,
+        "adding 1 MB until it answers, {ADDED} times: {:.3} s CPU, {:.3} s wall in the median; at worst {:.3} s CPU, {:.3} s wall; \
+         {:.3} s CPU on average",
+        median.0,
+        median.1,
+        worst.0,
+        wall(&added),
+        mean(&added),
+    );
+    println!(
+        "merging afterwards: due after {due} of {ADDED} calls; at worst {:.3} s CPU, {:.3} s wall; {:.3} s CPU on average over all \
+         calls; memory estimated {} MiB at most",
+        merged[ADDED - 1].0,
+        wall(&merged),
+        mean(&merged),
         memory >> 20,
     );
-    Ok(Added { median, worst })
+    let ((cpu, wall), still) = meanwhile;
+    println!(
+        "adding 1 MB while the last merge runs: {cpu:.3} s CPU, {wall:.3} s wall until it answers; the merge {}",
+        if still { "went on" } else { "had ended by then" }
+    );
+    Ok(Added { median: median.0, worst: worst.0 })
 }
 
 /// What one kind of question took, in microseconds, and how much it found on average.

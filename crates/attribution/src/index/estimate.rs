@@ -68,6 +68,14 @@ impl IndexConfig {
     pub fn estimate(self, documents: u64, text_bytes: u64) -> Estimate {
         let mut course = Course::new(self, Vec::new());
         course.add(documents, text_bytes);
+        course.merge();
+        course.estimate
+    }
+
+    /// What [`SuffixIndex::add_unmerged`] will take.
+    pub fn estimate_add_unmerged(self, index: &SuffixIndex, documents: u64, text_bytes: u64) -> Estimate {
+        let mut course = Course::new(self, index.sizes(&BTreeSet::new()));
+        course.add(documents, text_bytes);
         course.estimate
     }
 
@@ -76,6 +84,7 @@ impl IndexConfig {
     pub fn estimate_add(self, index: &SuffixIndex, documents: u64, text_bytes: u64) -> Estimate {
         let mut course = Course::new(self, index.sizes(&BTreeSet::new()));
         course.add(documents, text_bytes);
+        course.merge();
         course.estimate
     }
 
@@ -147,7 +156,6 @@ impl Course {
             self.write(Size { text: bytes, documents, ..Size::default() });
             (left, left_documents) = (left - bytes, left_documents - documents);
         }
-        self.merge();
     }
 
     fn merge(&mut self) {

@@ -1,13 +1,15 @@
 //! Tiered merging: segments of one size class are rebuilt into one when there are enough of them.
 //!
 //! A byte is rebuilt about once per class, and classes grow by the factor `merge_at`, so adding stays linear times a
-//! logarithm: that is what adding costs on average. A single call may rebuild a whole segment. In the smallest class, below
+//! logarithm: that is what adding costs on average. A single merge may rebuild a whole segment. In the smallest class, below
 //! 64 KiB times `merge_at`, a byte is rebuilt with every `merge_at - 1` new segments; that much is sorted in milliseconds.
 //! Segments are never merged past the configured size.
 //!
 //! Whatever is rebuilt loses its withdrawn documents; a segment that is half withdrawn is rebuilt for that alone.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+
+use fonte_types::ContributionId;
 
 use super::{IndexConfig, Progress, SuffixIndex, Writer, estimate::Size};
 use crate::{
@@ -19,68 +21,61 @@ use crate::{
 const SMALLEST_CLASS: u64 = 64 << 10;
 
 impl SuffixIndex {
-    /// Merges until no class is full and no segment is half withdrawn.
-    pub(super) fn merge(&self, writer: &mut Writer, progress: &mut dyn FnMut(Progress)) -> Result<(), AddError> {
+    /// Rebuilds segments until no class is full and no segment is half withdrawn; mostly there is nothing to do. One call
+    /// at a time does: others wait for it. Meanwhile documents are added and withdrawn, with the memory that each takes, and
+    /// queries answer. Who is interrupted has changed nothing, and the next call begins anew.
+    ///
+    /// # Errors
+    /// [`AddError`] when a segment cannot be read or written; the index then answers as before.
+    pub fn merge(&self, progress: &mut dyn FnMut(Progress)) -> Result<(), AddError> {
+        let _one_at_a_time = self.rebuilding()?;
         loop {
-            let sizes: Vec<Size> = self
-                .numbered(writer)
-                .iter()
-                .map(|(number, segment)| Size::new(*number, segment, &writer.manifest.withdrawn))
-                .collect();
+            let sizes: Vec<Size> = {
+                let writer = self.writer()?;
+                let withdrawn = &writer.manifest.withdrawn;
+                self.numbered(&writer).iter().map(|(number, segment)| Size::new(*number, segment, withdrawn)).collect()
+            };
             let Some(numbers) = due(&self.config, &sizes) else { return Ok(()) };
-            self.rebuild(writer, &numbers, progress)?;
+            self.rebuild(&numbers, progress)?;
         }
     }
 
-    /// Rebuilds every segment that holds a withdrawn contribution. Returns how many documents were dropped.
-    pub(super) fn purge_locked(
-        &self,
-        writer: &mut Writer,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<usize, AddError> {
+    /// Rebuilds every segment that holds a withdrawn contribution. Returns how many documents were dropped. Whoever calls
+    /// holds `rebuilding`.
+    pub(super) fn purge_all(&self, progress: &mut dyn FnMut(Progress)) -> Result<usize, AddError> {
+        let (segments, withdrawn) = {
+            let writer = self.writer()?;
+            (self.numbered(&writer), writer.manifest.withdrawn.clone())
+        };
         let mut dropped = 0;
-        for (number, segment) in self.numbered(writer) {
-            let withdrawn = Size::new(number, &segment, &writer.manifest.withdrawn).withdrawn_documents;
-            if withdrawn > 0 {
-                self.rebuild(writer, &[number], progress)?;
-                dropped += withdrawn as usize;
+        for (number, segment) in segments {
+            let documents = Size::new(number, &segment, &withdrawn).withdrawn_documents;
+            if documents > 0 {
+                self.rebuild(&[number], progress)?;
+                dropped += documents as usize;
             }
         }
         Ok(dropped)
     }
 
-    /// Puts one segment in place of these, without what is withdrawn.
-    fn rebuild(
-        &self,
-        writer: &mut Writer,
-        numbers: &[u64],
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), AddError> {
-        let builder = self.collect(writer, numbers)?;
+    /// Puts one segment in place of these, without what is withdrawn. Whoever calls holds `rebuilding`, so that they stay
+    /// until they are replaced; the writer's lock is held at the beginning and at the end only.
+    fn rebuild(&self, numbers: &[u64], progress: &mut dyn FnMut(Progress)) -> Result<(), AddError> {
+        let (number, segments, withdrawn) = {
+            let mut writer = self.writer()?;
+            let all = self.numbered(&writer).into_iter();
+            let segments = all.filter(|(number, _)| numbers.contains(number)).map(|(_, segment)| segment).collect();
+            (writer.take_number(), segments, writer.manifest.withdrawn.clone())
+        };
+        let builder = collect(segments, &withdrawn)?;
         progress(Progress::Merge { segments: numbers.len(), bytes: builder.text_bytes() });
-        self.replace(writer, numbers, Some(builder), progress)?;
+        let merged = match builder.is_empty() {
+            true => None,
+            false => Some((number, self.write(number, builder, progress)?)),
+        };
+        // What was withdrawn meanwhile is in the new segment as it was in the old ones: no query sees it.
+        self.replace(&mut *self.writer()?, numbers, merged, progress)?;
         Ok(())
-    }
-
-    /// The documents of these segments in order, without the withdrawn ones.
-    fn collect(&self, writer: &Writer, numbers: &[u64]) -> Result<Builder, TraceError> {
-        let segments: Vec<Arc<Segment>> = self
-            .numbered(writer)
-            .into_iter()
-            .filter(|(number, _)| numbers.contains(number))
-            .map(|(_, segment)| segment)
-            .collect();
-        let mut documents: Vec<(&Segment, &Entry)> = segments
-            .iter()
-            .flat_map(|segment| segment.documents().iter().map(move |entry| (segment.as_ref(), entry)))
-            .filter(|(_, entry)| !writer.manifest.withdrawn.contains(&entry.contribution))
-            .collect();
-        documents.sort_by_key(|(_, entry)| entry.key());
-        let mut builder = Builder::with_capacity(documents.iter().map(|(_, entry)| entry.length as usize + 1).sum());
-        for (segment, entry) in documents {
-            builder.push(entry.contribution, entry.document, entry.datanet, segment.document_text(entry)?);
-        }
-        Ok(builder)
     }
 
     /// Live segments with their numbers: the manifest and the snapshot are in the same order.
@@ -93,6 +88,21 @@ impl SuffixIndex {
             .zip(self.snapshot().segments.iter().cloned())
             .collect()
     }
+}
+
+/// The documents of these segments in order, without the withdrawn ones.
+fn collect(segments: Vec<Arc<Segment>>, withdrawn: &BTreeSet<ContributionId>) -> Result<Builder, TraceError> {
+    let mut documents: Vec<(&Segment, &Entry)> = segments
+        .iter()
+        .flat_map(|segment| segment.documents().iter().map(move |entry| (segment.as_ref(), entry)))
+        .filter(|(_, entry)| !withdrawn.contains(&entry.contribution))
+        .collect();
+    documents.sort_by_key(|(_, entry)| entry.key());
+    let mut builder = Builder::with_capacity(documents.iter().map(|(_, entry)| entry.length as usize + 1).sum());
+    for (segment, entry) in documents {
+        builder.push(entry.contribution, entry.document, entry.datanet, segment.document_text(entry)?);
+    }
+    Ok(builder)
 }
 
 /// The segments to rebuild next: one that is half withdrawn, or the `merge_at` smallest of the smallest full class, fewer

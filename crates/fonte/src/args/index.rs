@@ -77,6 +77,9 @@ pub(crate) struct Add {
     /// Largest segment in MiB of text.
     #[arg(long, default_value_t = 512, value_name = "MIB", value_parser = clap::value_parser!(u16).range(1..=2047))]
     pub(crate) segment_mib: u16,
+    /// Leave the merging of segments to the next call without this: it comes after the files are there, and may take long.
+    #[arg(long)]
+    pub(crate) no_merge: bool,
 }
 
 #[derive(Debug, Args)]

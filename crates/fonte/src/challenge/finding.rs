@@ -218,6 +218,72 @@ impl Offer {
 /// Versions that the contract looks at for one fee.
 const JUDGED_TERMS: usize = 16;
 
+/// Between which times terms must have been in force to have made a receipt's fee: from `grace` seconds before the receipt's
+/// time to `grace` after it, and not after the batch (`docs/spec/settlement.md`, `challengeRow`).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    issued: u64,
+    latest: u64,
+    grace: u64,
+}
+
+impl Judged {
+    pub(super) fn of(receipt: &AnswerReceipt, settled_at: u64, grace: u64) -> Self {
+        let issued = receipt.issued_at.min(settled_at);
+        Self { issued, latest: issued.saturating_add(grace).min(settled_at), grace }
+    }
+
+    /// Whether it was in force all the time that counts, so that none before it was.
+    fn is_preceded_by(self, terms: &Offer) -> bool {
+        terms.since.saturating_add(self.grace) <= self.issued
+    }
+}
+
+/// Neighbouring versions of a model's terms, in order.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    /// The number of the first of them.
+    first: u32,
+    versions: Vec<Offer>,
+}
+
+impl Terms {
+    /// Those among versions 1 to `count` that were in force at times that count, one more than the contract looks at
+    /// at most. A model may have any number of versions: the last that counts is searched by halves, and from there
+    /// they are read backwards.
+    pub(super) async fn around(judged: Judged, count: u32, read: impl AsyncFn(u32) -> Result<Offer>) -> Result<Self> {
+        let mut last = read(count).await?;
+        let mut number = count;
+        if last.since > judged.latest {
+            // The first are in force since ever; version `behind` was not yet.
+            let (mut begun, mut behind) = (1, count);
+            while behind - begun > 1 {
+                let middle = begun + (behind - begun) / 2;
+                let terms = read(middle).await?;
+                if terms.since <= judged.latest {
+                    (begun, last) = (middle, terms);
+                } else {
+                    behind = middle;
+                }
+            }
+            if begun == 1 {
+                last = read(1).await?;
+            }
+            number = begun;
+        }
+        let mut newest_first = vec![last];
+        while number > 1
+            && newest_first.len() <= JUDGED_TERMS
+            && newest_first.last().is_some_and(|terms| !judged.is_preceded_by(terms))
+        {
+            number -= 1;
+            newest_first.push(read(number).await?);
+        }
+        newest_first.reverse();
+        Ok(Self { first: number, versions: newest_first })
+    }
+}
+
 /// A fee, and the terms that could have made it.
 pub(crate) struct FeeJudgement {
     /// The latest version of the terms that counts, from 1: the contract is told it.
@@ -225,31 +291,24 @@ pub(crate) struct FeeJudgement {
     pub(crate) follows: bool,
 }
 
-/// Whether a fee and the datanets follow from any terms in force from `grace` seconds before the receipt's time to `grace` after it, and not
-/// after the batch, as the contract judges (`docs/spec/settlement.md`, `challengeRow`). `terms` are all versions in order.
-pub(crate) fn judge_fee(receipt: &AnswerReceipt, settled_at: u64, grace: u64, terms: &[Offer]) -> FeeJudgement {
-    let issued = receipt.issued_at.min(settled_at);
-    let latest = issued.saturating_add(grace).min(settled_at);
+/// Whether a fee and the datanets follow from any terms in force at times that count, as the contract judges.
+pub(super) fn judge_fee(receipt: &AnswerReceipt, settled_at: u64, grace: u64, terms: &Terms) -> FeeJudgement {
+    let judged = Judged::of(receipt, settled_at, grace);
     // The first terms are in force since ever.
-    let last = terms.iter().rposition(|terms| terms.since <= latest).unwrap_or_default();
+    let last = terms.versions.iter().rposition(|terms| terms.since <= judged.latest).unwrap_or_default();
     FeeJudgement {
-        version: u32::try_from(last + 1).unwrap_or(u32::MAX),
-        follows: follows(receipt, issued, grace, terms.iter().take(last + 1).rev()),
+        version: terms.first.saturating_add(u32::try_from(last).unwrap_or(u32::MAX)),
+        follows: follows(receipt, judged, terms.versions.iter().take(last + 1).rev()),
     }
 }
 
-fn follows<'a>(
-    receipt: &AnswerReceipt,
-    issued: u64,
-    grace: u64,
-    newest_first: impl Iterator<Item = &'a Offer>,
-) -> bool {
+fn follows<'a>(receipt: &AnswerReceipt, judged: Judged, newest_first: impl Iterator<Item = &'a Offer>) -> bool {
     for (looked_at, terms) in newest_first.enumerate() {
         // The contract judges no fee around which the terms changed so often.
         if looked_at == JUDGED_TERMS || terms.made(receipt) {
             return true;
         }
-        if terms.since.saturating_add(grace) <= issued {
+        if judged.is_preceded_by(terms) {
             return false;
         }
     }
@@ -277,6 +336,11 @@ mod tests {
         Offer { since, prices: Prices { input, output: 0 }, datanets: None }
     }
 
+    /// All versions there are.
+    fn all(versions: &[Offer]) -> Terms {
+        Terms { first: 1, versions: versions.to_vec() }
+    }
+
     /// A receipt of 1,000 input tokens, so that its fee is a price.
     fn receipt(issued_at: u64, fee: u128) -> AnswerReceipt {
         let text = include_str!("../../../../fixtures/bundle.json");
@@ -289,7 +353,7 @@ mod tests {
     fn a_fee_follows_from_what_was_in_force_around_its_time() {
         let terms = [priced(5_000, 10), priced(10_000, 20), priced(20_000, 30)];
         let judge = |issued, settled, fee| {
-            let judged = judge_fee(&receipt(issued, fee), settled, 3_600, &terms);
+            let judged = judge_fee(&receipt(issued, fee), settled, 3_600, &all(&terms));
             (judged.version, judged.follows)
         };
         // In force at the time, an hour before it, an hour after it.
@@ -307,8 +371,37 @@ mod tests {
         assert_eq!(judge(1, 90_000, 20), (1, false));
         // So many changes within the hours are not judged.
         let restless: Vec<_> = (0..20).map(|n| priced(50_000 + n, 1_000)).collect();
-        assert!(judge_fee(&receipt(50_010, 7), 90_000, 3_600, &restless).follows);
-        assert!(!judge_fee(&receipt(50_010, 7), 90_000, 3_600, &restless[5..]).follows);
+        assert!(judge_fee(&receipt(50_010, 7), 90_000, 3_600, &all(&restless)).follows);
+        assert!(!judge_fee(&receipt(50_010, 7), 90_000, 3_600, &all(&restless[5..])).follows);
+    }
+
+    /// A model that changes its terms every 100 seconds, ten thousand times: a challenge reads few of them, and judges as if
+    /// it had read all.
+    #[tokio::test]
+    async fn of_many_terms_few_are_read_and_the_same_is_judged() {
+        let every: Vec<Offer> = (1..=10_000).map(|n| priced(n * 100, u128::from(n))).collect();
+        for (grace, reads) in [(0, 17), (150, 20), (100_000, 33)] {
+            for issued in [0, 99, 100, 101, 150, 200, 777_777, 999_999, 1_000_000, 1_000_001, 2_000_000] {
+                for settled_at in [issued, issued + 40, issued + 5_000, 3_000_000] {
+                    let due = u128::from(issued / 100);
+                    for fee in [1, due, due + 1, due.saturating_sub(1), 99_999] {
+                        let receipt = receipt(issued, fee);
+                        let judged = Judged::of(&receipt, settled_at, grace);
+                        let asked = std::cell::Cell::new(0);
+                        let read = async |version: u32| {
+                            asked.set(asked.get() + 1);
+                            Ok(every[version as usize - 1].clone())
+                        };
+                        let few = Terms::around(judged, 10_000, read).await.unwrap();
+                        assert!(asked.get() <= reads, "{} read for {issued} {settled_at} {grace}", asked.get());
+                        let few = judge_fee(&receipt, settled_at, grace, &few);
+                        let whole = judge_fee(&receipt, settled_at, grace, &all(&every));
+                        let what = format!("{issued} {settled_at} {grace} {fee}");
+                        assert_eq!((few.version, few.follows), (whole.version, whole.follows), "{what}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]
@@ -317,7 +410,7 @@ mod tests {
         let named: Vec<DatanetId> = receipt.versions.iter().map(|version| version.datanet).collect();
         let of =
             |since, input, datanets: &[DatanetId]| Offer { datanets: Some(datanets.to_vec()), ..priced(since, input) };
-        let follows = |terms: &[Offer]| judge_fee(&receipt, 90_000, 3_600, terms).follows;
+        let follows = |terms: &[Offer]| judge_fee(&receipt, 90_000, 3_600, &all(terms)).follows;
         assert!(follows(&[of(5_000, 20, &named)]));
         assert!(!follows(&[of(5_000, 20, &[DatanetId(u32::MAX)])]));
         // Prices of one version and datanets of another are no terms.

@@ -101,8 +101,9 @@ async fn of_row(client: &Client, bundle: &ReceiptBundle, settled: &SettledRow) -
     if let Some(field) = row_fault(&bundle.receipt, settled) {
         return Ok(Some(Finding::Row(field)));
     }
-    let terms = terms_of(client, bundle.receipt.model).await?;
-    let judged = judge_fee(&bundle.receipt, settled.settled_at, grace(client).await?, &terms);
+    let grace = grace(client).await?;
+    let terms = terms_of(client, &bundle.receipt, settled.settled_at, grace).await?;
+    let judged = judge_fee(&bundle.receipt, settled.settled_at, grace, &terms);
     Ok((!judged.follows).then_some(Finding::Fee))
 }
 

@@ -11,7 +11,7 @@ use fonte_bindings::{
     convert,
 };
 use fonte_types::{
-    DatanetId, ModelId, WINDOW,
+    AnswerReceipt, DatanetId, WINDOW,
     bundle::ReceiptBundle,
     evidence::{Run, RunOpening},
     fees::Prices,
@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use super::{
     auditor::Auditor,
-    finding::{Finding, Offer, describe, judge_fee},
+    finding::{Finding, Judged, Offer, Terms, describe, judge_fee},
 };
 use crate::transact::{Step, refusal, step};
 
@@ -129,8 +129,9 @@ impl Proof<'_> {
                 contract.challengeShares(row, receipt(), evidence, contribution).into_transaction_request()
             }
             Finding::Row(_) | Finding::Fee => {
-                let terms = terms_of(client, bundle.receipt.model).await?;
-                let judged = judge_fee(&bundle.receipt, settled.settled_at, grace(client).await?, &terms);
+                let grace = grace(client).await?;
+                let terms = terms_of(client, &bundle.receipt, settled.settled_at, grace).await?;
+                let judged = judge_fee(&bundle.receipt, settled.settled_at, grace, &terms);
                 contract.challengeRow(row, receipt(), judged.version).into_transaction_request()
             }
             Finding::Twice(twin) => {
@@ -177,25 +178,28 @@ pub(super) async fn grace(client: &Client) -> Result<u64> {
     Ok(client.challenges_contract().PRICE_GRACE().call().await?.saturating_to())
 }
 
-/// Every version of a model's terms. What the treasury curates is commons, which every answer may name.
-pub(super) async fn terms_of(client: &Client, model: ModelId) -> Result<Vec<Offer>> {
+/// The versions of a model's terms that can have made a receipt's fee. What the treasury curates is commons, which every
+/// answer may name.
+pub(super) async fn terms_of(client: &Client, receipt: &AnswerReceipt, settled_at: u64, grace: u64) -> Result<Terms> {
     let models = client.models_contract();
+    let id = receipt.model.0;
     let treasury = client.settlement_contract().treasury().call().await?;
     let mut commons = client.datanets().await?;
     commons.retain(|datanet| datanet.curator == treasury);
-    let mut terms = Vec::new();
-    for version in 1..=models.termsCount(model.0).call().await? {
-        let read = models.termsOf(model.0, version).call().await?;
+    let commons: Vec<DatanetId> = commons.iter().map(|datanet| datanet.id).collect();
+    let count = models.termsCount(id).call().await?;
+    if count == 0 {
+        bail!("the chain knows no model {}", receipt.model);
+    }
+    let read = async |version| -> Result<Offer> {
+        let read = models.termsOf(id, version).call().await?;
         let (allowed, since) = (read._0.datanets, read._1);
-        let commons = commons.iter().map(|datanet| datanet.id);
-        terms.push(Offer {
+        let allowed = allowed.into_iter().map(DatanetId);
+        Ok(Offer {
             since,
             prices: Prices { input: read._0.priceIn, output: read._0.priceOut },
-            datanets: (!allowed.is_empty()).then(|| allowed.into_iter().map(DatanetId).chain(commons).collect()),
-        });
-    }
-    if terms.is_empty() {
-        bail!("the chain knows no model {model}");
-    }
-    Ok(terms)
+            datanets: (allowed.len() > 0).then(|| allowed.chain(commons.iter().copied()).collect()),
+        })
+    };
+    Terms::around(Judged::of(receipt, settled_at, grace), count, read).await
 }

@@ -103,7 +103,7 @@ pub(crate) async fn chain_checks(
     Ok(checks)
 }
 
-fn judge_network(named: &Network, client: &Client) -> Outcome {
+pub(super) fn judge_network(named: &Network, client: &Client) -> Outcome {
     let here = client.network();
     let same = [
         ("chain_id", named.chain_id == here.chain_id),

@@ -12,6 +12,7 @@ use fonte_gateway::{Gateway, GatewayConfig, GatewayHandle, UncheckedAnswer};
 use fonte_types::{
     bundle::ReceiptBundle,
     evidence::{Evidence, Run, Source},
+    fees::part,
     ids::Version,
     receipt::{Voucher, request_id, sign},
     settlement::{Row, Tables},
@@ -251,6 +252,15 @@ async fn every_lie_is_caught_without_the_liars_help() {
         }
         let again = up.run(home, &[&challenge[..], &["--key", "dev:author"]].concat());
         assert!(!again.status.success(), "{name} was punished twice");
+        // Of these two no file shows that they lie; what came of them is told.
+        if matches!(*name, "robbed" | "again") {
+            let told = scene.alone(&["receipt", "explain", file.to_str().unwrap()]);
+            assert_eq!(told["state"], if *name == "again" { "reversed" } else { "settled" }, "{name}: {told}");
+            assert_eq!(wei(&told["harm_wei"]) > 0, *name == "robbed", "{name}: {told}");
+            let first = &told["paid"][0];
+            let back = first["role"] == "payer" && wei(&first["wei"]) == lie.receipt.fee;
+            assert_eq!(back, *name == "again", "{name}: {told}");
+        }
     }
 
     // Rows that are not their receipts', and the same receipt once more: the payer signs, the gateway sends what it likes.
@@ -346,10 +356,57 @@ async fn what_no_file_proves_is_asked_of_the_chain() {
         let told = terms(older);
         assert_eq!((&told["outcome"], &told["note"]), (&json!("passed"), &json!("the model has other terms by now")));
     }
+    // What each pays is explained by what decides it: its batch, the terms of now, or, without a chain, its own words.
+    let explain = |bundle: &ReceiptBundle, rpc: &str| {
+        let file = scene.file("explained", bundle);
+        let words = ["--json", "--gateway", NOBODY, "--rpc-url", rpc, "receipt", "explain", file.to_str().unwrap()];
+        let output = common::fonte(home).args(words).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        common::json(&output)
+    };
+    let rpc = up.facts["rpc_url"].as_str().unwrap();
+    let of = |told: &Value, role: &str| {
+        let rows: Vec<_> = told["paid"].as_array().unwrap().iter().filter(|row| row["role"] == role).collect();
+        assert_eq!(rows.len(), 1, "{told}");
+        (wei(&rows[0]["wei"]), rows[0]["payee"].clone())
+    };
+    let fee = waiting.receipt.fee;
+    let own = honest.terms.splits;
+    assert!(own.worker != 250_000 && own.data != 600_000);
+    let told = explain(honest, rpc);
+    assert_eq!(
+        (&told["by"], &told["terms_changed"], &told["state"]),
+        (&"batch".into(), &false.into(), &"settled".into())
+    );
+    assert_eq!(of(&told, "worker").0, part(honest.receipt.fee, own.worker));
+    assert_eq!(of(&told, "source").1, json!(honest.cited[0].payee), "whom the batch paid, not whom it pays now");
+    let told = explain(&waiting, rpc);
+    assert_eq!((&told["by"], &told["terms_changed"], &told["state"]), (&"now".into(), &true.into(), &"unknown".into()));
+    assert_eq!(of(&told, "worker").0, part(fee, 250_000));
+    assert_eq!(of(&told, "source").1, json!(second));
+    let told = explain(&waiting, NOBODY);
+    assert_eq!((&told["by"], &told["state"]), (&"receipt".into(), &"unknown".into()));
+    assert_eq!(of(&told, "worker").0, part(fee, own.worker));
+
     // Its batch comes after the change, and pays by what is in force then.
     assert_eq!(liar.settle_and_vanish().await, 2);
     let told = terms(&waiting);
     assert!(told["note"].as_str().unwrap().contains("later terms: worker 250000 ppm"), "{told}");
+    let told = explain(&waiting, rpc);
+    assert_eq!(
+        (&told["by"], &told["terms_changed"], &told["state"]),
+        (&"batch".into(), &true.into(), &"settled".into())
+    );
+    let sum: u128 = told["paid"].as_array().unwrap().iter().map(|row| wei(&row["wei"])).sum();
+    assert_eq!(sum, fee, "{told}");
+    // The contract's own books: this worker has no other row, and the payee's other row was before it was the payee.
+    let batch = told["batch"].as_u64().unwrap();
+    let contract = scene.client.settlement_contract();
+    for (role, payee) in [("worker", waiting.receipt.worker), ("source", second)] {
+        let pending = contract.pendingOf(batch, payee).call().await.unwrap();
+        let rows = if role == "source" { 2 } else { 1 };
+        assert_eq!(pending, U256::from(rows * of(&told, role).0), "{role}: {told}");
+    }
     let forged = lies.iter().find(|(differs, _)| differs == "terms.splits").unwrap();
     assert_eq!(terms(&forged.1)["differs"], "terms.splits");
     // The splits of one, the prices of the other.

@@ -54,6 +54,8 @@ struct Fetch {
     /// Arrived, being hashed and stored.
     checking: BTreeSet<ContributionId>,
     checks: JoinSet<(Acquired, Result<(), LibraryError>)>,
+    /// At most one: merging what has been indexed.
+    merging: JoinSet<Result<(), LibraryError>>,
     /// Verified and stored, to be indexed with the others.
     stored: Vec<Acquired>,
     stored_bytes: u64,
@@ -77,6 +79,7 @@ pub(super) async fn fetch(
         incoming: BTreeMap::new(),
         checking: BTreeSet::new(),
         checks: JoinSet::new(),
+        merging: JoinSet::new(),
         stored: Vec::new(),
         stored_bytes: 0,
         later: BTreeMap::new(),
@@ -95,6 +98,7 @@ pub(super) async fn fetch(
                 None => return Ok(()),
             },
             Some(checked) = fetch.checks.join_next() => fetch.checked(checked),
+            Some(merged) = fetch.merging.join_next() => merged_or_told(merged),
             changed = changes.changed() => match changed {
                 Ok(()) => fetch.plan().await?,
                 Err(_) => return Ok(()),
@@ -264,6 +268,7 @@ impl Fetch {
                     tracing::warn!(contribution = %acquired.record.id, "not what the chain says of it: not adopted");
                     self.postpone(acquired.record.id);
                 }
+                self.merge();
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "indexing failed; trying again later");
@@ -271,6 +276,15 @@ impl Fetch {
             }
         }
         Ok(())
+    }
+
+    /// What was indexed is adopted by now, and more may come meanwhile. Where that makes another merge due, the next batch's
+    /// call finds it.
+    fn merge(&mut self) {
+        if self.merging.is_empty() {
+            let shared = self.shared.clone();
+            self.merging.spawn_blocking(move || shared.library.merge());
+        }
     }
 
     fn postpone(&mut self, id: ContributionId) {
@@ -283,6 +297,14 @@ impl Fetch {
 fn largest(record: &ContributionRecord) -> u64 {
     let besides = (u64::from(record.documents) + 1) * PER_DOCUMENT;
     record.text_bytes.saturating_add(besides).min(BundleLimits::default().bytes)
+}
+
+/// Segments that could not be merged answer all the same, and are merged by a later call.
+fn merged_or_told(merged: Result<Result<(), LibraryError>, tokio::task::JoinError>) {
+    let merged = merged.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+    if let Err(error) = merged {
+        tracing::error!(error = &error as &dyn std::error::Error, "segments of the trace index could not be merged");
+    }
 }
 
 /// Runs on a thread that may block.
