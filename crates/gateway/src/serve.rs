@@ -18,7 +18,10 @@ use axum::{
     routing::{get, post},
 };
 use base64::Engine as _;
-use fonte_types::wire::{Asked, EngineReport, MAX_PROMPT, Refusal, RefusalCode, Told};
+use fonte_types::{
+    log_probs::TokenLogProb,
+    wire::{Asked, EngineReport, MAX_PROMPT, Refusal, RefusalCode, Told},
+};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,7 +61,8 @@ pub trait Local: Send + Sync + 'static {
     /// Looks for adapters that came or went since.
     fn look(&self);
 
-    /// Answers; hands every piece to `emit` in order, which returns `false` once nobody listens.
+    /// Answers; hands every piece to `emit` in order, with the log-probabilities of its tokens where they are asked for. It
+    /// returns `false` once nobody listens.
     ///
     /// # Errors
     /// Why there is no answer. What was emitted before is discarded.
@@ -66,7 +70,7 @@ pub trait Local: Send + Sync + 'static {
         &self,
         request: &PlainRequest,
         cancelled: &CancellationToken,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut dyn FnMut(&str, &[TokenLogProb]) -> bool,
     ) -> Result<Told, Refusal>;
 
     /// The embedding of a text, of length 1, and its tokens.
@@ -329,9 +333,9 @@ fn drive(server: &Arc<Server>, chat: &Chat, adapter: B256, caller: IpAddr, choic
         Box::pin(async move {
             let (written, local) = (live.clone(), server.local.clone());
             let told = blocking(server.limits.answer_timeout, param, move |cancelled| {
-                local.answer(&request, cancelled, &mut |piece| {
-                    written.push(piece);
-                    !cancelled.is_cancelled()
+                // An answer of this process has the bounds of a worker's.
+                local.answer(&request, cancelled, &mut |piece, log_probs| {
+                    written.push(piece, log_probs).is_ok() && !cancelled.is_cancelled()
                 })
             })
             .await?;
@@ -340,7 +344,7 @@ fn drive(server: &Arc<Server>, chat: &Chat, adapter: B256, caller: IpAddr, choic
             Ok(Shown {
                 text: live.text(),
                 finish: told.finish,
-                log_probs: told.log_probs,
+                log_probs: live.log_probs(),
                 input_tokens: usage.input_tokens,
                 output_tokens: usage.output_tokens,
                 ..Shown::default()

@@ -7,7 +7,10 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use fonte_gateway::{EngineServer, EngineServerConfig, Limits, Local, Named, PlainRequest};
-use fonte_types::wire::{EngineReport, Refusal, Told};
+use fonte_types::{
+    log_probs::TokenLogProb,
+    wire::{EngineReport, Refusal, Told},
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -26,10 +29,10 @@ impl Local for Remembers {
         &self,
         request: &PlainRequest,
         _: &CancellationToken,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut dyn FnMut(&str, &[TokenLogProb]) -> bool,
     ) -> Result<Told, Refusal> {
         self.0.lock().unwrap().insert(request.payer);
-        emit("Yes.");
+        emit("Yes.", &[]);
         Ok(Told::default())
     }
 
