@@ -391,7 +391,7 @@ fn payer(caller: IpAddr) -> Address {
 #[derive(Debug, Deserialize)]
 struct EmbeddingsBody {
     model: String,
-    /// A text, a list of texts, or token numbers.
+    /// A text or a list of texts; of OpenAI's API also token numbers, or lists of them.
     input: Value,
     #[serde(default)]
     encoding_format: Option<String>,
@@ -412,10 +412,19 @@ async fn embeddings(
         code: Some("unsupported_parameter"),
         ..ApiError::invalid(param, message)
     };
+    let tokens = has_numbers(&body.input);
     let texts = match serde_json::from_value(body.input) {
         Ok(OneOrMany::One(text)) => vec![text],
         Ok(OneOrMany::Many(texts)) => texts,
-        Err(_) => return Err(unsupported("input", "input is text: token numbers are not supported")),
+        // Clients that send them have them of OpenAI's tokenizer: to this base they would be another text.
+        Err(_) if tokens => {
+            return Err(unsupported(
+                "input",
+                "token numbers mean another text to every tokenizer, and are not taken: send input as text \
+                 (LangChain's OpenAIEmbeddings does with check_embedding_ctx_length=False)",
+            ));
+        }
+        Err(_) => return Err(ApiError::invalid("input", "input is a text or a list of texts")),
     };
     if texts.is_empty() || texts.len() > MAX_INPUTS {
         return Err(ApiError::invalid("input", format!("input has from 1 to {MAX_INPUTS} texts")));
@@ -454,6 +463,12 @@ async fn embeddings(
         .collect();
     let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
     Ok(Json(json!({"object": "list", "data": data, "model": body.model, "usage": usage})))
+}
+
+/// Whether an input has token numbers where texts could be.
+fn has_numbers(input: &Value) -> bool {
+    let items = |value: &Value| value.as_array().is_some_and(|items| items.iter().any(Value::is_number));
+    items(input) || input.as_array().is_some_and(|lists| lists.iter().any(items))
 }
 
 /// The numbers' bytes, little-endian, as OpenAI's clients read them.
