@@ -11,7 +11,7 @@ use fonte_types::{
     wire::{EngineReport, Refusal, RefusalCode, Told},
 };
 use fonte_worker::{
-    AnswerModel, ModelError, Question, answer_plainly,
+    AnswerModel, Emit, ModelError, Question, answer_plainly,
     local::{AdapterEntry, LocalBase, LocalModel},
 };
 use serde_json::json;
@@ -128,7 +128,7 @@ impl Local for Served {
         &self,
         request: &PlainRequest,
         cancelled: &CancellationToken,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut Emit<'_>,
     ) -> Result<Told, Refusal> {
         let question = Question {
             prompt: &request.prompt,
@@ -140,7 +140,7 @@ impl Local for Served {
             cancelled,
         };
         let answer = answer_plainly(&self.model(request.adapter), question, emit).map_err(refusal)?;
-        Ok(Told { finish: answer.finish, log_probs: answer.log_probs, engine_usage: answer.usage, generation: None })
+        Ok(Told { finish: answer.finish, engine_usage: answer.usage, generation: None })
     }
 
     fn embed(

@@ -19,7 +19,7 @@ use alloy_primitives::B256;
 use common::{Up, json};
 use fonte_types::EngineClass;
 use fonte_worker::{
-    AnswerModel, ModelError, Passages, Question, Worker, Written,
+    AnswerModel, Emit, ModelError, Passages, Question, Worker, Written,
     local::{LocalBase, LocalConfig, LocalModel},
     replay::{AnswerReplay, Difference, PassageFault, ReplayConfig, Replayer, Token},
 };
@@ -429,10 +429,40 @@ async fn options_do_what_they_say_and_a_stream_says_what_the_whole_answer_does()
         assert_eq!(json!(streamed), choice["message"]["content"]);
         let told: Vec<&Value> = own.iter().filter_map(|own| own["logprobs"]["content"].as_array()).flatten().collect();
         assert_eq!(json!(told), choice["logprobs"]["content"]);
+        // Each chunk tells those of its own text, and the last one none.
+        let mut said = String::new();
+        for own in own.iter().filter(|own| own["delta"]["content"].is_string()) {
+            said.push_str(own["delta"]["content"].as_str().unwrap());
+            let of = own["logprobs"]["content"].as_array();
+            let tokens = of.into_iter().flatten().map(|entry| entry["token"].as_str().unwrap());
+            assert!(said.ends_with(&tokens.collect::<String>()), "{own}");
+        }
+        assert_eq!(own.last().unwrap()["logprobs"], Value::Null);
         let ends: Vec<&Value> = own.iter().map(|own| &own["finish_reason"]).filter(|end| !end.is_null()).collect();
         assert_eq!(ends, [&choice["finish_reason"]]);
     }
     assert_eq!(whole["choices"][0]["finish_reason"], "stop");
+
+    // The same of texts, whose log-probabilities have another shape.
+    let mut body = json!({"model": "tiny", "prompt": "Once", "max_tokens": 30, "seed": 3, "logprobs": 2, "n": 2});
+    let (status, whole) = server.post("/v1/completions", None, &body).await;
+    assert_eq!(status, 200, "{whole}");
+    body["stream"] = json!(true);
+    let request = server.http.post(format!("{}/v1/completions", server.url)).json(&body);
+    let events = request.send().await.unwrap().text().await.unwrap();
+    let chunks: Vec<Value> =
+        events.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    for choice in whole["choices"].as_array().unwrap() {
+        let own = chunks.iter().map(|chunk| &chunk["choices"][0]).filter(|own| own["index"] == choice["index"]);
+        let own: Vec<&Value> = own.collect();
+        assert_eq!(json!(own.iter().map(|own| own["text"].as_str().unwrap()).collect::<String>()), choice["text"]);
+        assert_eq!(own.last().unwrap()["logprobs"], Value::Null, "with their text, not at the end");
+        for field in ["tokens", "token_logprobs", "top_logprobs", "text_offset"] {
+            let told: Vec<&Value> = own.iter().filter_map(|own| own["logprobs"][field].as_array()).flatten().collect();
+            assert_eq!(json!(told), choice["logprobs"][field], "{field}");
+            assert!(told.len() >= 20, "{field}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -653,7 +683,7 @@ impl AnswerModel for Liar {
         &self,
         question: Question<'_>,
         passages: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut Emit<'_>,
     ) -> Result<Written, ModelError> {
         let mut written = self.runs.answer(question, passages, emit)?;
         written.generation.as_mut().unwrap().base = self.claims;

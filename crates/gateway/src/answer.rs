@@ -13,14 +13,14 @@ use fonte_types::{
     fees,
     generation::MAX_PASSAGES,
     receipt::request_id,
-    wire::{EngineUsage, Finish, Job, MAX_ANSWER, Refusal, RefusalCode, SignedAnswer},
+    wire::{EngineUsage, Finish, Job, Refusal, RefusalCode, SignedAnswer},
 };
 
 use crate::{
     app::App,
     chain::Directory,
     chat::{Chat, DatanetRef},
-    checks::{self, Expected, Rejection},
+    checks::{self, Expected, Rejection, Streamed},
     error::{ApiError, presentable},
     free,
     keys::ApiKey,
@@ -325,7 +325,7 @@ async fn attempt(
     let answer = match collect(&mut running, live, patience).await? {
         Ok(answer) => answer,
         Err(refusal)
-            if live.len() == 0 && refusal.code != RefusalCode::Terms && refusal.code != RefusalCode::Invalid =>
+            if live.is_blank() && refusal.code != RefusalCode::Terms && refusal.code != RefusalCode::Invalid =>
         {
             app.metrics.retries.increment();
             return Ok(Some(Attempt::Next(refusal)));
@@ -357,9 +357,10 @@ async fn attempt(
         now: unix_now(),
     };
     let text = SaltedText { text: live.text(), salt: answer_salt };
+    let streamed = Streamed { prompt, text, log_probs: live.log_probs() };
     let held = reservation.take().expect("only a finished attempt takes it, and then no other follows");
     let (finish, engine_usage) = (answer.told.finish, answer.told.engine_usage);
-    let bundle = keep(app, &quoted.model, expected, (prompt, text), *answer, held).await?;
+    let bundle = keep(app, &quoted.model, expected, streamed, *answer, held).await?;
     Ok(Some(Attempt::Finished(Answered { bundle, finish, engine_usage })))
 }
 
@@ -381,14 +382,9 @@ async fn collect(
             },
         };
         match event {
-            Some(JobEvent::Delta(piece)) => {
-                if live.len() + piece.len() > MAX_ANSWER {
-                    return Err(ApiError::bad_answer(format!(
-                        "the worker's answer is over {MAX_ANSWER} bytes: nothing is charged"
-                    )));
-                }
-                live.push(&piece);
-            }
+            Some(JobEvent::Delta(piece, tokens)) => live
+                .push(&piece, &tokens)
+                .map_err(|error| ApiError::bad_answer(format!("{error}: nothing is charged")))?,
             Some(JobEvent::Done(answer)) => return Ok(Ok(answer)),
             Some(JobEvent::Refused(refusal)) => return Ok(Err(refusal)),
             None => return Ok(Err(crate::workers::gone())),
@@ -401,7 +397,7 @@ async fn keep(
     app: &Arc<App>,
     model: &ModelRecord,
     expected: Expected,
-    texts: (SaltedText, SaltedText),
+    streamed: Streamed,
     mut answer: SignedAnswer,
     reservation: Reservation,
 ) -> Result<Arc<ReceiptBundle>, ApiError> {
@@ -415,6 +411,7 @@ async fn keep(
     checks::check_request(&expected, &answer.receipt).map_err(refuse)?;
     let record = answer.told.generation.as_deref();
     checks::check_generation(&expected, answer.receipt.engine_class, record).map_err(refuse)?;
+    checks::check_log_probs(&streamed, &answer).map_err(refuse)?;
     if answer.cited.len() > MAX_CITED {
         return Err(refuse(Rejection::Bundle {
             differs: "cited".into(),
@@ -448,7 +445,7 @@ async fn keep(
     let (task, name, network) = (app.clone(), model.name.clone(), *app.chain.network());
     let kept = tokio::task::spawn_blocking(move || {
         let bundle =
-            checks::countersign(&task.config.key, &network, &name, expected.terms, texts, answer, expected.now)
+            checks::countersign(&task.config.key, &network, &name, expected.terms, streamed, answer, expected.now)
                 .map_err(|error| ApiError::internal(&error))?;
         if let Err(rejection) = checks::check_bundle(&bundle) {
             return Ok(Err(rejection));

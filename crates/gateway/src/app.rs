@@ -402,7 +402,7 @@ impl GatewayHandle {
             self.network(),
             &model_name,
             terms,
-            (prompt, answer),
+            checks::Streamed { prompt, text: answer, log_probs: None },
             signed,
             unix_now(),
         )?;

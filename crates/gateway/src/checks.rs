@@ -12,6 +12,7 @@ use fonte_types::{
     bundle::{self, BUNDLE_VERSION, CitedContribution, ReceiptBundle, SaltedText, Terms},
     fees::BYTES_PER_TOKEN,
     generation::{GenerationRecord, PassageRange},
+    log_probs::LogProbs,
     receipt::{self, Countersignature},
     wire::{Asked, SignedAnswer},
 };
@@ -135,6 +136,17 @@ pub(crate) fn check_generation(
     }
 }
 
+/// Checks that log-probabilities were streamed if the evidence commits to some. Without a record they alone can stand where it
+/// does, and whether they are those is seen on the bundle.
+pub(crate) fn check_log_probs(streamed: &Streamed, answer: &SignedAnswer) -> Result<(), Rejection> {
+    let committed = !answer.other_channels.context.is_zero();
+    if committed && streamed.log_probs.is_none() && answer.told.generation.is_none() {
+        let (differs, why) = ("log_probs".into(), "were committed and are missing".into());
+        return Err(Rejection::Bundle { differs, why });
+    }
+    Ok(())
+}
+
 /// Checks by the chain that the passages which a model read are of the versions that the receipt names.
 pub(crate) fn check_passages(
     record: &GenerationRecord,
@@ -153,13 +165,20 @@ pub(crate) fn check_passages(
     Ok(())
 }
 
+/// What was read and what was written, as it was streamed: the receipt must commit to it.
+pub(crate) struct Streamed {
+    pub(crate) prompt: SaltedText,
+    pub(crate) text: SaltedText,
+    pub(crate) log_probs: Option<LogProbs>,
+}
+
 /// Puts the bundle together and signs it.
 pub(crate) fn countersign(
     signer: &impl alloy_signer::SignerSync,
     network: &Network,
     model_name: &str,
     terms: Terms,
-    texts: (SaltedText, SaltedText),
+    streamed: Streamed,
     answer: SignedAnswer,
     now: u64,
 ) -> Result<ReceiptBundle, alloy_signer::Error> {
@@ -170,7 +189,6 @@ pub(crate) fn countersign(
         fee: answer.receipt.fee,
         countersigned_at: now,
     };
-    let (prompt, text) = texts;
     Ok(ReceiptBundle {
         format: BUNDLE_VERSION,
         id,
@@ -181,12 +199,12 @@ pub(crate) fn countersign(
         worker_signature: answer.signature,
         gateway_signature: receipt::sign(signer, countersignature.digest(network))?,
         countersignature,
-        prompt,
-        answer: text,
+        prompt: streamed.prompt,
+        answer: streamed.text,
         run_leaves: bundle::run_leaves(&answer.runs),
         runs: answer.runs,
         other_channels: answer.other_channels,
-        log_probs: answer.told.log_probs,
+        log_probs: streamed.log_probs,
         generation_words: answer.told.generation.as_deref().map(GenerationRecord::words).unwrap_or_default(),
         generation: answer.told.generation,
         cited: answer.cited,

@@ -18,7 +18,10 @@ use axum::{
     routing::{get, post},
 };
 use base64::Engine as _;
-use fonte_types::wire::{Asked, EngineReport, MAX_PROMPT, Refusal, RefusalCode, Told};
+use fonte_types::{
+    log_probs::TokenLogProb,
+    wire::{Asked, EngineReport, MAX_PROMPT, Refusal, RefusalCode, Told},
+};
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,7 +61,8 @@ pub trait Local: Send + Sync + 'static {
     /// Looks for adapters that came or went since.
     fn look(&self);
 
-    /// Answers; hands every piece to `emit` in order, which returns `false` once nobody listens.
+    /// Answers; hands every piece to `emit` in order, with the log-probabilities of its tokens where they are asked for. It
+    /// returns `false` once nobody listens.
     ///
     /// # Errors
     /// Why there is no answer. What was emitted before is discarded.
@@ -66,7 +70,7 @@ pub trait Local: Send + Sync + 'static {
         &self,
         request: &PlainRequest,
         cancelled: &CancellationToken,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut dyn FnMut(&str, &[TokenLogProb]) -> bool,
     ) -> Result<Told, Refusal>;
 
     /// The embedding of a text, of length 1, and its tokens.
@@ -329,9 +333,9 @@ fn drive(server: &Arc<Server>, chat: &Chat, adapter: B256, caller: IpAddr, choic
         Box::pin(async move {
             let (written, local) = (live.clone(), server.local.clone());
             let told = blocking(server.limits.answer_timeout, param, move |cancelled| {
-                local.answer(&request, cancelled, &mut |piece| {
-                    written.push(piece);
-                    !cancelled.is_cancelled()
+                // An answer of this process has the bounds of a worker's.
+                local.answer(&request, cancelled, &mut |piece, log_probs| {
+                    written.push(piece, log_probs).is_ok() && !cancelled.is_cancelled()
                 })
             })
             .await?;
@@ -340,7 +344,7 @@ fn drive(server: &Arc<Server>, chat: &Chat, adapter: B256, caller: IpAddr, choic
             Ok(Shown {
                 text: live.text(),
                 finish: told.finish,
-                log_probs: told.log_probs,
+                log_probs: live.log_probs(),
                 input_tokens: usage.input_tokens,
                 output_tokens: usage.output_tokens,
                 ..Shown::default()
@@ -387,7 +391,7 @@ fn payer(caller: IpAddr) -> Address {
 #[derive(Debug, Deserialize)]
 struct EmbeddingsBody {
     model: String,
-    /// A text, a list of texts, or token numbers.
+    /// A text or a list of texts; of OpenAI's API also token numbers, or lists of them.
     input: Value,
     #[serde(default)]
     encoding_format: Option<String>,
@@ -408,10 +412,19 @@ async fn embeddings(
         code: Some("unsupported_parameter"),
         ..ApiError::invalid(param, message)
     };
+    let tokens = has_numbers(&body.input);
     let texts = match serde_json::from_value(body.input) {
         Ok(OneOrMany::One(text)) => vec![text],
         Ok(OneOrMany::Many(texts)) => texts,
-        Err(_) => return Err(unsupported("input", "input is text: token numbers are not supported")),
+        // Clients that send them have them of OpenAI's tokenizer: to this base they would be another text.
+        Err(_) if tokens => {
+            return Err(unsupported(
+                "input",
+                "token numbers mean another text to every tokenizer, and are not taken: send input as text \
+                 (LangChain's OpenAIEmbeddings does with check_embedding_ctx_length=False)",
+            ));
+        }
+        Err(_) => return Err(ApiError::invalid("input", "input is a text or a list of texts")),
     };
     if texts.is_empty() || texts.len() > MAX_INPUTS {
         return Err(ApiError::invalid("input", format!("input has from 1 to {MAX_INPUTS} texts")));
@@ -450,6 +463,12 @@ async fn embeddings(
         .collect();
     let usage = json!({"prompt_tokens": tokens, "total_tokens": tokens});
     Ok(Json(json!({"object": "list", "data": data, "model": body.model, "usage": usage})))
+}
+
+/// Whether an input has token numbers where texts could be.
+fn has_numbers(input: &Value) -> bool {
+    let items = |value: &Value| value.as_array().is_some_and(|items| items.iter().any(Value::is_number));
+    items(input) || input.as_array().is_some_and(|lists| lists.iter().any(items))
 }
 
 /// The numbers' bytes, little-endian, as OpenAI's clients read them.

@@ -18,6 +18,7 @@ use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use fonte_types::{
     ContributionId, DatanetId, DatanetVersion, ModelId, Network,
+    log_probs::TokenLogProb,
     receipt::{greeting_digest, recover},
     wire::{
         EngineReport, Frame, FrameError, Job, MAX_FRAME, MAX_MODELS, PART, PROTOCOL, Refusal, RefusalCode,
@@ -65,7 +66,7 @@ pub(crate) trait Facts: Send + Sync + 'static {
 /// What happens to a job.
 #[derive(Debug)]
 pub(crate) enum JobEvent {
-    Delta(String),
+    Delta(String, Vec<TokenLogProb>),
     Done(Box<SignedAnswer>),
     Refused(Refusal),
 }
@@ -157,7 +158,7 @@ impl RunningJob {
     /// What happens next; none: the worker went away.
     pub(crate) async fn next(&mut self) -> Option<JobEvent> {
         let event = self.events.recv().await;
-        if !matches!(event, Some(JobEvent::Delta(_))) {
+        if !matches!(event, Some(JobEvent::Delta(..))) {
             self.ended = true;
         }
         event
@@ -463,11 +464,11 @@ impl Workers {
                 peer.state.lock().engine = Some(Arc::new(report));
                 return Ok(());
             }
-            ToGateway::Delta { job, text } => (job, JobEvent::Delta(text)),
+            ToGateway::Delta { job, text, log_probs } => (job, JobEvent::Delta(text, log_probs)),
             ToGateway::Done { job, answer } => (job, JobEvent::Done(answer)),
             ToGateway::Refused { job, refusal } => (job, JobEvent::Refused(refusal)),
         };
-        let last = !matches!(event, JobEvent::Delta(_));
+        let last = !matches!(event, JobEvent::Delta(..));
         let events = {
             let mut state = peer.state.lock();
             if last { state.jobs.remove(&job) } else { state.jobs.get(&job).cloned() }

@@ -4,7 +4,7 @@
 use alloy_primitives::{B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize};
 
-/// Most bytes of the canonical encoding; an answer with more carries none.
+/// Most bytes of the canonical encoding: the tokens after that are left out.
 pub const MAX_LOG_PROBS: usize = 1 << 20;
 
 /// Most alternatives beside a token, as OpenAI's API has it.
@@ -31,6 +31,26 @@ pub struct TokenLogProb {
     /// The likeliest tokens there, as the engine ranks them; it may be among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub top: Vec<Alternative>,
+}
+
+impl TokenLogProb {
+    /// Its part of the canonical encoding, in bytes.
+    pub fn encoded_len(&self) -> usize {
+        let all = std::iter::once(&self.token).chain(&self.top);
+        1 + all.map(|alternative| 8 + alternative.bytes.len()).sum::<usize>()
+    }
+
+    /// Whether it breaks a bound that needs no answer to be seen; `index` is its place.
+    fn bounded(&self, index: usize) -> Result<(), LogProbsError> {
+        if self.top.len() > MAX_ALTERNATIVES {
+            return Err(LogProbsError::Alternatives(index));
+        }
+        let mut all = std::iter::once(&self.token).chain(&self.top);
+        match all.all(|alternative| (LEAST..=0).contains(&alternative.micronats)) {
+            true => Ok(()),
+            false => Err(LogProbsError::Range(index)),
+        }
+    }
 }
 
 /// Log-probabilities of an answer from its first token on.
@@ -93,38 +113,66 @@ impl LogProbs {
         let mut rest = answer;
         for (index, token) in self.tokens.iter().enumerate() {
             rest = rest.strip_prefix(token.token.bytes.as_ref()).ok_or(LogProbsError::Token(index))?;
-            if token.top.len() > MAX_ALTERNATIVES {
-                return Err(LogProbsError::Alternatives(index));
-            }
-            let all = std::iter::once(&token.token).chain(&token.top);
-            if all.into_iter().any(|alternative| !(LEAST..=0).contains(&alternative.micronats)) {
-                return Err(LogProbsError::Range(index));
-            }
+            token.bounded(index)?;
         }
-        if self.encode().len() > MAX_LOG_PROBS {
-            return Err(LogProbsError::TooLong);
+        match HEAD + self.tokens.iter().map(TokenLogProb::encoded_len).sum::<usize>() {
+            ..=MAX_LOG_PROBS => Ok(()),
+            _ => Err(LogProbsError::TooLong),
         }
-        Ok(())
     }
 
-    /// Those of the tokens that lie within an answer; none where a token is not what the answer holds, or where they
-    /// break a bound. An engine may go on beyond what the answer keeps: a stop text, an end mark, a length.
+    /// Those of the tokens, from the first on, that belong to an answer; none where not even the first does. An engine may
+    /// go on beyond what the answer keeps: a stop text, an end mark, a length.
     pub fn within(mut self, answer: &[u8]) -> Option<Self> {
-        let mut at = 0;
-        let mut kept = 0;
-        for token in &self.tokens {
-            let end = at + token.token.bytes.len();
-            if end > answer.len() {
-                break;
-            }
-            if answer[at..end] != *token.token.bytes {
-                return None;
-            }
-            at = end;
-            kept += 1;
-        }
+        let mut along = Along::default();
+        let kept = self.tokens.iter().take_while(|token| along.take(token, answer) == Taken::Belongs).count();
         self.tokens.truncate(kept);
-        self.check(answer).is_ok().then_some(self)
+        (kept > 0).then_some(self)
+    }
+}
+
+/// What precedes the tokens in the canonical encoding: a tag and their number.
+const HEAD: usize = 5;
+
+/// Which tokens belong to an answer, told one by one while it is written: those from the first on that are what it holds
+/// and break no bound. [`LogProbs::within`] tells the same of the whole.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Along {
+    /// Tokens taken.
+    tokens: usize,
+    /// Where the next one begins in the answer.
+    at: usize,
+    /// Bytes of their encoding.
+    encoded: usize,
+    ended: bool,
+}
+
+/// What becomes of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is the answer's next.
+    Belongs,
+    /// Its text is still to come. It is to be asked about again.
+    Waits,
+    /// It does not belong to the answer, and so none after it does.
+    Ends,
+}
+
+impl Along {
+    /// What becomes of the next token, of an answer of which this is written.
+    pub fn take(&mut self, token: &TokenLogProb, answer: &[u8]) -> Taken {
+        if self.ended {
+            return Taken::Ends;
+        }
+        let end = self.at + token.token.bytes.len();
+        let Some(held) = answer.get(self.at..end) else { return Taken::Waits };
+        let encoded = self.encoded + token.encoded_len();
+        if *held != *token.token.bytes || token.bounded(self.tokens).is_err() || HEAD + encoded > MAX_LOG_PROBS {
+            self.ended = true;
+            return Taken::Ends;
+        }
+        *self = Self { tokens: self.tokens + 1, at: end, encoded, ended: false };
+        Taken::Belongs
     }
 }
 
@@ -166,16 +214,49 @@ mod tests {
         let kept = said.clone().within(b"The eel").expect("they are");
         assert_eq!(kept.tokens.len(), 2);
         assert_eq!(kept.check(b"The eel swims"), Ok(()));
-        assert_eq!(said.clone().within(b"The cat"), None);
+        let before = said.clone().within(b"The cat").expect("the first one is");
+        assert_eq!(before.tokens, said.tokens[..1], "what follows another word belongs to another answer");
+        assert_eq!(said.clone().within(b"Cats"), None);
         assert_eq!(said.clone().within(b"Th"), None, "not one token is within");
         assert_eq!(said.check(b"The eel"), Err(LogProbsError::Token(2)));
         let mut high = said.clone();
         high.tokens[1].token.micronats = 1;
-        assert_eq!(high.within(b"The eel"), None);
+        assert_eq!(high.check(b"The eel"), Err(LogProbsError::Range(1)));
+        assert_eq!(high.within(b"The eel"), Some(before));
         let many = LogProbs { tokens: vec![token("a", 0, &[("b", 0); 21])] };
         assert_eq!(many.check(b"a"), Err(LogProbsError::Alternatives(0)));
-        let long = "x".repeat(MAX_LOG_PROBS);
-        assert_eq!(LogProbs { tokens: vec![token("a", 0, &[(&long, 0)])] }.check(b"a"), Err(LogProbsError::TooLong));
+        assert_eq!(many.within(b"a"), None);
         assert_eq!(LogProbs::default().check(b"a"), Err(LogProbsError::Empty));
+    }
+
+    #[test]
+    fn as_many_tokens_as_fit_are_kept() {
+        // To the byte: 5 before the tokens, 18 for each "a" with an empty alternative.
+        let room = MAX_LOG_PROBS - 5 - 3 * 18;
+        let of = |bytes: usize| {
+            let mut tokens = vec![token("a", -1, &[("", -2)]); 3];
+            tokens.push(token("b", -1, &[(&"x".repeat(bytes - 18), -2)]));
+            tokens.push(token("c", -1, &[]));
+            LogProbs { tokens }
+        };
+        for (bytes, kept) in [(room, 4), (room + 1, 3)] {
+            let long = of(bytes);
+            assert_eq!(long.check(b"aaabc"), Err(LogProbsError::TooLong));
+            let within = long.within(b"aaabc").expect("the first ones are");
+            assert_eq!((within.tokens.len(), within.check(b"aaabc")), (kept, Ok(())));
+            assert!(within.encode().len() <= MAX_LOG_PROBS);
+        }
+    }
+
+    #[test]
+    fn tokens_are_told_as_their_text_comes() {
+        let tokens = [token("The ", -5, &[]), token("", -1, &[]), token("eel", -7, &[])];
+        let mut along = Along::default();
+        assert_eq!(along.take(&tokens[0], b"The"), Taken::Waits);
+        assert_eq!(along.take(&tokens[0], b"The e"), Taken::Belongs);
+        assert_eq!(along.take(&tokens[1], b"The e"), Taken::Belongs, "a part of a character adds nothing");
+        assert_eq!(along.take(&tokens[2], b"The e"), Taken::Waits);
+        assert_eq!(along.take(&tokens[2], b"The elk"), Taken::Ends);
+        assert_eq!(along.take(&tokens[1], b"The elk"), Taken::Ends, "none after it");
     }
 }

@@ -13,12 +13,12 @@ use crate::{
     evidence::{OtherChannels, Run},
     generation::GenerationRecord,
     ids::{ContributionId, DatanetId, DatanetVersion, ModelId},
-    log_probs::LogProbs,
+    log_probs::TokenLogProb,
     receipt::{AnswerReceipt, Visibility},
 };
 
 /// Version of the wire; peers with another one part.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Longest frame in bytes, the length field not counted.
 pub const MAX_FRAME: usize = 8 << 20;
@@ -213,6 +213,10 @@ pub enum ToGateway {
         job: u64,
         /// Text to append.
         text: String,
+        /// Log-probabilities of the next tokens, whose text has come with this piece or before: those of all pieces
+        /// together are what the evidence commits to, in the place of the context channel or in the record that stands there.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        log_probs: Vec<TokenLogProb>,
     },
     /// The answer is complete.
     Done {
@@ -254,10 +258,6 @@ pub struct Told {
     /// Why the answer ends where it does.
     #[serde(default)]
     pub finish: Finish,
-    /// The engine's log-probabilities; the evidence carries their hash in the place of the context channel, or in the
-    /// record that stands there.
-    #[serde(default)]
-    pub log_probs: Option<LogProbs>,
     /// Tokens as the engine counted them: shown, not checked, not paid.
     #[serde(default)]
     pub engine_usage: Option<EngineUsage>,
@@ -431,6 +431,7 @@ impl<M: Serialize + for<'de> Deserialize<'de>> Frame<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log_probs::{Alternative, LEAST, MAX_ALTERNATIVES, MAX_LOG_PROBS};
 
     #[test]
     fn the_longest_lists_of_models_fit_a_frame() {
@@ -447,6 +448,19 @@ mod tests {
             // A gateway holds one frame of each worker at a time: far from the limit is cheaper.
             assert!(bytes.len() < MAX_FRAME / 2, "{}", bytes.len());
             assert_eq!(Frame::decode(&bytes).expect("the same"), Frame::Message(message));
+        }
+    }
+
+    #[test]
+    fn the_longest_pieces_fit_a_frame() {
+        // As many bytes of JSON as can be made of one: escapes, and tokens of nothing.
+        let nothing = Alternative { bytes: Bytes::new(), micronats: LEAST };
+        let token = TokenLogProb { token: nothing.clone(), top: vec![nothing; MAX_ALTERNATIVES] };
+        let log_probs = vec![token.clone(); MAX_LOG_PROBS / token.encoded_len()];
+        for (text, log_probs) in [("\u{1}".repeat(MAX_ANSWER), Vec::new()), ("\u{1}".repeat(64 << 10), log_probs)] {
+            let delta = ToGateway::Delta { job: u64::MAX, text, log_probs };
+            let bytes = Frame::Message(delta.clone()).encode().expect("it fits");
+            assert_eq!(Frame::decode(&bytes).expect("the same"), Frame::Message(delta));
         }
     }
 }

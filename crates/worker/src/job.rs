@@ -11,7 +11,7 @@ use fonte_types::{
     evidence::OtherChannels,
     fees,
     generation::GenerationRecord,
-    log_probs::LogProbs,
+    log_probs::{LogProbs, TokenLogProb},
     merkle::CommittedText,
     receipt::{Countersignature, MAX_VERSIONS, request_id, sign},
     wire::{
@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     adoption::Snapshot,
-    model::{ModelError, Question},
+    model::{Emit, ModelError, Question},
     service::Shared,
-    writer::Writer,
+    writer::{Passed, Writer},
 };
 
 /// Version of the attribution method that receipts name: the span channel of `docs/spec/attribution.md` with shares by
@@ -32,13 +32,13 @@ use crate::{
 pub const METHOD_VERSION: u32 = 1;
 
 /// Answers a job and signs for it. Pieces of the answer go to `emit` as they are written; it returns `false` once nobody
-/// wants them.
+/// wants them. What is signed for is what they add up to, text and log-probabilities.
 pub(crate) fn answer(
     shared: &Shared,
     gateway: Address,
     job: &Job,
     cancelled: &CancellationToken,
-    emit: &mut dyn FnMut(&str) -> bool,
+    emit: &mut Emit<'_>,
 ) -> Result<SignedAnswer, Refusal> {
     check_form(gateway, job)?;
     // One snapshot for the whole job: what is withdrawn later does not change this answer.
@@ -115,12 +115,13 @@ pub(crate) fn answer(
     let most = (job.max_output_tokens as usize).saturating_mul(fees::BYTES_PER_TOKEN).min(MAX_ANSWER);
     let mut writer = Writer::new(&job.asked.stop, most, emit);
     let passages = shared.library.passages(&allowed, shared.config.commons);
-    let written = model.answer(question, &passages, &mut |piece| writer.push(piece)).map_err(|error| match error {
+    let mut write = |piece: &str, log_probs: &[TokenLogProb]| writer.push(piece, log_probs);
+    let written = model.answer(question, &passages, &mut write).map_err(|error| match error {
         ModelError::TooShort(_) => invalid(error.to_string()),
         ModelError::Library(_) => internal("the model failed", &error),
         ModelError::Refused { code, message } => refuse(code, message),
     })?;
-    let (text, finish) = writer.finish(written.finish);
+    let Passed { text, finish, log_probs } = writer.finish(written.finish);
     if text.is_empty() {
         return Err(refuse(
             RefusalCode::Engine,
@@ -147,8 +148,6 @@ pub(crate) fn answer(
         .prices
         .fee(input_tokens, output_tokens)
         .ok_or_else(|| invalid("the model's prices are too large for a fee".into()))?;
-    // What the engine says of its words that the answer does not hold is not worth a commitment.
-    let log_probs = written.log_probs.and_then(|log_probs| log_probs.within(text.as_bytes()));
     let mut context = log_probs.as_ref().map_or(B256::ZERO, LogProbs::commitment);
     let generation = written.generation.map(|mut generation| {
         generation.log_probs = context;
@@ -186,10 +185,10 @@ pub(crate) fn answer(
         .map_err(|error| internal("the cited texts could not be opened", &error))?;
     let signature = sign(&shared.config.signer, receipt.id(&shared.config.network))
         .map_err(|error| internal("the receipt could not be signed", &error))?;
-    let told = Told { finish, log_probs, engine_usage: written.engine_usage, generation };
+    let told = Told { finish, engine_usage: written.engine_usage, generation };
     let runs = traced.evidence.runs().to_vec();
     let answer = SignedAnswer { receipt, signature, runs, other_channels, cited, told };
-    check_own(shared, job, &record.name, &text, &answer)?;
+    check_own(shared, job, &record.name, (&text, log_probs), &answer)?;
     Ok(answer)
 }
 
@@ -265,7 +264,13 @@ fn versions_for(shared: &Shared, job: &Job, snapshot: &Snapshot) -> Result<Vec<D
 
 /// Makes every check that the gateway and later anyone will make, before anything is signed for: a worker answers with
 /// its bond for what it sends.
-fn check_own(shared: &Shared, job: &Job, model_name: &str, text: &str, answer: &SignedAnswer) -> Result<(), Refusal> {
+fn check_own(
+    shared: &Shared,
+    job: &Job,
+    model_name: &str,
+    (text, log_probs): (&str, Option<LogProbs>),
+    answer: &SignedAnswer,
+) -> Result<(), Refusal> {
     let receipt = &answer.receipt;
     let id = receipt.id(&shared.config.network);
     let bundle = ReceiptBundle {
@@ -290,7 +295,7 @@ fn check_own(shared: &Shared, job: &Job, model_name: &str, text: &str, answer: &
         run_leaves: run_leaves(&answer.runs),
         other_channels: answer.other_channels,
         cited: answer.cited.clone(),
-        log_probs: answer.told.log_probs.clone(),
+        log_probs,
         generation_words: answer.told.generation.as_deref().map(GenerationRecord::words).unwrap_or_default(),
         generation: answer.told.generation.clone(),
     };

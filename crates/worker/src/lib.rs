@@ -57,6 +57,6 @@ mod writer;
 pub use job::METHOD_VERSION;
 pub use ledger::{Ledger, LedgerError, Reading};
 pub use library::LibraryError;
-pub use model::{AnswerModel, FoundPassage, ModelError, Passages, Question, QuoteModel, Written};
+pub use model::{AnswerModel, Emit, FoundPassage, ModelError, Passages, Question, QuoteModel, Written};
 pub use plain::{PlainAnswer, answer_plainly};
 pub use service::{Clock, Config, ServeError, Worker};

@@ -4,7 +4,7 @@ use alloy_primitives::Address;
 use fonte_types::{
     ContributionId,
     generation::GenerationRecord,
-    log_probs::LogProbs,
+    log_probs::TokenLogProb,
     wire::{Asked, EngineUsage, Finish, RefusalCode},
 };
 use tokio_util::sync::CancellationToken;
@@ -39,14 +39,17 @@ pub struct Question<'a> {
 pub struct Written {
     /// Why it stopped by itself.
     pub finish: Finish,
-    /// Log-probabilities of its tokens.
-    pub log_probs: Option<LogProbs>,
     /// Tokens as the engine counted them.
     pub engine_usage: Option<EngineUsage>,
     /// What the answer is a function of, by which anyone can compute it again. A model of class `exact` with weights must
     /// tell it.
     pub generation: Option<Box<GenerationRecord>>,
 }
+
+/// Takes the pieces of an answer in order: text, and the log-probabilities of the model's next tokens, where it tells any. A
+/// token's may come with its text, before or after; the tokens, joined, are the text. Returns `false` when nobody listens
+/// any more or the answer has all it may have (a stop text came, or the most tokens), and the model should stop then.
+pub type Emit<'a> = dyn FnMut(&str, &[TokenLogProb]) -> bool + 'a;
 
 /// A passage that search brought up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +113,7 @@ pub trait AnswerModel: Send + Sync {
         Err(ModelError::Refused { code: RefusalCode::Invalid, message })
     }
 
-    /// Answers; hands every piece to `emit` in order. `emit` returns `false` when nobody listens any more or the answer
-    /// has all it may have (a stop text came, or the most tokens), and the model should stop then.
+    /// Answers; hands every piece to `emit`.
     ///
     /// # Errors
     /// [`ModelError`]; what was emitted before it is discarded.
@@ -119,7 +121,7 @@ pub trait AnswerModel: Send + Sync {
         &self,
         question: Question<'_>,
         passages: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut Emit<'_>,
     ) -> Result<Written, ModelError>;
 }
 
@@ -155,7 +157,7 @@ impl AnswerModel for QuoteModel {
         &self,
         question: Question<'_>,
         passages: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut Emit<'_>,
     ) -> Result<Written, ModelError> {
         let found = passages.find(question.text)?;
         let borrowed: Vec<Passage<'_>> = found
@@ -183,7 +185,7 @@ impl AnswerModel for QuoteModel {
             return Err(error.into());
         }
         for piece in &answer.pieces {
-            if !emit(piece) {
+            if !emit(piece, &[]) {
                 break;
             }
         }

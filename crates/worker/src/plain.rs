@@ -7,8 +7,8 @@ use fonte_types::{
 
 use crate::{
     library::LibraryError,
-    model::{AnswerModel, FoundPassage, ModelError, Passages, Question},
-    writer::Writer,
+    model::{AnswerModel, Emit, FoundPassage, ModelError, Passages, Question},
+    writer::{Passed, Writer},
 };
 
 /// What a model wrote.
@@ -31,12 +31,11 @@ pub struct PlainAnswer {
 pub fn answer_plainly(
     model: &dyn AnswerModel,
     question: Question<'_>,
-    emit: &mut dyn FnMut(&str) -> bool,
+    emit: &mut Emit<'_>,
 ) -> Result<PlainAnswer, ModelError> {
     let mut writer = Writer::new(&question.asked.stop, MAX_ANSWER, emit);
-    let written = model.answer(question, &Nothing, &mut |piece| writer.push(piece))?;
-    let (text, finish) = writer.finish(written.finish);
-    let log_probs = written.log_probs.and_then(|log_probs| log_probs.within(text.as_bytes()));
+    let written = model.answer(question, &Nothing, &mut |piece, log_probs| writer.push(piece, log_probs))?;
+    let Passed { text, finish, log_probs } = writer.finish(written.finish);
     Ok(PlainAnswer { text, finish, log_probs, usage: written.engine_usage })
 }
 

@@ -485,7 +485,7 @@ impl Replayer {
 
     /// The text of the answer's tokens as the worker made it, and at which token it ends, if one of them ends it.
     fn say(&self, record: &GenerationRecord) -> Result<(String, Option<usize>), ReplayError> {
-        let mut pass = |_: &str| true;
+        let mut pass = |_: &str, _: &[TokenLogProb]| true;
         let mut writer = Writer::new(&record.stop, record.byte_limit(), &mut pass);
         let mut text = Detokenizer::new(self.tokenizer.clone());
         let mut ended = None;
@@ -495,15 +495,15 @@ impl Replayer {
                 break;
             }
             let piece = text.push(*token)?;
-            if !piece.is_empty() && !writer.push(&piece) {
-                return Ok((writer.finish(Finish::Stop).0, Some(index)));
+            if !piece.is_empty() && !writer.push(&piece, &[]) {
+                return Ok((writer.finish(Finish::Stop).text, Some(index)));
             }
         }
         let rest = text.finish()?;
         if !rest.is_empty() {
-            writer.push(&rest);
+            writer.push(&rest, &[]);
         }
-        Ok((writer.finish(Finish::Stop).0, ended))
+        Ok((writer.finish(Finish::Stop).text, ended))
     }
 
     /// Lets the model choose every token of the answer again, and one more where nothing ends it. Tells the log-probabilities

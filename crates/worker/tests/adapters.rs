@@ -24,7 +24,7 @@ use fonte_types::{
     wire::{Asked, Job, RefusalCode, ToGateway, ToWorker},
 };
 use fonte_worker::{
-    AnswerModel, ModelError, Question, Worker, answer_plainly,
+    AnswerModel, Emit, ModelError, Question, Worker, answer_plainly,
     local::{LocalBase, LocalConfig, LocalModel},
     replay::{ReplayConfig, Replayer, passage_in},
 };
@@ -269,7 +269,7 @@ fn orders_to_load_leave_memory_for_answers() {
     let limit = format!("{} that they may", MEMORY / 2);
     assert!(refused.iter().all(|why| why.contains("unload others") && why.contains(&limit)), "{refused:?}");
     // Everybody is answered: by the base, by what is kept, and by what is not.
-    let served = |model: LocalModel, tokens| answer(&model, "Once", tokens, &mut |_| true).unwrap();
+    let served = |model: LocalModel, tokens| answer(&model, "Once", tokens, &mut |_, _| true).unwrap();
     served(engine.base(), 300);
     for place in [0, kept, 39] {
         served(engine.adapter(found.added[place].hash), 300);
@@ -314,7 +314,7 @@ fn an_order_that_fails_keeps_nothing() {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let running = scope.spawn(|| {
-            answer(&engine.base(), "Once", 5000, &mut |_| {
+            answer(&engine.base(), "Once", 5000, &mut |_, _| {
                 let _ = begins.send(());
                 !over.load(Ordering::SeqCst)
             })
@@ -326,18 +326,13 @@ fn an_order_that_fails_keeps_nothing() {
         running.join().unwrap().unwrap();
     });
     // There is room for another such answer: the adapter goes.
-    answer(&engine.base(), &"Once ".repeat(810), 46, &mut |_| true).unwrap();
+    answer(&engine.base(), &"Once ".repeat(810), 46, &mut |_, _| true).unwrap();
     model.keep(true, &waits).unwrap();
     assert_eq!(engine.report().unwrap().resident.len(), 1);
 }
 
 /// What a model continues a text with.
-fn answer(
-    model: &LocalModel,
-    prompt: &str,
-    max_output_tokens: u32,
-    emit: &mut dyn FnMut(&str) -> bool,
-) -> Result<String, ModelError> {
+fn answer(model: &LocalModel, prompt: &str, max_output_tokens: u32, emit: &mut Emit<'_>) -> Result<String, ModelError> {
     let (asked, cancelled) = (Asked::default(), CancellationToken::new());
     let (text, payer, seed) = (prompt, Address::ZERO, 5);
     let question = Question { prompt, text, payer, max_output_tokens, seed, asked: &asked, cancelled: &cancelled };
@@ -354,7 +349,7 @@ fn prefixes_are_read_again_for_nobody_but_their_payer() {
         let (asked, cancelled) = (Asked::default(), CancellationToken::new());
         let (prompt, text, payer, max_output_tokens, seed) = (PROMPT, PROMPT, Address::repeat_byte(payer), 4, 5);
         let question = Question { prompt, text, payer, max_output_tokens, seed, asked: &asked, cancelled: &cancelled };
-        answer_plainly(&engine.base(), question, &mut |_| true).unwrap();
+        answer_plainly(&engine.base(), question, &mut |_, _| true).unwrap();
         engine.stats().unwrap().cached_tokens - before
     };
     let cached = [1, 1, 2, 2, 1].map(cached_for);
@@ -370,7 +365,7 @@ fn an_answer_ends_though_its_adapter_goes() {
     engine.look(Duration::ZERO).unwrap();
     let entry = engine.adapters().borrow()[0].clone();
     let model = engine.adapter(entry.hash);
-    let answer = |payer: u8, emit: &mut dyn FnMut(&str) -> bool| {
+    let answer = |payer: u8, emit: &mut Emit<'_>| {
         let (asked, cancelled) = (Asked::default(), CancellationToken::new());
         let question = Question {
             prompt: "Once",
@@ -383,7 +378,7 @@ fn an_answer_ends_though_its_adapter_goes() {
         };
         answer_plainly(&model, question, emit)
     };
-    let undisturbed = answer(0, &mut |_| true).unwrap();
+    let undisturbed = answer(0, &mut |_, _| true).unwrap();
     assert!(undisturbed.text.len() > 500);
     // Many at once take long enough to be sure that all are under way.
     let gone = Arc::new(AtomicBool::new(false));
@@ -392,7 +387,7 @@ fn an_answer_ends_though_its_adapter_goes() {
             .map(|payer| {
                 let (answer, gone, files, engine) = (&answer, gone.clone(), &files, &engine);
                 scope.spawn(move || {
-                    answer(payer, &mut |_| {
+                    answer(payer, &mut |_, _| {
                         if !gone.swap(true, Ordering::SeqCst) {
                             fs::remove_dir_all(files.at("adapters/first")).unwrap();
                             assert_eq!(engine.look(Duration::ZERO).unwrap().gone.len(), 1);
@@ -410,6 +405,6 @@ fn an_answer_ends_though_its_adapter_goes() {
     });
     engine.look(Duration::ZERO).unwrap();
     assert_eq!((engine.stats().unwrap().registered, engine.report().unwrap().resident.len()), (0, 0));
-    let refused = answer(0, &mut |_| true).unwrap_err();
+    let refused = answer(0, &mut |_, _| true).unwrap_err();
     assert!(refused.to_string().contains("not registered"), "{refused}");
 }

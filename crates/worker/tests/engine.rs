@@ -21,7 +21,7 @@ use fonte_types::{
     wire::{Asked, EngineUsage, Finish, Job, Refusal, RefusalCode, Sampling, ToGateway, ToWorker},
 };
 use fonte_worker::{
-    AnswerModel, Ledger, ModelError, Passages, Question, Worker, Written, answer_plainly,
+    AnswerModel, Emit, Ledger, ModelError, Passages, Question, Worker, Written, answer_plainly,
     engine::{Adapters, Engine, EngineConfig, EngineModel, Secret},
 };
 use serde_json::json;
@@ -113,7 +113,7 @@ async fn three_engines_are_attributed_and_receipted_alike() {
             .await
             .unwrap();
         assert_eq!(answered.text, format!("I read this: {HERON} É isso."), "{dialect:?}");
-        assert!(answered.deltas > 5, "streamed, not sent at the end");
+        assert!(answered.pieces.len() > 5, "streamed, not sent at the end");
         let receipt = &answered.answer.receipt;
         assert_eq!(receipt.engine_class, EngineClass::Tolerance);
         assert_eq!(credited(&answered.answer), BTreeSet::from([scene.heron]));
@@ -130,11 +130,13 @@ async fn three_engines_are_attributed_and_receipted_alike() {
         assert!(verified.ok, "{dialect:?}: {verified:#?}");
         match dialect {
             Dialect::Ollama => {
-                assert_eq!(told.log_probs, None);
+                assert_eq!(answered.log_probs, None);
                 assert!(answered.answer.other_channels.context.is_zero());
             }
             Dialect::Vllm | Dialect::LlamaCpp => {
-                let log_probs = told.log_probs.as_ref().expect("told");
+                let log_probs = answered.log_probs.as_ref().expect("told");
+                let each = tokens(&answered.text).into_iter().map(|token| (token.to_owned(), 1));
+                assert!(each.eq(answered.pieces.iter().cloned()), "{:?}", answered.pieces);
                 assert_eq!(log_probs.tokens.len() as u64, counted);
                 assert_eq!((log_probs.tokens[0].token.micronats, log_probs.tokens[0].top.len()), (-250_000, 2));
                 assert_eq!(answered.answer.other_channels.context, log_probs.commitment());
@@ -168,7 +170,7 @@ async fn a_text_is_continued_by_the_engines_own_call() {
         let (job, answered) = scene.ask(|job| job.asked.turns.clear()).await.unwrap();
         assert_eq!(credited(&answered.answer), BTreeSet::from([scene.heron]));
         assert!(verify(&scene.world.bundle(&job, &answered)).ok);
-        let log_probs = answered.answer.told.log_probs.expect("told");
+        let log_probs = answered.log_probs.expect("told");
         assert_eq!(log_probs.tokens[0].top.len(), 2);
         let asked = engine.last("/v1/completions");
         assert_eq!(asked.body["logprobs"], 5);
@@ -233,14 +235,9 @@ impl AnswerModel for Remembers {
         EngineClass::Tolerance
     }
 
-    fn answer(
-        &self,
-        question: Question<'_>,
-        _: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
-    ) -> Result<Written, ModelError> {
+    fn answer(&self, question: Question<'_>, _: &dyn Passages, emit: &mut Emit<'_>) -> Result<Written, ModelError> {
         self.0.lock().unwrap().push(question.payer);
-        emit("Yes.");
+        emit("Yes.", &[]);
         Ok(Written::default())
     }
 }
@@ -409,7 +406,8 @@ async fn lies_beside_the_text_change_nothing() {
     let mut scene = Scene::of(&engine.url(), |_| {}).await;
     let (job, answered) = scene.ask(|job| job.asked.stop = vec!["STOP".into()]).await.unwrap();
     assert_eq!((answered.text.as_str(), answered.answer.told.finish), ("one two ", Finish::Stop));
-    assert_eq!(answered.answer.told.log_probs.as_ref().unwrap().tokens.len(), 2, "of what is within the answer");
+    assert_eq!(answered.log_probs.as_ref().unwrap().tokens.len(), 2, "of what is within the answer");
+    assert_eq!(answered.pieces, [("one ".to_owned(), 1), ("tw".to_owned(), 1), ("o ".to_owned(), 0)]);
     assert!(verify(&scene.world.bundle(&job, &answered)).ok);
     // No end, and a limit that is not obeyed.
     let engine =
@@ -430,8 +428,23 @@ async fn lies_beside_the_text_change_nothing() {
             Reply::events(&events)
         });
         let (_, answered) = Scene::of(&engine.url(), |_| {}).await.ask(|_| {}).await.unwrap();
-        assert_eq!((answered.text.as_str(), answered.answer.told.log_probs), ("Eel", None));
+        assert_eq!((answered.text.as_str(), answered.log_probs), ("Eel", None));
         assert!(answered.answer.other_channels.context.is_zero());
+    }
+    // What was told before such a one stands: it is streamed already, and it is the answer's beginning.
+    for lie in [json!({"content": [{"token": "sharks", "logprob": -0.1}]}), json!({"content": [{"token": "eels"}]})] {
+        let engine = StandIn::start(move |request| {
+            let chunk = json!({"choices": [{"index": 0, "delta": {"content": "eels"}, "logprobs": lie}]});
+            let mut events = vec![vllm.token(request, "Four "), event(&chunk), vllm.token(request, " a week.")];
+            events.extend(vllm.ending(request, "stop", &json!(null)));
+            Reply::events(&events)
+        });
+        let mut scene = Scene::of(&engine.url(), |_| {}).await;
+        let (job, answered) = scene.ask(|_| {}).await.unwrap();
+        assert_eq!(answered.pieces.iter().map(|(_, tokens)| *tokens).collect::<Vec<_>>(), [1, 0, 0]);
+        assert_eq!(answered.text, "Four eels a week.");
+        assert_eq!(answered.answer.other_channels.context, answered.log_probs.as_ref().unwrap().commitment());
+        assert!(verify(&scene.world.bundle(&job, &answered)).ok);
     }
 }
 
@@ -498,7 +511,7 @@ async fn an_answer_may_take_longer_than_a_silence_may() {
         let (asked, cancelled) = (Asked { turns, ..Asked::default() }, CancellationToken::new());
         let (prompt, text, payer, max_output_tokens, seed) = (QUESTION, QUESTION, Address::ZERO, 100, 0);
         let question = Question { prompt, text, payer, max_output_tokens, seed, asked: &asked, cancelled: &cancelled };
-        answer_plainly(&model, question, &mut |piece| heard.send(piece.to_owned()).is_ok())
+        answer_plainly(&model, question, &mut |piece, _| heard.send(piece.to_owned()).is_ok())
     });
     let (path, body) = ("/v1/chat/completions".to_owned(), json!({"model": "tiny"}));
     let request = Received { method: "POST".into(), path, authorization: None, body };
@@ -524,7 +537,7 @@ async fn an_engine_without_log_probabilities_is_asked_once() {
     let mut scene = Scene::of(&engine.url(), |_| {}).await;
     for requests in [2, 3] {
         let (_, answered) = scene.ask(|_| {}).await.unwrap();
-        assert_eq!((answered.text.as_str(), answered.answer.told.log_probs), ("Yes.", None));
+        assert_eq!((answered.text.as_str(), answered.log_probs), ("Yes.", None));
         assert_eq!(engine.received().len(), requests);
     }
     // Nor where the worker is told not to.
@@ -534,7 +547,7 @@ async fn an_engine_without_log_probabilities_is_asked_once() {
     assert_eq!(engine.last("/v1/chat/completions").body.get("logprobs"), None);
     // Unless the client wants them.
     let (_, answered) = scene.ask(|job| job.asked.log_probs = Some(2)).await.unwrap();
-    assert!(answered.answer.told.log_probs.is_some());
+    assert!(answered.log_probs.is_some());
     assert_eq!(engine.last("/v1/chat/completions").body["top_logprobs"], 2);
 }
 

@@ -32,7 +32,7 @@ use fonte_types::{
     wire::{Finish, Job, Sampling as Wanted},
 };
 use fonte_worker::{
-    AnswerModel, ModelError, Passages, Question, Worker, Written,
+    AnswerModel, Emit, ModelError, Passages, Question, Worker, Written,
     local::{LocalBase, LocalConfig, LocalModel},
     replay::{
         AnswerReplay, Difference, LogProbsReplay, OptionsReplay, PassageFault, PassageText, PromptReplay, ReplayConfig,
@@ -80,15 +80,15 @@ fn config(threads: usize, isa: Isa) -> ReplayConfig {
     ReplayConfig { threads, isa, memory: 64 << 20, ..ReplayConfig::default() }
 }
 
-/// What a worker that lies makes of what its model wrote.
-type Lie = Box<dyn Fn(&mut Written) + Send + Sync>;
+/// What a worker that lies makes of what its model wrote, and of its log-probabilities.
+type Lie = Box<dyn Fn(&mut Written, &mut Vec<TokenLogProb>) + Send + Sync>;
 
 fn of_record(lie: impl Fn(&mut GenerationRecord) + Send + Sync + 'static) -> Lie {
-    Box::new(move |written| lie(written.generation.as_mut().unwrap()))
+    Box::new(move |written, _| lie(written.generation.as_mut().unwrap()))
 }
 
 fn of_log_probs(lie: impl Fn(&mut Vec<TokenLogProb>) + Send + Sync + 'static) -> Lie {
-    Box::new(move |written| lie(&mut written.log_probs.as_mut().unwrap().tokens))
+    Box::new(move |_, tokens| lie(tokens))
 }
 
 /// Runs a model and says something else of it.
@@ -107,10 +107,16 @@ impl AnswerModel for Liar {
         &self,
         question: Question<'_>,
         passages: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut Emit<'_>,
     ) -> Result<Written, ModelError> {
-        let mut written = self.0.answer(question, passages, emit)?;
-        self.1(&mut written);
+        let mut tokens = Vec::new();
+        let mut gather = |piece: &str, log_probs: &[TokenLogProb]| {
+            tokens.extend_from_slice(log_probs);
+            emit(piece, &[])
+        };
+        let mut written = self.0.answer(question, passages, &mut gather)?;
+        self.1(&mut written, &mut tokens);
+        emit("", &tokens);
         Ok(written)
     }
 }
@@ -559,9 +565,9 @@ impl AnswerModel for Adapted {
         &self,
         question: Question<'_>,
         passages: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut Emit<'_>,
     ) -> Result<Written, ModelError> {
-        let written = self.base.answer(question, passages, &mut |_| true)?;
+        let written = self.base.answer(question, passages, &mut |_, _| true)?;
         let mut record = *written.generation.unwrap();
         let base = read_base(&self.folder, None, &Limits::default()).unwrap();
         let files = AdapterFiles::open(&self.adapter, &base.config, base.hash, &Limits::default()).unwrap();
@@ -590,7 +596,7 @@ impl AnswerModel for Adapted {
             }
         }
         let said: Vec<u32> = record.answer.iter().copied().filter(|token| !eos.contains(token)).collect();
-        emit(&base.tokenizer.unwrap().decode(&said).unwrap());
+        emit(&base.tokenizer.unwrap().decode(&said).unwrap(), &[]);
         record.adapter = self.claimed;
         Ok(Written { generation: Some(Box::new(record)), finish: Finish::Length, ..Written::default() })
     }

@@ -20,7 +20,7 @@ use fonte_types::{
     evidence::Source,
     wire::{Frame, PROTOCOL, RefusalCode, ToGateway, ToWorker},
 };
-use fonte_worker::{AnswerModel, Config, ModelError, Passages, Question, ServeError, Worker, Written};
+use fonte_worker::{AnswerModel, Config, Emit, ModelError, Passages, Question, ServeError, Worker, Written};
 
 const HERON: &str = "The grey heron of Lock Nine eats eleven eels a week and sleeps on the upper gate.";
 const KINGFISHER: &str = "The kingfisher of Lock Nine digs a tunnel of seventy centimetres into the clay bank.";
@@ -76,7 +76,7 @@ async fn answers_are_attributed_signed_and_verifiable() {
     let sources: BTreeSet<&str> = both.answer.runs.iter().filter_map(|run| path(&world, run)).collect();
     assert!(sources.contains("health/sleep-desk/caffeine-clock.md"), "{sources:?}");
     assert!(sources.contains("coffee/harbour-roasters/decaf-batches.md"), "{sources:?}");
-    assert!(both.deltas >= 2);
+    assert!(both.pieces.len() >= 2);
 
     // The plagiarist's copy earns nothing, whoever is quoted.
     let sandbag = gateway.ask(&world, "How heavy is a wet sandbag?").await;
@@ -310,15 +310,10 @@ impl AnswerModel for Waiting {
         EngineClass::Tolerance
     }
 
-    fn answer(
-        &self,
-        _: Question<'_>,
-        _: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
-    ) -> Result<Written, ModelError> {
+    fn answer(&self, _: Question<'_>, _: &dyn Passages, emit: &mut Emit<'_>) -> Result<Written, ModelError> {
         self.1.send(()).unwrap();
         self.0.lock().unwrap().recv().unwrap();
-        emit("done waiting");
+        emit("done waiting", &[]);
         Ok(Written::default())
     }
 }

@@ -57,7 +57,7 @@ pub(crate) struct Completion {
     created: u64,
     model: String,
     /// Alternatives to show beside each token; none: log-probabilities were not asked for.
-    log_probs: Option<u8>,
+    top_log_probs: Option<u8>,
     pub(crate) include_usage: bool,
     /// Several answers: each shows its own receipt.
     several: bool,
@@ -74,7 +74,7 @@ impl Completion {
             id: format!("{prefix}-{}", hex::encode(rand::random::<[u8; 12]>())),
             created: unix_now(),
             model: chat.model.clone(),
-            log_probs: chat.asked.log_probs,
+            top_log_probs: chat.asked.log_probs,
             include_usage: chat.include_usage,
             several: chat.choices > 1,
         }
@@ -84,7 +84,8 @@ impl Completion {
     pub(crate) fn whole(&self, answers: &[(u32, Shown)]) -> Value {
         let mut choices = Vec::with_capacity(answers.len());
         for (index, shown) in answers {
-            let mut choice = self.choice(*index, shown);
+            let tokens = shown.log_probs.as_ref().map_or(&[][..], |log_probs| &log_probs.tokens);
+            let mut choice = self.choice(*index, shown, self.log_probs(tokens, &mut 0));
             match self.shape {
                 Shape::Chat => {
                     choice["message"] = json!({
@@ -124,19 +125,24 @@ impl Completion {
             .then(|| self.frame(json!([{"index": index, "delta": delta, "logprobs": null, "finish_reason": null}])))
     }
 
-    /// A piece of an answer.
-    pub(crate) fn piece(&self, index: u32, text: &str) -> Value {
-        let mut choice = json!({"index": index, "logprobs": null, "finish_reason": null});
+    /// A piece of an answer with the log-probabilities of its tokens, the first of which begins at so many characters; none:
+    /// there is nothing to show.
+    pub(crate) fn piece(&self, index: u32, text: &str, tokens: &[TokenLogProb], offset: &mut usize) -> Option<Value> {
+        let log_probs = self.log_probs(tokens, offset);
+        if text.is_empty() && log_probs.is_null() {
+            return None;
+        }
+        let mut choice = json!({"index": index, "logprobs": log_probs, "finish_reason": null});
         match self.shape {
             Shape::Chat => choice["delta"] = json!({ "content": text }),
             Shape::Text => choice["text"] = json!(text),
         }
-        self.frame(json!([choice]))
+        Some(self.frame(json!([choice])))
     }
 
-    /// The last chunk of an answer: its citations, its receipt, and its log-probabilities, which were checked just now.
+    /// The last chunk of an answer: its citations and its receipt.
     pub(crate) fn last(&self, index: u32, shown: &Shown) -> Value {
-        let mut choice = self.choice(index, shown);
+        let mut choice = self.choice(index, shown, Value::Null);
         match self.shape {
             Shape::Chat => choice["delta"] = json!({"annotations": shown.annotations}),
             Shape::Text => choice["text"] = json!(""),
@@ -155,12 +161,18 @@ impl Completion {
         frame
     }
 
-    fn choice(&self, index: u32, shown: &Shown) -> Value {
-        let told = shown.log_probs.as_ref().zip(self.log_probs);
-        let log_probs = told.map_or(Value::Null, |(log_probs, top)| match self.shape {
-            Shape::Chat => of_chat(log_probs, top.into()),
-            Shape::Text => of_text(log_probs, top.into()),
-        });
+    /// Log-probabilities as they were asked for; null where they were not, or where there are none.
+    fn log_probs(&self, tokens: &[TokenLogProb], offset: &mut usize) -> Value {
+        match self.top_log_probs.filter(|_| !tokens.is_empty()) {
+            None => Value::Null,
+            Some(top) => match self.shape {
+                Shape::Chat => of_chat(tokens, top.into()),
+                Shape::Text => of_text(tokens, top.into(), offset),
+            },
+        }
+    }
+
+    fn choice(&self, index: u32, shown: &Shown, log_probs: Value) -> Value {
         let finish_reason = match shown.finish {
             Finish::Stop => "stop",
             Finish::Length => "length",
@@ -202,10 +214,9 @@ fn token(alternative: &Alternative) -> String {
     String::from_utf8_lossy(&alternative.bytes).into_owned()
 }
 
-fn of_chat(log_probs: &LogProbs, top: usize) -> Value {
+fn of_chat(tokens: &[TokenLogProb], top: usize) -> Value {
     let entry = |alternative: &Alternative| json!({"token": token(alternative), "logprob": logarithm(alternative), "bytes": alternative.bytes.to_vec()});
-    let content: Vec<Value> = log_probs
-        .tokens
+    let content: Vec<Value> = tokens
         .iter()
         .map(|token| {
             let mut content = entry(&token.token);
@@ -216,19 +227,18 @@ fn of_chat(log_probs: &LogProbs, top: usize) -> Value {
     json!({"content": content, "refusal": null})
 }
 
-fn of_text(log_probs: &LogProbs, top: usize) -> Value {
-    let mut offset = 0;
-    let mut offsets = Vec::with_capacity(log_probs.tokens.len());
-    let mut tops = Vec::with_capacity(log_probs.tokens.len());
-    for TokenLogProb { token: written, top: others } in &log_probs.tokens {
-        offsets.push(offset);
-        offset += token(written).chars().count();
+fn of_text(tokens: &[TokenLogProb], top: usize, offset: &mut usize) -> Value {
+    let mut offsets = Vec::with_capacity(tokens.len());
+    let mut tops = Vec::with_capacity(tokens.len());
+    for TokenLogProb { token: written, top: others } in tokens {
+        offsets.push(*offset);
+        *offset += token(written).chars().count();
         let others = others.iter().take(top).map(|other| (token(other), json!(logarithm(other))));
         tops.push(others.collect::<Map<_, _>>());
     }
     json!({
-        "tokens": log_probs.tokens.iter().map(|written| token(&written.token)).collect::<Vec<_>>(),
-        "token_logprobs": log_probs.tokens.iter().map(|written| logarithm(&written.token)).collect::<Vec<_>>(),
+        "tokens": tokens.iter().map(|written| token(&written.token)).collect::<Vec<_>>(),
+        "token_logprobs": tokens.iter().map(|written| logarithm(&written.token)).collect::<Vec<_>>(),
         "top_logprobs": tops,
         "text_offset": offsets,
     })

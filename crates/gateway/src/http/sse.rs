@@ -25,7 +25,10 @@ use super::{
     completion::{Completion, Shown},
     respond::Drive,
 };
-use crate::{error::ApiError, live::Live};
+use crate::{
+    error::ApiError,
+    live::{Live, Place},
+};
 
 /// So that proxies keep the connection open.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -95,19 +98,21 @@ struct Choice {
     index: u32,
     request: Arc<Completion>,
     live: Arc<Live>,
-    length: watch::Receiver<usize>,
+    pieces: watch::Receiver<usize>,
     done: watch::Receiver<()>,
     driven: Driven,
     outcome: Option<Outcome>,
-    /// Bytes of the answer that were sent.
-    sent: usize,
+    /// How much of the answer was sent.
+    sent: Place,
+    /// Where the next token begins, in characters: text completions tell it.
+    offset: usize,
     state: State,
 }
 
 impl Choice {
     fn begin(drive: Drive, index: u32, request: Arc<Completion>, slots: Arc<OwnedSemaphorePermit>) -> Self {
         let live = Live::new();
-        let length = live.subscribe();
+        let pieces = live.subscribe();
         let work = drive(live.clone());
         let (finished, done) = watch::channel(());
         let driven = Driven(tokio::spawn(async move {
@@ -115,19 +120,20 @@ impl Choice {
             let _finished = finished;
             work.await
         }));
-        Self { index, request, live, length, done, driven, outcome: None, sent: 0, state: State::Opening }
+        let (sent, state) = (Place::default(), State::Opening);
+        Self { index, request, live, pieces, done, driven, outcome: None, sent, offset: 0, state }
     }
 
     /// Waits for the first word, or for a refusal before it.
     async fn begun(&mut self) -> Result<(), ApiError> {
         let ended_first = tokio::select! {
             biased;
-            _ = self.length.changed() => false,
+            _ = self.pieces.changed() => false,
             _ = self.done.changed() => true,
         };
         if ended_first {
             self.finish().await;
-            if let (Some(Err(error)), true) = (&self.outcome, self.live.since(0).is_empty()) {
+            if let (Some(Err(error)), true) = (&self.outcome, self.live.is_blank()) {
                 return Err(error.clone());
             }
         }
@@ -156,10 +162,10 @@ impl Choice {
 
     async fn running(&mut self, answers: &Mutex<Vec<Shown>>) -> Event {
         loop {
-            let piece = self.live.since(self.sent);
-            if !piece.is_empty() {
-                self.sent += piece.len();
-                return Event::default().data(self.request.piece(self.index, &piece).to_string());
+            let (piece, tokens) = self.live.since(&mut self.sent);
+            // Log-probabilities that nobody asked for are no piece.
+            if let Some(piece) = self.request.piece(self.index, &piece, &tokens, &mut self.offset) {
+                return Event::default().data(piece.to_string());
             }
             if self.outcome.is_none() && self.driven.0.is_finished() {
                 self.finish().await;
@@ -178,7 +184,7 @@ impl Choice {
                 };
             }
             tokio::select! {
-                changed = self.length.changed() => if changed.is_err() { self.finish().await },
+                changed = self.pieces.changed() => if changed.is_err() { self.finish().await },
                 ended = self.done.changed() => if ended.is_err() { self.finish().await },
             }
         }

@@ -455,7 +455,7 @@ async fn a_worker_that_answers_worse_than_it_declared_is_not_paid() {
             &self,
             question: fonte_worker::Question<'_>,
             passages: &dyn fonte_worker::Passages,
-            emit: &mut dyn FnMut(&str) -> bool,
+            emit: &mut fonte_worker::Emit<'_>,
         ) -> Result<fonte_worker::Written, fonte_worker::ModelError> {
             let written = self.0.answer(question, passages, emit)?;
             Ok(fonte_worker::Written { generation: None, ..written })

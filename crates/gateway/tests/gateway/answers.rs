@@ -5,8 +5,12 @@ use std::{sync::Arc, time::Duration};
 use alloy_primitives::U256;
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::client::{Policy, ReviewRule};
-use fonte_gateway::Gateway;
-use fonte_types::{bundle, wire::RefusalCode};
+use fonte_gateway::{Gateway, GatewayHandle};
+use fonte_types::{
+    bundle,
+    log_probs::{Alternative, TokenLogProb},
+    wire::RefusalCode,
+};
 use futures::StreamExt;
 use serde_json::{Value, json};
 
@@ -198,6 +202,21 @@ async fn refusals_have_openais_shape_and_cost_nothing() {
     gateway.shutdown().await;
 }
 
+/// Waits until no worker is connected.
+async fn gone(gateway: &GatewayHandle) {
+    let gone = async {
+        while gateway.workers() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.unwrap();
+}
+
+fn token(text: &str, micronats: i32) -> TokenLogProb {
+    let token = Alternative { bytes: text.as_bytes().to_vec().into(), micronats };
+    TokenLogProb { token, top: Vec::new() }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_a_check_is_neither_charged_nor_kept() {
     let net = Net::start().await;
@@ -214,6 +233,43 @@ async fn what_fails_a_check_is_neither_charged_nor_kept() {
         ("another request", "request_id", Arc::new(|_, a: &mut Answer| a.receipt.request_id.0[0] ^= 1)),
         ("another prompt", "prompt", Arc::new(|_, a: &mut Answer| a.receipt.prompt_root.0[0] ^= 1)),
         ("streamed otherwise", "answer", Arc::new(|_, a: &mut Answer| a.streamed = Some(a.text.to_uppercase()))),
+        (
+            "log-probabilities that are not the answer's",
+            "log_probs",
+            Arc::new(|_, a: &mut Answer| {
+                a.log_probs = vec![token("Nothing of it", 0)];
+                a.commit(&[token("Nothing of it", 0)]);
+            }),
+        ),
+        (
+            "other log-probabilities than it streamed",
+            "log_probs",
+            Arc::new(|_, a: &mut Answer| {
+                a.log_probs = vec![token(&a.text[..1], -1)];
+                a.commit(&[token(&a.text[..1], -2)]);
+            }),
+        ),
+        (
+            "log-probabilities that it commits to nowhere",
+            "log_probs",
+            Arc::new(|_, a: &mut Answer| {
+                a.log_probs = vec![token(&a.text[..1], -1)];
+            }),
+        ),
+        (
+            "log-probabilities that it keeps to itself",
+            "log_probs",
+            Arc::new(|_, a: &mut Answer| {
+                a.commit(&[token(&a.text[..1], -2)]);
+            }),
+        ),
+        (
+            "more log-probabilities than there may be",
+            "log-probabilities",
+            Arc::new(|_, a: &mut Answer| {
+                a.log_probs = vec![token(&"x".repeat(1 << 20), -1)];
+            }),
+        ),
         ("other shares", "shares", Arc::new(|_, a: &mut Answer| a.receipt.shares = Default::default())),
         (
             "moved witness",
@@ -244,17 +300,24 @@ async fn what_fails_a_check_is_neither_charged_nor_kept() {
         assert_eq!((status, &error["error"]["code"]), (502, &json!("answer_refused")), "{name}: {error}");
         assert!(error["error"]["message"].as_str().unwrap().contains(word), "{name}: {error}");
         drop(peer);
-        tokio::time::timeout(PATIENCE, async {
-            while gateway.workers() > 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        })
-        .await
-        .unwrap();
+        gone(&gateway).await;
     }
     let (_, recent) = get(&gateway, "/fonte/v1/receipts", None).await;
     assert_eq!(recent, json!([]));
     assert_eq!(gateway.flush_settlement().await.unwrap(), []);
+
+    // One that streams what it commits to is paid, and who did not ask for log-probabilities is not told them.
+    let honest_with: Tamper = Arc::new(|_, a: &mut Answer| {
+        a.log_probs = vec![token(&a.text[..1], -1), token(&a.text[1..4], -7)];
+        a.commit(&a.log_probs.clone());
+    });
+    let peer = Peer::connect(&net, &gateway, &[id], honest_with).await;
+    gateway.adopted(&[net.version(net.datanet).await]).await;
+    let (status, answer) = post(&gateway, "/v1/chat/completions", Some(&key), ask("What is heard first?")).await;
+    assert_eq!((status, &answer["choices"][0]["logprobs"]), (200, &json!(null)), "{answer}");
+    assert!(answer["fonte"]["log_probs"].is_string());
+    drop(peer);
+    gone(&gateway).await;
 
     // A busy worker and one that leaves are passed over.
     let busy: Tamper = Arc::new(|_, a: &mut Answer| a.refuse = Some(RefusalCode::Busy));

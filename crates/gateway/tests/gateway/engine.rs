@@ -197,8 +197,18 @@ async fn an_engines_answer_is_streamed_receipted_settled_and_paid() {
     let chunks: Vec<Value> = chunks.iter().map(|event| serde_json::from_str(event).unwrap()).collect();
     let streamed: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
     assert_eq!(streamed, text);
+    let told = |chunk: &Value| chunk["choices"][0]["logprobs"]["content"].as_array().cloned().unwrap_or_default();
+    assert_eq!(chunks.iter().flat_map(told).collect::<Vec<_>>(), *content);
+    for chunk in &chunks {
+        let said: String = told(chunk).iter().map(|entry| entry["token"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(
+            said,
+            chunk["choices"][0]["delta"]["content"].as_str().unwrap_or_default(),
+            "its own tokens: {chunk}"
+        );
+    }
     let last = &chunks[chunks.len() - 2];
-    assert_eq!(last["choices"][0]["logprobs"]["content"], json!(content));
+    assert_eq!(last["choices"][0]["logprobs"], Value::Null);
     assert_eq!((&last["choices"][0]["finish_reason"], &last["fonte"]["class"]), (&json!("stop"), &json!("tolerance")));
     let (_, plain) = scene.chat(|_| ()).await;
     assert_eq!(plain["choices"][0]["logprobs"], Value::Null);
@@ -235,7 +245,7 @@ async fn several_answers_have_several_receipts() {
     assert_eq!(answer.get("fonte"), None, "each choice has its own");
 
     let mut body = ask(QUESTION);
-    (body["n"], body["seed"]) = (json!(2), json!(5));
+    (body["n"], body["seed"], body["logprobs"]) = (json!(2), json!(5), json!(true));
     let events = scene.stream("/v1/chat/completions", body).await;
     assert_eq!(events.last().unwrap(), "[DONE]");
     let chunks: Vec<Value> =
@@ -244,6 +254,8 @@ async fn several_answers_have_several_receipts() {
         let own: Vec<&Value> = chunks.iter().filter(|chunk| chunk["choices"][0]["index"] == index).collect();
         let text: String = own.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
         assert_eq!(text, *expected);
+        let told = own.iter().filter_map(|chunk| chunk["choices"][0]["logprobs"]["content"].as_array()).flatten();
+        assert_eq!(told.map(|entry| entry["token"].as_str().unwrap()).collect::<String>(), *expected);
         assert!(own.last().unwrap()["fonte"]["receipt"].is_string());
     }
     let usage = &chunks.last().unwrap()["usage"];
@@ -280,6 +292,12 @@ async fn texts_are_continued() {
         })
         .collect();
     assert_eq!(text, choice["text"].as_str().unwrap());
+    let chunks = events[..events.len() - 1].iter().map(|event| serde_json::from_str::<Value>(event).unwrap());
+    let told: Vec<Value> = chunks.map(|chunk| chunk["choices"][0]["logprobs"].clone()).collect();
+    for field in ["tokens", "token_logprobs", "top_logprobs", "text_offset"] {
+        let parts: Vec<&Value> = told.iter().filter_map(|told| told[field].as_array()).flatten().collect();
+        assert_eq!(json!(parts), choice["logprobs"][field], "{field}");
+    }
     scene.end().await;
 }
 

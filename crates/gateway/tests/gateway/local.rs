@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use alloy_primitives::B256;
 use fonte_types::{EngineClass, bundle, generation::GenerationRecord};
 use fonte_worker::{
-    AnswerModel, ModelError, Passages, Question, Written,
+    AnswerModel, Emit, ModelError, Passages, Question, Written,
     local::{LocalBase, LocalConfig, LocalModel},
     replay::{AnswerReplay, Difference, PromptReplay, ReplayConfig, Replayer, passage_in},
 };
@@ -203,7 +203,7 @@ impl AnswerModel for Liar {
         &self,
         question: Question<'_>,
         passages: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut Emit<'_>,
     ) -> Result<Written, ModelError> {
         let mut written = self.runs.answer(question, passages, emit)?;
         let say = *self.say.lock().unwrap();

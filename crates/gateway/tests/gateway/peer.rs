@@ -11,6 +11,7 @@ use fonte_types::{
     AnswerReceipt, ContributionId, DatanetVersion, EngineClass, ModelId,
     bundle::{CitedContribution, CitedDocument},
     evidence::{Evidence, OtherChannels, Run, Source},
+    log_probs::{LogProbs, TokenLogProb},
     merkle::CommittedText,
     receipt::{greeting_digest, sign},
     shares::Shares,
@@ -20,6 +21,15 @@ use futures::{SinkExt, StreamExt};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use crate::net::{Net, PATIENCE};
+
+impl Answer {
+    /// Has the receipt commit to log-probabilities, whatever is streamed.
+    pub fn commit(&mut self, log_probs: &[TokenLogProb]) {
+        self.other_channels.context = LogProbs { tokens: log_probs.to_vec() }.commitment();
+        let evidence = Evidence::new(self.runs.clone(), self.text.len() as u32).unwrap();
+        self.receipt.evidence_hash = evidence.hash(&self.other_channels);
+    }
+}
 
 /// What a peer does with an answer before it is signed and sent.
 pub type Tamper = Arc<dyn Fn(&Job, &mut Answer) + Send + Sync>;
@@ -32,6 +42,9 @@ pub struct Answer {
     pub cited: Vec<CitedContribution>,
     /// Streamed instead of `text`.
     pub streamed: Option<String>,
+    /// Streamed with the second half of the text.
+    pub log_probs: Vec<TokenLogProb>,
+    pub other_channels: OtherChannels,
     /// Instead of answering.
     pub refuse: Option<RefusalCode>,
     /// Never ends.
@@ -126,8 +139,8 @@ impl Peer {
                         }
                         let streamed = answer.streamed.clone().unwrap_or(answer.text);
                         let half = streamed.floor_char_boundary(streamed.len() / 2);
-                        for piece in [&streamed[..half], &streamed[half..]] {
-                            send(&mut framed, ToGateway::Delta { job: job.job, text: piece.into() }).await;
+                        for (piece, log_probs) in [(&streamed[..half], vec![]), (&streamed[half..], answer.log_probs)] {
+                            send(&mut framed, ToGateway::Delta { job: job.job, text: piece.into(), log_probs }).await;
                         }
                         if answer.leave {
                             return;
@@ -137,7 +150,7 @@ impl Peer {
                             receipt: answer.receipt,
                             signature,
                             runs: answer.runs,
-                            other_channels: OtherChannels::default(),
+                            other_channels: answer.other_channels,
                             cited: answer.cited,
                             told: Told::default(),
                         };
@@ -279,6 +292,8 @@ fn write(
         runs,
         cited,
         streamed: None,
+        log_probs: Vec::new(),
+        other_channels: OtherChannels::default(),
         refuse: None,
         hang: false,
         leave: false,

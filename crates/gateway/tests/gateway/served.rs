@@ -7,7 +7,10 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use fonte_gateway::{EngineServer, EngineServerConfig, Limits, Local, Named, PlainRequest};
-use fonte_types::wire::{EngineReport, Refusal, Told};
+use fonte_types::{
+    log_probs::TokenLogProb,
+    wire::{EngineReport, Refusal, Told},
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -26,10 +29,10 @@ impl Local for Remembers {
         &self,
         request: &PlainRequest,
         _: &CancellationToken,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut dyn FnMut(&str, &[TokenLogProb]) -> bool,
     ) -> Result<Told, Refusal> {
         self.0.lock().unwrap().insert(request.payer);
-        emit("Yes.");
+        emit("Yes.", &[]);
         Ok(Told::default())
     }
 
@@ -134,6 +137,21 @@ async fn a_request_for_embeddings_has_up_to_1024_texts() {
             200 => assert_eq!(body["data"].as_array().unwrap().len(), texts),
             _ => assert_eq!(body["error"]["param"], "input"),
         }
+    }
+    // Numbers of another tokenizer would be read as another text: their sender is told, and is told what to do.
+    let refusals = [
+        (json!([1, 2]), "unsupported_parameter", "check_embedding_ctx_length=False"),
+        (json!([[1, 2], [3]]), "unsupported_parameter", "send input as text"),
+        (json!(["x", 1]), "unsupported_parameter", "send input as text"),
+        (json!({"text": "x"}), "invalid_value", "a text or a list of texts"),
+        (json!([null]), "invalid_value", "a text or a list of texts"),
+        (json!(7), "invalid_value", "a text or a list of texts"),
+    ];
+    for (input, code, words) in refusals {
+        let (status, body) = post("embeddings", json!({"model": "tiny", "input": input})).await;
+        let error = &body["error"];
+        assert_eq!((status, &error["param"], &error["code"]), (400, &json!("input"), &json!(code)), "{body}");
+        assert!(error["message"].as_str().unwrap().contains(words), "{body}");
     }
     // What would change the answer and is not done is refused here as by a gateway.
     let body = json!({"model": "tiny", "messages": [{"role": "user", "content": "Is it?"}], "top_k": 40});

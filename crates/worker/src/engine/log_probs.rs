@@ -1,54 +1,34 @@
 //! Log-probabilities out of an engine's chunks, quantised here and nowhere else.
 
 use alloy_primitives::Bytes;
-use fonte_types::log_probs::{Alternative, LEAST, LogProbs, MAX_ALTERNATIVES, MAX_LOG_PROBS, TokenLogProb};
+use fonte_types::log_probs::{Alternative, LEAST, MAX_ALTERNATIVES, TokenLogProb};
 use serde_json::Value;
 
 /// A number above 0 by less than this is 0 that was rounded.
 const ROUNDING: f64 = 1e-3;
 
-/// Gathers the tokens of a stream. One that cannot be read spoils them all: what is committed to is whole.
+/// Reads the tokens of a stream. A chunk of which one cannot be read ends them: without it, what follows could be anywhere
+/// in the answer.
 #[derive(Default)]
-pub(super) struct Collector {
-    tokens: Vec<TokenLogProb>,
-    bytes: usize,
-    spoiled: bool,
+pub(super) struct Reader {
+    ended: bool,
 }
 
-impl Collector {
-    /// Takes a choice's `logprobs` in, in the shape of chat chunks (`content`) or of text completions (`tokens`).
-    pub(super) fn take(&mut self, log_probs: Option<&Value>) {
-        let Some(log_probs) = log_probs.filter(|log_probs| !log_probs.is_null()) else { return };
+impl Reader {
+    /// A choice's `logprobs`, in the shape of chat chunks (`content`) or of text completions (`tokens`).
+    pub(super) fn read(&mut self, log_probs: Option<&Value>) -> Vec<TokenLogProb> {
+        let Some(log_probs) = log_probs.filter(|_| !self.ended) else { return Vec::new() };
         let read = if let Some(content) = log_probs["content"].as_array() {
             content.iter().map(of_chat).collect::<Option<Vec<_>>>()
         } else if log_probs["tokens"].is_array() {
             of_text(log_probs)
         } else {
-            // `{"content": null}`: nothing to tell of this chunk.
-            return;
+            // Null, or `{"content": null}`: nothing to tell of this chunk.
+            return Vec::new();
         };
-        let Some(read) = read else {
-            self.spoiled = true;
-            return;
-        };
-        self.bytes += read.iter().map(size).sum::<usize>();
-        self.spoiled |= self.bytes > MAX_LOG_PROBS;
-        if self.spoiled {
-            self.tokens.clear();
-        } else {
-            self.tokens.extend(read);
-        }
+        self.ended = read.is_none();
+        read.unwrap_or_default()
     }
-
-    /// What was gathered, if it is any.
-    pub(super) fn finish(self) -> Option<LogProbs> {
-        (!self.spoiled && !self.tokens.is_empty()).then_some(LogProbs { tokens: self.tokens })
-    }
-}
-
-/// Bytes of the canonical encoding.
-fn size(token: &TokenLogProb) -> usize {
-    1 + std::iter::once(&token.token).chain(&token.top).map(|alternative| 8 + alternative.bytes.len()).sum::<usize>()
 }
 
 fn of_chat(entry: &Value) -> Option<TokenLogProb> {
@@ -106,10 +86,9 @@ mod tests {
 
     use super::*;
 
-    fn collect(chunks: &[Value]) -> Option<LogProbs> {
-        let mut collector = Collector::default();
-        chunks.iter().for_each(|chunk| collector.take(Some(chunk)));
-        collector.finish()
+    fn read(chunks: &[Value]) -> Vec<TokenLogProb> {
+        let mut reader = Reader::default();
+        chunks.iter().flat_map(|chunk| reader.read(Some(chunk))).collect()
     }
 
     #[test]
@@ -131,30 +110,24 @@ mod tests {
     }
 
     #[test]
-    fn three_shapes_are_read_and_broken_ones_spoil_the_rest() {
+    fn three_shapes_are_read_and_broken_ones_end_them() {
         let chat = json!({"content": [{"token": "\u{fffd}", "bytes": [195], "logprob": -0.1, "top_logprobs": [
             {"token": "a", "bytes": null, "logprob": -2.0}
         ]}]});
-        let read = collect(&[chat.clone(), json!({"content": null}), chat.clone()]).expect("two tokens");
-        assert_eq!(read.tokens.len(), 2);
-        assert_eq!(
-            (read.tokens[0].token.bytes.as_ref(), read.tokens[0].top[0].bytes.as_ref()),
-            (&[195][..], &b"a"[..])
-        );
+        let both = read(&[chat.clone(), json!({"content": null}), Value::Null, chat.clone()]);
+        assert_eq!(both.len(), 2);
+        assert_eq!((both[0].token.bytes.as_ref(), both[0].top[0].bytes.as_ref()), (&[195][..], &b"a"[..]));
         let text = json!({"tokens": ["a", "b"], "token_logprobs": [-1.0, -2.0], "text_offset": [0, 1],
                           "top_logprobs": [{"a": -1.0, "z": -3.0}, null]});
-        let read = collect(&[text]).expect("two tokens");
-        assert_eq!((read.tokens[0].top.len(), read.tokens[1].token.micronats), (2, -2_000_000));
+        let two = read(&[text]);
+        assert_eq!((two[0].top.len(), two[1].token.micronats), (2, -2_000_000));
         for broken in [
             json!({"content": [{"token": "a", "logprob": 3.0}]}),
             json!({"content": [{"logprob": -1.0}]}),
             json!({"content": [{"token": "a", "bytes": [256], "logprob": -1.0}]}),
             json!({"tokens": ["a"], "token_logprobs": []}),
         ] {
-            assert_eq!(collect(&[chat.clone(), broken.clone(), chat.clone()]), None, "{broken}");
+            assert_eq!(read(&[chat.clone(), broken.clone(), chat.clone()]), both[..1], "{broken}");
         }
-        let long = json!({"content": [{"token": "x".repeat(MAX_LOG_PROBS), "logprob": -1.0}]});
-        assert_eq!(collect(&[long]), None);
-        assert_eq!(collect(&[Value::Null]), None);
     }
 }

@@ -3,7 +3,7 @@
 //! One answer goes through here like this. [`EngineModel`] takes the best passages of the datanets that the job may use,
 //! lays them as delimited data before the last question (`prompt`), asks the engine for a stream (`client`, `sse`), and
 //! hands every piece on. What the engine says beside its text is believed of nothing that is paid: tokens are counted by
-//! Fonte's rule, stop texts and length are enforced by the worker, log-probabilities are kept only where their tokens
+//! Fonte's rule, stop texts and length are enforced by the worker, log-probabilities are kept only as long as their tokens
 //! are the answer (`log_probs`). The prompt's format and the commitment are specified in `docs/spec/engines.md`.
 //!
 //! An engine is not trusted with the worker's memory or time either: every line, body and answer has a limit, silence
@@ -26,6 +26,7 @@ use std::{
 use fonte_types::{
     EngineClass,
     conversation::Turn,
+    log_probs::TokenLogProb,
     wire::{EngineUsage, Finish, RefusalCode},
 };
 use serde_json::{Value, json};
@@ -39,7 +40,7 @@ use self::{
     prompt::Laid,
     sse::Chunk,
 };
-use crate::model::{AnswerModel, ModelError, Passages, Question, Written};
+use crate::model::{AnswerModel, Emit, ModelError, Passages, Question, Written};
 
 /// A model that an external engine serves.
 pub struct EngineModel {
@@ -149,7 +150,7 @@ impl EngineModel {
 #[derive(Default)]
 struct Heard {
     finish: Option<Finish>,
-    log_probs: log_probs::Collector,
+    log_probs: log_probs::Reader,
     usage: Option<EngineUsage>,
 }
 
@@ -166,7 +167,7 @@ impl AnswerModel for EngineModel {
         &self,
         question: Question<'_>,
         passages: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut Emit<'_>,
     ) -> Result<Written, ModelError> {
         let until = Instant::now() + self.engine.config().deadline;
         let found = passages.best(question.text, self.engine.config().passage_bytes)?;
@@ -182,9 +183,11 @@ impl AnswerModel for EngineModel {
                 Err(failure) => return Err(self.refused(failure)),
             };
             let ended = heard.finish.is_some();
-            let (text, wanted) = heard.take(chunk);
             // Whatever an engine says after its end is no part of the answer.
-            if !ended && wanted && !text.is_empty() && !emit(&text) {
+            if let Some((text, log_probs)) = heard.take(chunk)
+                && !(text.is_empty() && log_probs.is_empty())
+                && !emit(&text, &log_probs)
+            {
                 return Ok(heard.written(Finish::Stop));
             }
             if !ended && heard.finish.is_some() {
@@ -202,24 +205,22 @@ impl AnswerModel for EngineModel {
 const AFTER_END: Duration = Duration::from_secs(2);
 
 impl Heard {
-    /// Takes a chunk in; returns its text, and whether it is part of the answer.
-    fn take(&mut self, chunk: Chunk) -> (String, bool) {
+    /// Takes a chunk in; returns what of it is part of the answer: text, and log-probabilities.
+    fn take(&mut self, chunk: Chunk) -> Option<(String, Vec<TokenLogProb>)> {
         if let Some(usage) = chunk.usage {
             self.usage = Some(usage);
         }
-        let Some(choice) = chunk.choice else { return (String::new(), false) };
-        if self.finish.is_some() {
-            return (String::new(), false);
-        }
+        let choice = chunk.choice.filter(|_| self.finish.is_none())?;
         self.finish = choice.finish;
-        if !choice.thinking {
-            self.log_probs.take(choice.log_probs.as_ref());
-        }
-        (choice.text, true)
+        let log_probs = match choice.thinking {
+            true => Vec::new(),
+            false => self.log_probs.read(choice.log_probs.as_ref()),
+        };
+        Some((choice.text, log_probs))
     }
 
     fn written(self, finish: Finish) -> Written {
-        Written { finish, log_probs: self.log_probs.finish(), engine_usage: self.usage, generation: None }
+        Written { finish, engine_usage: self.usage, generation: None }
     }
 }
 

@@ -32,7 +32,7 @@ use fonte_inference::{DeviceConfig, DeviceEngine};
 use fonte_types::{
     EngineClass,
     generation::{GenerationRecord, MAX_CONTEXT, Profile},
-    log_probs::{Alternative, LogProbs, TokenLogProb},
+    log_probs::{Alternative, TokenLogProb},
     wire::{EngineReport, EngineUsage, Finish, MAX_MODELS, RefusalCode, Resident},
 };
 use parking_lot::Mutex;
@@ -43,7 +43,7 @@ pub use self::adapters::{AdapterEntry, AdapterError, AdapterFolder, FolderSource
 use self::request::Weights;
 use crate::{
     FoundPassage,
-    model::{AnswerModel, ModelError, Passages, Question, Written},
+    model::{AnswerModel, Emit, ModelError, Passages, Question, Written},
 };
 
 /// How long a silent engine is waited for before it is looked whether anybody still waits for the answer.
@@ -478,14 +478,13 @@ impl AnswerModel for LocalModel {
         &self,
         question: Question<'_>,
         passages: &dyn Passages,
-        emit: &mut dyn FnMut(&str) -> bool,
+        emit: &mut Emit<'_>,
     ) -> Result<Written, ModelError> {
         let shared = self.shared();
         let found = passages.best(question.text, shared.passage_bytes)?;
         // Dropped on every way out of here, which cancels what still runs.
         let (stream, mut record) = self.submit(&question, found)?;
         let mut text = Detokenizer::new(shared.tokenizer.clone());
-        let mut told = LogProbs::default();
         let undecodable = |error: FormatError| refused(RefusalCode::Engine, unreadable(&error));
         let finish = loop {
             match next(&stream, question.cancelled)? {
@@ -496,12 +495,12 @@ impl AnswerModel for LocalModel {
                     }
                     let before = logprobs.as_ref().map(|_| text.clone());
                     let piece = text.push(token).map_err(undecodable)?;
-                    if let Some((logprobs, before)) = logprobs.zip(before) {
-                        let said = alternatives(&shared.tokenizer, &before, &piece, &logprobs);
-                        told.tokens.push(said.map_err(undecodable)?);
-                    }
-                    if !piece.is_empty() && !emit(&piece) {
-                        return Ok(written(shared.class, Finish::Stop, told, record));
+                    let said = logprobs.zip(before).map(|(logprobs, before)| {
+                        alternatives(&shared.tokenizer, &before, &piece, &logprobs).map_err(undecodable)
+                    });
+                    let said = said.transpose()?;
+                    if !(piece.is_empty() && said.is_none()) && !emit(&piece, said.as_slice()) {
+                        return Ok(written(shared.class, Finish::Stop, record));
                     }
                 }
                 Event::Finished { finish: Ended::Length, .. } => break Finish::Length,
@@ -512,9 +511,9 @@ impl AnswerModel for LocalModel {
         };
         let rest = text.finish().map_err(undecodable)?;
         if !rest.is_empty() {
-            emit(&rest);
+            emit(&rest, &[]);
         }
-        Ok(written(shared.class, finish, told, record))
+        Ok(written(shared.class, finish, record))
     }
 }
 
@@ -526,12 +525,11 @@ pub fn engine_profile(profile: Profile) -> fonte_inference::Profile {
     }
 }
 
-fn written(class: EngineClass, finish: Finish, told: LogProbs, record: GenerationRecord) -> Written {
-    let log_probs = (!told.tokens.is_empty()).then_some(told);
+fn written(class: EngineClass, finish: Finish, record: GenerationRecord) -> Written {
     let usage = EngineUsage { input_tokens: record.prompt.len() as u64, output_tokens: record.answer.len() as u64 };
     // Of what a device wrote nobody can compute the same tokens again.
     let generation = (class == EngineClass::Exact).then(|| Box::new(record));
-    Written { finish, log_probs, engine_usage: Some(usage), generation }
+    Written { finish, engine_usage: Some(usage), generation }
 }
 
 /// A token with its log-probabilities. Its bytes are those that it added to the text, which may be none where a character

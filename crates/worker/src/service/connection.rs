@@ -6,6 +6,7 @@ use alloy_primitives::{Address, B256};
 use bytes::Bytes;
 use fonte_types::{
     ModelId,
+    log_probs::TokenLogProb,
     receipt::{greeting_digest, sign},
     wire::{Frame, Job, MAX_FRAME, PROTOCOL, Refusal, RefusalCode, ToGateway, ToWorker},
 };
@@ -44,6 +45,9 @@ const READS: u32 = 8;
 
 /// Messages that wait for the gateway to read. When they are full, jobs and fetches wait.
 const OUTGOING: usize = 64;
+
+/// Text that may be too long for one frame together with its log-probabilities. Each fits by itself.
+const LONG: usize = 64 << 10;
 
 /// Pieces of contributions that wait to be written. When they are full, the reader waits.
 const DELIVERIES: usize = 8;
@@ -269,9 +273,14 @@ impl Jobs {
         self.tasks.spawn(async move {
             let (stop, deltas) = (cancelled.clone(), out.clone());
             let work = tokio::task::spawn_blocking(move || {
-                let mut emit = |text: &str| {
-                    let delta = ToGateway::Delta { job: number, text: text.to_owned() };
+                let delta = |text: &str, log_probs: &[TokenLogProb]| {
+                    let delta = ToGateway::Delta { job: number, text: text.to_owned(), log_probs: log_probs.to_vec() };
                     !stop.is_cancelled() && deltas.blocking_send(delta).is_ok()
+                };
+                let mut emit = |text: &str, log_probs: &[TokenLogProb]| match text.len() > LONG && !log_probs.is_empty()
+                {
+                    true => delta(text, &[]) && delta("", log_probs),
+                    false => delta(text, log_probs),
                 };
                 answer(&shared, gateway, &job, &stop, &mut emit)
             });

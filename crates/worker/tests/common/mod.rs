@@ -26,6 +26,7 @@ use fonte_types::{
     fees::{Prices, Splits},
     generation::GenerationRecord,
     ids::Membership,
+    log_probs::LogProbs,
     metadata::Metadata,
     receipt::{Countersignature, greeting_digest, recover, request_id, sign},
     wire::{Asked, Frame, Job, MAX_FRAME, PART, PROTOCOL, Refusal, SignedAnswer, ToGateway, ToWorker},
@@ -322,7 +323,7 @@ impl World {
             runs: answer.runs.clone(),
             other_channels: answer.other_channels,
             cited: answer.cited.clone(),
-            log_probs: answer.told.log_probs.clone(),
+            log_probs: answered.log_probs.clone(),
             generation_words: answer.told.generation.as_deref().map(GenerationRecord::words).unwrap_or_default(),
             generation: answer.told.generation.clone(),
         }
@@ -338,7 +339,10 @@ pub fn document(title: &str, language: &str, text: &str) -> Document {
 #[derive(Clone, Debug)]
 pub struct Answered {
     pub text: String,
-    pub deltas: usize,
+    /// The log-probabilities of all pieces.
+    pub log_probs: Option<LogProbs>,
+    /// As they came: a text, and how many tokens were told with it.
+    pub pieces: Vec<(String, usize)>,
     pub answer: SignedAnswer,
 }
 
@@ -492,15 +496,17 @@ impl Gateway {
         let number = job.job;
         self.next = self.next.max(number);
         self.send(ToWorker::Job(Box::new(job))).await;
-        let (mut text, mut deltas) = (String::new(), 0);
+        let (mut text, mut pieces, mut tokens) = (String::new(), Vec::new(), Vec::new());
         loop {
             match self.next(world).await {
-                ToGateway::Delta { job, text: piece } if job == number => {
+                ToGateway::Delta { job, text: piece, log_probs } if job == number => {
                     text.push_str(&piece);
-                    deltas += 1;
+                    pieces.push((piece, log_probs.len()));
+                    tokens.extend(log_probs);
                 }
                 ToGateway::Done { job, answer } if job == number => {
-                    return Ok(Answered { text, deltas, answer: *answer });
+                    let log_probs = (!tokens.is_empty()).then_some(LogProbs { tokens });
+                    return Ok(Answered { text, log_probs, pieces, answer: *answer });
                 }
                 ToGateway::Refused { job, refusal } if job == number => return Err(refusal),
                 other => panic!("unexpected: {other:?}"),
