@@ -3,7 +3,11 @@
 //! The rule and the choice of the witness are specified in `docs/spec/attribution.md` §2; `reference.rs` states them
 //! again as plainly as possible, and tests hold the two equal.
 
-use std::{cmp::Reverse, collections::VecDeque, ops::Range};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+};
 
 use fonte_types::{
     ContributionId, DatanetId, WINDOW,
@@ -114,6 +118,8 @@ impl View<'_> {
     /// Goes from the right, in blocks of 17 windows, which have their middle 16 bytes in common. Where these are absent,
     /// so is every window that holds their shortest absent prefix: text that nobody wrote costs one search per twenty
     /// bytes or so. Otherwise quotes cost one search per 17 bytes: see [`Block`].
+    ///
+    /// Boilerplate that strangers hold thousands of times before the first member does is dear: see [`Effort`].
     fn own_windows(
         &self,
         answer: &[u8],
@@ -123,6 +129,7 @@ impl View<'_> {
         let segment = self.segment;
         let Some(first) = segment.first_contribution() else { return Ok(()) };
         let mut scan = MemberScan::new(self.members);
+        let mut effort = Effort::default();
         let mut wide = BLOCK;
         let mut next = windows.len().checked_sub(1);
         while let Some(last) = next {
@@ -139,7 +146,7 @@ impl View<'_> {
                 }
                 Ok(interval) => {
                     let mut block = Block::new(answer, begin, last);
-                    if let Some(settled) = block.settle(segment, interval, &mut scan)? {
+                    if let Some(settled) = block.settle(segment, interval, &mut scan, &mut effort)? {
                         for (window, position) in windows[begin..=last].iter_mut().zip(block.earliest()).skip(settled) {
                             if let Some(position) = position {
                                 *window = (*window).min(source(segment, position));
@@ -179,17 +186,17 @@ impl<'a> Block<'a> {
     }
 
     /// Finds the earliest member's place of windows, given all places of the core. Returns the first window, counted
-    /// from `begin`, from which on they are found, or nothing where that would take too many comparisons.
+    /// from `begin`, from which on they are found, or nothing where that would take too much.
     fn settle(
         &mut self,
         segment: &Segment,
         interval: Interval,
         scan: &mut MemberScan<'_>,
+        effort: &mut Effort,
     ) -> Result<Option<usize>, TraceError> {
-        let steps = if self.places().len() == 1 { usize::MAX } else { SEARCH };
-        let Some(first) = segment.earliest_in_steps(interval, &Bounds::anywhere(self.core), scan, steps)? else {
-            return Ok(None);
-        };
+        let windows = self.places().len();
+        let most = if windows == 1 { usize::MAX } else { SEARCH.max(effort.last.saturating_mul(windows)) };
+        let Some(first) = effort.earliest(segment, interval, self.core, scan, most)? else { return Ok(None) };
         let Some(first) = first else { return Ok(Some(0)) };
         self.compare(segment, first, scan)?;
         let found = self.places().iter().rev().take_while(|place| **place != u32::MAX).count();
@@ -234,6 +241,49 @@ impl<'a> Block<'a> {
     /// Per window its earliest place, given as where the core stands, which is in the same document.
     fn earliest(&self) -> impl Iterator<Item = Option<u32>> {
         self.places().iter().map(|place| (*place != u32::MAX).then_some(*place))
+    }
+}
+
+/// What it took to pass over strangers' places, in nodes of the tree of minima, while one answer is looked up in one segment.
+///
+/// A block that would take too much is cut into smaller ones. But where each window takes as much by itself, that multiplies
+/// the work: so a block may take as much as its windows would, by the last that was found. And an answer that holds the same
+/// boilerplate again and again has it looked for once.
+#[derive(Default)]
+struct Effort {
+    /// Of the last search that found something, or nothing.
+    last: usize,
+    /// Of those that took many, by the interval and length of the core: how many, and what came of it; nothing where it was
+    /// given up.
+    dear: BTreeMap<(usize, usize, usize), (usize, Option<Option<u32>>)>,
+}
+
+impl Effort {
+    /// The earliest member's place of a core, or nothing at all where more than `most` nodes would have to be looked at.
+    fn earliest(
+        &mut self,
+        segment: &Segment,
+        interval: Interval,
+        core: usize,
+        scan: &mut MemberScan<'_>,
+        most: usize,
+    ) -> Result<Option<Option<u32>>, TraceError> {
+        let key = (interval.lo, interval.hi, core);
+        match self.dear.get(&key) {
+            Some((_, Some(first))) => return Ok(Some(*first)),
+            Some((taken, None)) if *taken >= most => return Ok(None),
+            _ => {}
+        }
+        let mut left = most;
+        let first = segment.earliest_in_steps(interval, &Bounds::anywhere(core), scan, &mut left)?;
+        let taken = most - left;
+        if first.is_some() {
+            self.last = taken;
+        }
+        if taken >= SEARCH {
+            self.dear.insert(key, (taken, first));
+        }
+        Ok(first)
     }
 }
 

@@ -298,3 +298,36 @@ fn a_member_behind_many_strangers_is_found() {
         assert_eq!((spans.len(), spans[0].end, spans[0].count), (1, line.len(), 1), "{strangers} strangers");
     }
 }
+
+/// A stranger's table of thousands of lines of one frame, which the answer repeats, too: its places are more than a block of windows
+/// may pass over, are passed over for single windows, and are known by then when the frame comes again.
+#[test]
+fn a_member_behind_a_frame_that_a_stranger_repeats_is_found() {
+    let table = |frame: &str, words: &mut dyn Iterator<Item = u32>| -> Vec<u8> {
+        words.flat_map(|word| format!("{frame}{word:x}\"").into_bytes()).collect()
+    };
+    let frame = "</comment>\n  <comment xml:lang=\"";
+    let texts = [
+        table(frame, &mut (0..6_000)),
+        // The whole frame, between other words; all but the end of it; all but the beginning.
+        table(frame, &mut (9_000..9_003)),
+        table(&frame[..frame.len() - 1], &mut (9_000..9_040)),
+        table(&frame[1..], &mut (5_990..6_010)),
+    ];
+    let documents: Vec<Document> = (1..)
+        .zip(texts)
+        .map(|(id, text)| Document { contribution: ContributionId(id), document: 0, datanet: DatanetId(1), text })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let index = SuffixIndex::open(folder.path(), IndexConfig::default()).unwrap();
+    index.add(documents.clone()).unwrap();
+    let answer = table(frame, &mut [17, 9_001, 70_000, 5_995, 18, 9_039, 70_001].into_iter());
+    let mut owners = BTreeSet::new();
+    for seen in 0..16_u64 {
+        let members = |id: ContributionId, _: DatanetId| seen >> (id.0 - 1) & 1 == 1;
+        let runs = index.owners(&answer, b"", &members).unwrap();
+        assert_eq!(runs, reference::owners(&documents, &answer, b"", &members), "members {seen:04b}");
+        owners.extend(runs.iter().map(|run| run.source.code()));
+    }
+    assert_eq!(owners, (0..=4).collect(), "each owns something, and nobody");
+}

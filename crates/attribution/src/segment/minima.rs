@@ -98,17 +98,17 @@ impl Segment {
         bounds: &Bounds,
         scan: &mut MemberScan<'_>,
     ) -> Result<Option<u32>, TraceError> {
-        self.earliest_in_steps(interval, bounds, scan, usize::MAX).map(Option::flatten)
+        self.earliest_in_steps(interval, bounds, scan, &mut { usize::MAX }).map(Option::flatten)
     }
 
-    /// The same, or nothing at all after so many nodes of the tree: where a stranger's document repeats a pattern
-    /// thousands of times, each block of 64 of them has to be passed over by itself.
+    /// The same, or nothing at all after so many nodes of the tree, which are counted down: where a stranger's documents hold
+    /// a pattern thousands of times, each block of 64 of them has to be passed over by itself.
     pub(crate) fn earliest_in_steps(
         &self,
         interval: Interval,
         bounds: &Bounds,
         scan: &mut MemberScan<'_>,
-        mut steps: usize,
+        steps: &mut usize,
     ) -> Result<Option<Option<u32>>, TraceError> {
         // Positions at or past `best` do not interest any more.
         let mut best = bounds.positions.end;
@@ -137,7 +137,7 @@ impl Segment {
                 break;
             }
             let Some(left) = steps.checked_sub(1) else { return Ok(None) };
-            steps = left;
+            *steps = left;
             if level == 1 {
                 let end = ((node + 1) * FAN).min(self.text_bytes());
                 best = self.scan_suffixes(node * FAN..end, best, bounds, scan)?;
