@@ -116,8 +116,12 @@ fn pack_a(a: &[u16], rank: usize, inputs: usize, lines: &mut Vec<Words>) {
     for from in (0..rank).step_by(RANKS) {
         for panel in 0..panels(inputs) {
             for j in (from..rank.min(from + RANKS)).step_by(2) {
-                let [low, high] = [row(j), row(j + 1)].map(|row| sixteen(row, panel));
-                lines.push(Words(std::array::from_fn(|i| u32::from(low[i]) | u32::from(high[i]) << 16)));
+                let (low, high) = (sixteen(row(j), panel), sixteen(row(j + 1), panel));
+                let mut line = Words([0; LANE]);
+                for ((word, low), high) in line.0.iter_mut().zip(&low).zip(&high) {
+                    *word = u32::from(*low) | u32::from(*high) << 16;
+                }
+                lines.push(line);
             }
         }
     }
@@ -127,10 +131,12 @@ fn pack_a(a: &[u16], rank: usize, inputs: usize, lines: &mut Vec<Words>) {
 #[inline(always)]
 fn sixteen(row: &[u16], panel: usize) -> [u16; LANE] {
     let rest = row.get(panel * LANE..).unwrap_or_default();
-    match rest.first_chunk() {
-        Some(whole) => *whole,
-        None => std::array::from_fn(|i| rest.get(i).copied().unwrap_or(0)),
+    if let Some(whole) = rest.first_chunk() {
+        return *whole;
     }
+    let mut padded = [0; LANE];
+    padded[..rest.len()].copy_from_slice(rest);
+    padded
 }
 
 /// Appends the lines of `B`, each of which holds sixteen outputs of two ranks.
@@ -140,17 +146,16 @@ fn pack_b(b: &[u16], rank: usize, outputs: usize, lines: &mut Vec<Words>) {
         for j in (0..rank).step_by(2) {
             for panel in first..panels.min(first + PANELS) {
                 let rows = b.get(panel * LANE * rank..).unwrap_or_default();
-                lines.push(Words(match rows.get(..LANE * rank) {
-                    Some(rows) if rank.is_multiple_of(2) => {
-                        std::array::from_fn(|i| u32::from(rows[i * rank + j]) | u32::from(rows[i * rank + j + 1]) << 16)
-                    }
-                    // The last rows, or the last rank of an odd number.
-                    _ => std::array::from_fn(|i| {
-                        let row = rows.get(i * rank..(i + 1) * rank).unwrap_or_default();
-                        let [low, high] = [j, j + 1].map(|j| row.get(j).copied().unwrap_or(0));
-                        u32::from(low) | u32::from(high) << 16
-                    }),
-                }));
+                let mut line = Words([0; LANE]);
+                // Rows beyond the last, and the last rank of an odd number, are zeros.
+                for (word, row) in line.0.iter_mut().zip(rows.chunks_exact(rank)) {
+                    *word = match &row[j..] {
+                        [low, high, ..] => u32::from(*low) | u32::from(*high) << 16,
+                        [low] => u32::from(*low),
+                        [] => 0,
+                    };
+                }
+                lines.push(line);
             }
         }
     }
