@@ -68,30 +68,27 @@ impl PackedAdapter {
         if !fits {
             return Err(format!("{count} lines of 64 bytes are more than an arena holds"));
         }
-        let mut arena = vec![Words([0; 16]); count];
+        // Written once, from the first line to the last.
+        let mut arena = Vec::with_capacity(count);
         let mut modules = vec![[None; 7]; config.layers];
-        let mut free = 0;
         for (layer, sorted) in sorted.iter().enumerate() {
             for group in GROUPS {
                 for linear in group.iter().map(|linear| *linear as usize) {
                     let Some(module) = sorted[linear] else { continue };
-                    let (a, _) = lines(module.rank, module.linear, config);
-                    pack_a(&module.a, module.rank, module.linear.shape(config).1, &mut arena[free..free + a]);
-                    let (rank, scale) = (module.rank as u16, module.scale);
-                    modules[layer][linear] = Some(Module { a: free as u32, b: 0, rank, scale });
-                    free += a;
+                    let (a, rank, scale) = (arena.len() as u32, module.rank as u16, module.scale);
+                    modules[layer][linear] = Some(Module { a, b: 0, rank, scale });
+                    pack_a(&module.a, module.rank, module.linear.shape(config).1, &mut arena);
                 }
                 for linear in group.iter().map(|linear| *linear as usize) {
                     let (Some(module), Some(packed)) = (sorted[linear], &mut modules[layer][linear]) else { continue };
-                    let (_, b) = lines(module.rank, module.linear, config);
-                    pack_b(&module.b, module.rank, module.linear.shape(config).0, &mut arena[free..free + b]);
-                    packed.b = free as u32;
-                    free += b;
+                    packed.b = arena.len() as u32;
+                    pack_b(&module.b, module.rank, module.linear.shape(config).0, &mut arena);
                 }
             }
         }
+        debug_assert_eq!(arena.len(), count);
         let rank = adapter.modules.iter().map(|module| module.rank.next_multiple_of(2)).max().unwrap_or(0);
-        Ok(Self { arena: arena.into(), modules: modules.into(), rank })
+        Ok(Self { arena: arena.into_boxed_slice(), modules: modules.into(), rank })
     }
 
     /// Its bytes, for the budget: its numbers in bfloat16, ranks rounded up to even and widths to 32, and a table.
@@ -113,34 +110,108 @@ impl PackedAdapter {
     }
 }
 
-/// Each line of `A` holds sixteen inputs of two ranks.
-fn pack_a(a: &[u16], rank: usize, inputs: usize, lines: &mut [Words]) {
-    let panels = panels(inputs);
-    for (j, rows) in (0..rank).step_by(2).zip(a.chunks(2 * inputs)) {
-        let from = j / RANKS * RANKS;
-        let pairs = (rank - from).min(RANKS).div_ceil(2);
-        let group = &mut lines[from / 2 * panels..][..pairs * panels];
-        for (row, shift) in rows.chunks_exact(inputs).zip([0, 16]) {
-            for (line, bits) in group.iter_mut().skip((j - from) / 2).step_by(pairs).zip(row.chunks(LANE)) {
-                for (word, bits) in line.0.iter_mut().zip(bits) {
-                    *word |= u32::from(*bits) << shift;
+/// Appends the lines of `A`, each of which holds sixteen inputs of two ranks.
+fn pack_a(a: &[u16], rank: usize, inputs: usize, lines: &mut Vec<Words>) {
+    let row = |j: usize| a.get(j * inputs..(j + 1) * inputs).unwrap_or_default();
+    for from in (0..rank).step_by(RANKS) {
+        for panel in 0..panels(inputs) {
+            for j in (from..rank.min(from + RANKS)).step_by(2) {
+                let (low, high) = (sixteen(row(j), panel), sixteen(row(j + 1), panel));
+                let mut line = Words([0; LANE]);
+                for ((word, low), high) in line.0.iter_mut().zip(&low).zip(&high) {
+                    *word = u32::from(*low) | u32::from(*high) << 16;
                 }
+                lines.push(line);
             }
         }
     }
 }
 
-/// Each line of `B` holds sixteen outputs of two ranks.
-fn pack_b(b: &[u16], rank: usize, outputs: usize, lines: &mut [Words]) {
-    let (panels, pairs) = (panels(outputs), rank.div_ceil(2));
-    for (panel, rows) in b.chunks(LANE * rank).enumerate() {
-        let first = panel / PANELS * PANELS;
-        let width = (panels - first).min(PANELS);
-        let group = &mut lines[first * pairs..][..width * pairs];
-        for (lane, row) in rows.chunks_exact(rank).enumerate() {
-            for (line, bits) in group.iter_mut().skip(panel - first).step_by(width).zip(row.chunks(2)) {
-                line.0[lane] = u32::from(bits[0]) | bits.get(1).map_or(0, |bits| u32::from(*bits) << 16);
+/// Sixteen numbers of a row; zeros beyond its end.
+#[inline(always)]
+fn sixteen(row: &[u16], panel: usize) -> [u16; LANE] {
+    let rest = row.get(panel * LANE..).unwrap_or_default();
+    if let Some(whole) = rest.first_chunk() {
+        return *whole;
+    }
+    let mut padded = [0; LANE];
+    padded[..rest.len()].copy_from_slice(rest);
+    padded
+}
+
+/// Appends the lines of `B`, each of which holds sixteen outputs of two ranks.
+fn pack_b(b: &[u16], rank: usize, outputs: usize, lines: &mut Vec<Words>) {
+    let panels = panels(outputs);
+    for first in (0..panels).step_by(PANELS) {
+        for j in (0..rank).step_by(2) {
+            for panel in first..panels.min(first + PANELS) {
+                let rows = b.get(panel * LANE * rank..).unwrap_or_default();
+                let mut line = Words([0; LANE]);
+                // Rows beyond the last, and the last rank of an odd number, are zeros.
+                for (word, row) in line.0.iter_mut().zip(rows.chunks_exact(rank)) {
+                    *word = match &row[j..] {
+                        [low, high, ..] => u32::from(*low) | u32::from(*high) << 16,
+                        [low] => u32::from(*low),
+                        [] => 0,
+                    };
+                }
+                lines.push(line);
             }
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same for lines of zeros, word by word: where each number goes.
+    fn plain_a(a: &[u16], rank: usize, inputs: usize, lines: &mut [Words]) {
+        let panels = panels(inputs);
+        for (j, rows) in (0..rank).step_by(2).zip(a.chunks(2 * inputs)) {
+            let from = j / RANKS * RANKS;
+            let pairs = (rank - from).min(RANKS).div_ceil(2);
+            let group = &mut lines[from / 2 * panels..][..pairs * panels];
+            for (row, shift) in rows.chunks_exact(inputs).zip([0, 16]) {
+                for (line, bits) in group.iter_mut().skip((j - from) / 2).step_by(pairs).zip(row.chunks(LANE)) {
+                    for (word, bits) in line.0.iter_mut().zip(bits) {
+                        *word |= u32::from(*bits) << shift;
+                    }
+                }
+            }
+        }
+    }
+
+    fn plain_b(b: &[u16], rank: usize, outputs: usize, lines: &mut [Words]) {
+        let (panels, pairs) = (panels(outputs), rank.div_ceil(2));
+        for (panel, rows) in b.chunks(LANE * rank).enumerate() {
+            let first = panel / PANELS * PANELS;
+            let width = (panels - first).min(PANELS);
+            let group = &mut lines[first * pairs..][..width * pairs];
+            for (lane, row) in rows.chunks_exact(rank).enumerate() {
+                for (line, bits) in group.iter_mut().skip(panel - first).step_by(width).zip(row.chunks(2)) {
+                    line.0[lane] = u32::from(bits[0]) | bits.get(1).map_or(0, |bits| u32::from(*bits) << 16);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lines_are_what_the_plain_loops_write() {
+        for rank in [1usize, 2, 3, 7, 8, 9, 15, 16, 17, 64] {
+            for width in [1, 15, 16, 17, 31, 32, 33, 64, 65, 100, 288] {
+                let numbers: Vec<u16> = (0..rank * width).map(|i| (i as u16).wrapping_mul(40_503) | 1).collect();
+                let count = rank.div_ceil(2) * panels(width);
+                for (plain, fast, what) in [(plain_a as Plain, pack_a as Fast, "A"), (plain_b, pack_b, "B")] {
+                    let (mut expected, mut found) = (vec![Words([0; 16]); count], Vec::new());
+                    plain(&numbers, rank, width, &mut expected);
+                    fast(&numbers, rank, width, &mut found);
+                    assert_eq!(found, expected, "{what}, rank {rank}, width {width}");
+                }
+            }
+        }
+    }
+
+    type Plain = fn(&[u16], usize, usize, &mut [Words]);
+    type Fast = fn(&[u16], usize, usize, &mut Vec<Words>);
 }

@@ -286,7 +286,7 @@ impl DeviceEngine {
     /// # Errors
     /// Whatever the device says; what runs is lost then.
     pub fn step(&mut self) -> Result<Vec<Event>, DeviceError> {
-        self.admit();
+        self.admit()?;
         let reading = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| slot.pending() > 1);
         let next = (0..self.slots.len()).filter(|index| reading(&self.slots[*index]));
         let next = next.min_by_key(|index| self.slots[*index].as_ref().map(|slot| slot.id));
@@ -304,7 +304,7 @@ impl DeviceEngine {
         Ok(std::mem::take(&mut self.events))
     }
 
-    fn admit(&mut self) {
+    fn admit(&mut self) -> Result<(), DeviceError> {
         while let Some(free) = self.slots.iter().position(Option::is_none) {
             let Some((id, request)) = self.queue.pop_front() else { break };
             let place = match request.adapter {
@@ -319,11 +319,13 @@ impl DeviceEngine {
                 },
             };
             self.places[place].1 = self.totals.steps;
+            self.model.clear(free)?;
             let Task::Generate(generation) = request.task else { unreachable!("no other task is taken") };
             let (adapter, tokens) = (request.adapter, request.prompt);
             let (prompt, history) = (tokens.len(), History::new(&generation.sampling, &tokens));
             self.slots[free] = Some(Slot { id, adapter, place, prompt, tokens, computed: 0, generation, history });
         }
+        Ok(())
     }
 
     /// Where an adapter lies, once it is there: over the one that nobody uses and that was wanted least lately.

@@ -250,6 +250,7 @@ fn write_models(folder: &Path, vectors: &Value) {
     for (name, record) in vectors["adapters"].as_object().unwrap() {
         let folder = folder.join("adapters").join(name);
         fs::create_dir_all(&folder).unwrap();
+        let digits = record["digits"].as_u64().unwrap() as u32;
         let text = record["config"].to_string();
         fs::write(folder.join("adapter_config.json"), &text).unwrap();
         let parsed = crate::formats::AdapterConfig::parse("adapter_config.json", text.as_bytes()).unwrap();
@@ -260,7 +261,7 @@ fn write_models(folder: &Path, vectors: &Value) {
             shapes.push((format!("{prefix}.lora_A.weight"), vec![shape.rank, columns]));
             shapes.push((format!("{prefix}.lora_B.weight"), vec![rows, shape.rank]));
         }
-        write_tensors(&folder.join("adapter_model.safetensors"), &shapes, record["seed"].as_u64().unwrap(), 8);
+        write_tensors(&folder.join("adapter_model.safetensors"), &shapes, record["seed"].as_u64().unwrap(), digits);
     }
 }
 

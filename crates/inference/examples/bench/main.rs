@@ -380,12 +380,14 @@ fn told(title: &str, tokens: f64, ceiling: f64, loads: &[Load]) -> f64 {
     let times = loads.iter().map(|load| load.times).collect();
     let rate = report(&format!("{title}, {share:.0} % of base only, tokens written"), tokens, times);
     println!(
-        "    first token under load, hot {}, cold {}, of which until its adapter was read {}; {} loads, {} evictions",
+        "    first token under load, hot {}, cold {}, of which until its adapter was read {}; {} loads, {} evictions, \
+         {:.2} ms of CPU a load",
         spread(&hot),
         spread(&cold),
         spread(&loading),
         loads[0].loads,
         loads[0].evictions,
+        median(loads.iter().map(|load| load.loader * 1e3 / load.loads.max(1) as f64)),
     );
     let of = |seconds: &[f64], share| percentile(seconds, share).map_or("-".into(), |at| format!("{:.0}", at * 1e3));
     println!(
@@ -597,6 +599,8 @@ struct Load {
     loading: Vec<f64>,
     loads: u64,
     evictions: u64,
+    /// CPU time of the thread that loads.
+    loader: f64,
 }
 
 /// A request that has no token yet.
@@ -621,7 +625,7 @@ fn load(
     let (mut hot, mut cold, mut loading) = (Vec::new(), Vec::new(), Vec::new());
     let mut waiting: Vec<Asked> = Vec::new();
     let (mut submitted, mut open) = (0, 0);
-    let clock = Clock::start();
+    let (clock, loader) = (Clock::start(), cpu_of(Some(LOADER)));
     while submitted < requests || open > 0 {
         let resident: HashSet<ContentHash> = engine.residency().into_iter().map(|(hash, _)| hash).collect();
         while open < 64 && submitted < requests {
@@ -651,7 +655,8 @@ fn load(
         }
     }
     let (times, stats) = (clock.stop(), engine.stats());
-    Ok(Load { times, hot, cold, loading, loads: stats.loads, evictions: stats.evictions })
+    let loader = cpu_of(Some(LOADER)).saturating_sub(loader).as_secs_f64();
+    Ok(Load { times, hot, cold, loading, loads: stats.loads, evictions: stats.evictions, loader })
 }
 
 /// Random tokens: a linear congruential generator.
@@ -724,8 +729,21 @@ impl Clock {
 
 /// CPU time of all threads, as Linux tells it; nothing elsewhere.
 fn cpu() -> Duration {
+    cpu_of(None)
+}
+
+/// The name of the engine's thread that loads adapters.
+const LOADER: &str = "adapter-loader";
+
+/// The same of the threads of one name.
+fn cpu_of(name: Option<&str>) -> Duration {
     let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     let nanoseconds = threads.filter_map(|thread| {
+        if let Some(name) = name
+            && fs::read_to_string(thread.path().join("comm")).ok()?.trim_end() != name
+        {
+            return None;
+        }
         let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<u64>().ok()
     });

@@ -100,6 +100,15 @@ impl Model {
         widths.sum::<usize>() * rank * self.config.layers * size_of::<f32>()
     }
 
+    /// Forgets a slot's keys and values. What lies beyond a sequence is masked, but a number that is none comes through a mask:
+    /// infinity less infinity, none times zero.
+    pub(super) fn clear(&self, slot: usize) -> Result<()> {
+        for cache in self.layers.iter().flat_map(|layer| [&layer.keys, &layer.values]) {
+            cache.slice_set(&cache.narrow(0, slot, 1)?.zeros_like()?, 0, slot)?;
+        }
+        Ok(())
+    }
+
     /// Copies an adapter, whose shapes were checked, into a place.
     pub(super) fn place(&self, adapter: &Adapter, place: usize) -> Result<()> {
         for (index, layer) in self.layers.iter().enumerate() {

@@ -151,10 +151,10 @@ fn logits_are_our_own_engines() {
     }
 }
 
-type Told = Vec<(Vec<u32>, Vec<i32>, Option<Finish>)>;
+type Answered = (Vec<u32>, Vec<i32>, Option<Finish>);
 
 /// Tokens, their log-probabilities and the end of each request, in the order in which they were submitted.
-fn collect(ids: &[RequestId], events: Vec<Event>, told: &mut Told) {
+fn collect(ids: &[RequestId], events: Vec<Event>, told: &mut [Answered]) {
     for event in events {
         let (tokens, logprobs, end) = &mut told[ids.iter().position(|id| *id == event.request()).unwrap()];
         match event {
@@ -218,6 +218,38 @@ fn continuations_are_our_own_engines() {
         assert_eq!((most, stats.running, stats.waiting, stats.resident), (3, 0, 0, 3));
         assert!(stats.loads >= 5 && stats.evictions == stats.loads - 3, "{stats:?}");
         assert_eq!(stats.answer_tokens, (0..9).map(tokens).sum::<usize>() as u64);
+    }
+}
+
+/// The next request in its slot, beside a longer answer, sees the keys and values of the broken one behind its mask.
+#[test]
+fn a_broken_request_leaves_nothing_in_its_slot() {
+    for (config, weights) in models() {
+        let mut broken = synthetic::adapter(&config, 1, |_, _| 2);
+        // Finite, and too large for what is made of it.
+        broken.modules.iter_mut().for_each(|module| module.b.fill(0x7f7f));
+        let mut engine = small(&config, &weights, std::slice::from_ref(&broken));
+        let long = engine.submit(request(None, prompt(200, 1), Generation::greedy(100))).unwrap();
+        let breaks = engine.submit(request(Some(broken.hash), prompt(60, 2), Generation::greedy(9))).unwrap();
+        let failed = |events: &[Event]| {
+            events.iter().any(|event| matches!(event, Event::Failed { request, error: RunError::NotFinite { .. } } if *request == breaks))
+        };
+        while !failed(&engine.step().unwrap()) {}
+        let after = engine.submit(request(None, prompt(5, 3), Generation::greedy(20))).unwrap();
+        let mut told = vec![Default::default(); 2];
+        while !engine.is_idle() {
+            let events = engine.step().unwrap();
+            let tokens = events.into_iter().filter(|event| event.request() == after);
+            collect(&[after], tokens.collect(), &mut told);
+            assert!(!told[0].0.is_empty() || engine.stats().running == 2, "{long:?} is being written meanwhile");
+        }
+        let mut alone = small(&config, &weights, &[]);
+        let id = alone.submit(request(None, prompt(5, 3), Generation::greedy(20))).unwrap();
+        while !alone.is_idle() {
+            collect(&[id], alone.step().unwrap(), &mut told[1..]);
+        }
+        let [found, expected] = &told[..] else { unreachable!() };
+        assert_eq!((&found.0, found.2), (&expected.0, Some(Finish::Length)), "{:?}", config.architecture);
     }
 }
 

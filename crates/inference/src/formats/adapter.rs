@@ -128,14 +128,7 @@ impl<'a> AdapterFiles<'a> {
         };
         let mut modules: Vec<AdapterModule> = self.modules.iter().map(empty).collect();
         let file = self.source.label().to_owned();
-        let found = self.stream(|part, numbers| {
-            let module = &mut modules[part.module];
-            let out = if part.is_b { &mut module.b } else { &mut module.a };
-            if out.is_empty() {
-                out.reserve_exact((part.bytes / part.dtype.bytes()) as usize);
-            }
-            out.extend_from_slice(numbers);
-        })?;
+        let found = self.stream(Some(&mut modules))?;
         check_hash(file, expected, found)?;
         Ok(Adapter { hash: found, modules })
     }
@@ -143,23 +136,36 @@ impl<'a> AdapterFiles<'a> {
     /// The content hash, with every check that [`Self::read`] makes and none of its memory: what registering an adapter
     /// takes.
     pub fn hash(self) -> Result<ContentHash, FormatError> {
-        self.stream(|_, _| ())
+        self.stream(None)
     }
 
-    /// Hands over the numbers piece by piece; gives the content hash of all that was read.
-    fn stream(mut self, mut take: impl FnMut(&Part, &[u16])) -> Result<ContentHash, FormatError> {
+    /// Reads the numbers, into the modules if there are any; gives the content hash of all that was read.
+    fn stream(mut self, mut modules: Option<&mut [AdapterModule]>) -> Result<ContentHash, FormatError> {
         let file = self.source.label().to_owned();
-        let (mut buffer, mut numbers) = (Vec::new(), Vec::new());
+        let mut passing = Vec::new();
         let mut tap = Tap::after(&mut *self.source, &self.header);
         for part in &self.tensors {
+            let kept = modules.as_deref_mut().map(|modules| {
+                let module = &mut modules[part.module];
+                if part.is_b { &mut module.b } else { &mut module.a }
+            });
+            let keeps = kept.is_some();
+            let numbers = kept.unwrap_or(&mut passing);
+            if keeps {
+                numbers.reserve_exact((part.bytes / part.dtype.bytes()) as usize);
+            }
             let (mut before, mut infinite) = (0, None);
-            tap.stream(part.bytes, 4, &mut buffer, |bytes| {
-                numbers.clear();
-                decode_bf16(part.dtype, bytes, &mut numbers);
-                let found = numbers.iter().position(|bits| bits & 0x7f80 == 0x7f80);
-                infinite = infinite.or(found.map(|index| before + index as u64));
-                before += numbers.len() as u64;
-                take(part, &numbers);
+            tap.stream(part.bytes, 4, |bytes| {
+                if !keeps {
+                    numbers.clear();
+                }
+                let from = numbers.len();
+                decode_bf16(part.dtype, bytes, numbers);
+                let read = &numbers[from..];
+                if infinite.is_none() && !are_finite(read) {
+                    infinite = read.iter().position(|bits| !are_finite(&[*bits])).map(|index| before + index as u64);
+                }
+                before += read.len() as u64;
             })?;
             if let Some(index) = infinite {
                 return Err(FormatError::NotFinite { file, tensor: part.name.clone(), index });
@@ -210,6 +216,13 @@ fn parts(
         Some(tensor) => Err(FormatError::TensorMissing { file: file.into(), tensor }),
         None => Ok(parts),
     }
+}
+
+/// Whether no bfloat16 has the largest exponent. All are looked at: a loop that ends early is one number at a time.
+fn are_finite(numbers: &[u16]) -> bool {
+    const EXPONENT: i16 = 0x7f80;
+    // Of signed numbers, since the oldest vectors know no other maximum.
+    numbers.iter().fold(0, |most: i16, bits| most.max(bits.cast_signed() & EXPONENT)) < EXPONENT
 }
 
 /// Appends little-endian numbers as bfloat16, nearest, ties to even.

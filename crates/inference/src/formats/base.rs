@@ -91,12 +91,11 @@ pub fn hash_base(path: &Path) -> Result<ContentHash, FormatError> {
     let layout = Layout::find(path)?;
     let (_, texts) = layout.texts()?;
     texts.iter().for_each(|(name, bytes)| manifest.add(name, bytes));
-    let mut buffer = Vec::new();
     let mut whole = |folder: &Path, name: &str, as_name: &str| {
         let mut source = required(folder, name, SAVE)?;
         let len = source.len();
         let mut tap = Tap::after(&mut source, &[]);
-        tap.stream(len, 1, &mut buffer, |_| ())?;
+        tap.stream(len, 1, |_| ())?;
         manifest.add_hashed(as_name, tap);
         Ok::<_, FormatError>(())
     };
@@ -239,7 +238,6 @@ fn read_folder(
 
     let mut weights = slots::empty_weights(&config);
     let mut tied = TiedHead::default();
-    let mut buffer = Vec::new();
     for (name, mut source, header, header_bytes) in opened {
         let file = source.label().to_owned();
         let mut tap = Tap::after(&mut source, &header_bytes);
@@ -248,12 +246,12 @@ fn read_folder(
             let out = expected.get(&tensor.name).map(|to| slots::destination(&mut weights, to.slot));
             let mut not_finite = None;
             match out {
-                None => tap.stream(tensor.bytes, 4, &mut buffer, |bytes| {
+                None => tap.stream(tensor.bytes, 4, |bytes| {
                     digest.iter_mut().for_each(|digest| _ = digest.update(bytes));
                 })?,
                 Some(out) => {
                     out.reserve_exact((tensor.bytes / tensor.dtype.bytes()) as usize);
-                    tap.stream(tensor.bytes, 4, &mut buffer, |bytes| {
+                    tap.stream(tensor.bytes, 4, |bytes| {
                         digest.iter_mut().for_each(|digest| _ = digest.update(bytes));
                         decode(tensor.dtype, bytes, out);
                     })?;

@@ -42,18 +42,17 @@ pub(super) fn read(
 
     let mut weights = slots::empty_weights(&config);
     let mut factors = Vec::new();
-    let mut buffer = Vec::new();
     // What was read with the header is read again from memory.
     let header_bytes = header.header_bytes as usize;
     let mut rest = Continued { read: &prefix[header_bytes..], source };
     let mut tap = Tap::after(&mut rest, &prefix[..header_bytes]);
     for tensor in &header.tensors {
-        tap.stream(tensor.padding, 1, &mut buffer, |_| ())?;
+        tap.stream(tensor.padding, 1, |_| ())?;
         let slot = expected.get(&tensor.name).map(|expected| expected.slot);
         let out = slot.map_or(&mut factors, |slot| slots::destination(&mut weights, slot));
         out.reserve_exact(tensor.shape.iter().product::<u64>() as usize);
         let unit = tensor.kind.block_bytes() as usize;
-        tap.stream(tensor.bytes, unit, &mut buffer, |bytes| tensor.kind.decode(bytes, out))?;
+        tap.stream(tensor.bytes, unit, |bytes| tensor.kind.decode(bytes, out))?;
         if let Some(index) = out.iter().position(|value| !value.is_finite()) {
             return Err(FormatError::NotFinite { file, tensor: tensor.name.clone(), index: index as u64 });
         }
@@ -64,7 +63,7 @@ pub(super) fn read(
             undo_permutation(out, config.head_dim, columns);
         }
     }
-    tap.stream(header.trailing, 1, &mut buffer, |_| ())?;
+    tap.stream(header.trailing, 1, |_| ())?;
     manifest.add_hashed(GGUF_NAME, tap);
     if !factors.is_empty() {
         config.rope_scaling = scaling_of(&file, &factors, &config)?;

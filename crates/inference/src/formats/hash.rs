@@ -71,10 +71,17 @@ impl Manifest {
     }
 }
 
-/// A source whose bytes are hashed as they are read, so that what was hashed is what was used.
+/// A source whose bytes are hashed as they are read, so that what was hashed is what was used. It reads ahead of what is asked
+/// for: many short tensors are few reads, and long pieces are what the hash is fast with.
 pub(super) struct Tap<'a, S: ?Sized> {
     source: &'a mut S,
     hasher: blake3::Hasher,
+    /// Bytes that the source has left.
+    left: u64,
+    /// Read and hashed: `from..to` was not yet handed out.
+    buffer: Vec<u8>,
+    from: usize,
+    to: usize,
 }
 
 impl<'a, S: Source + ?Sized> Tap<'a, S> {
@@ -82,30 +89,86 @@ impl<'a, S: Source + ?Sized> Tap<'a, S> {
     pub(super) fn after(source: &'a mut S, read: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new();
         hasher.update(read);
-        Self { source, hasher }
+        let left = source.len() - read.len() as u64;
+        Self { source, hasher, left, buffer: Vec::new(), from: 0, to: 0 }
     }
 
-    /// Reads `bytes` bytes in pieces, each a multiple of `unit` bytes, and hands each to `consume`.
+    /// Reads `bytes` bytes in pieces, each but the last a multiple of `unit` bytes, and hands each to `consume`.
     pub(super) fn stream(
         &mut self,
         bytes: u64,
         unit: usize,
-        buffer: &mut Vec<u8>,
         mut consume: impl FnMut(&[u8]),
     ) -> Result<(), FormatError> {
-        let piece = (PIECE_BYTES / unit * unit) as u64;
-        let mut left = bytes;
-        while left > 0 {
-            let take = left.min(piece) as usize;
-            buffer.resize(take, 0);
-            self.source.fill(buffer)?;
-            self.hasher.update(buffer);
-            consume(buffer);
-            left -= take as u64;
+        let mut wanted = bytes;
+        while wanted > 0 {
+            let here = self.to - self.from;
+            let take = if here as u64 >= wanted { wanted as usize } else { here / unit * unit };
+            if take == 0 {
+                self.refill(wanted)?;
+                continue;
+            }
+            consume(&self.buffer[self.from..][..take]);
+            self.from += take;
+            wanted -= take as u64;
         }
+        Ok(())
+    }
+
+    /// Reads on behind what is there, which is less than a unit.
+    fn refill(&mut self, wanted: u64) -> Result<(), FormatError> {
+        let kept = self.to - self.from;
+        if self.left == 0 {
+            let found = self.source.len();
+            let needed = found + wanted - kept as u64;
+            return Err(FormatError::Truncated { file: self.source.label().into(), needed, found });
+        }
+        let read = self.left.min(PIECE_BYTES as u64) as usize;
+        if self.buffer.len() < kept + read {
+            self.buffer.resize(kept + read, 0);
+        }
+        self.buffer.copy_within(self.from..self.to, 0);
+        (self.from, self.to) = (0, kept + read);
+        let piece = &mut self.buffer[kept..self.to];
+        self.source.fill(piece)?;
+        self.hasher.update(piece);
+        self.left -= read as u64;
         Ok(())
     }
 }
 
-/// Bytes read at once.
-const PIECE_BYTES: usize = 1 << 18;
+/// Bytes read at once: half of a core's second level of cache where that is small.
+const PIECE_BYTES: usize = 1 << 17;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::source::MemorySource;
+
+    #[test]
+    fn tensors_are_handed_out_whole_wherever_pieces_end() {
+        let bytes: Vec<u8> =
+            (0..3 * PIECE_BYTES as u32 + 77).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let lengths = [1usize, 2, 6, 4096, PIECE_BYTES - 4100, 5, 18, PIECE_BYTES + 34, 1000, 3];
+        for unit in [1, 2, 4, 34, 144] {
+            let mut source = MemorySource::new("file", &bytes);
+            source.fill(&mut [0; 10]).expect("there are ten");
+            let mut tap = Tap::after(&mut source, &bytes[..10]);
+            let mut at = 10;
+            for length in lengths.iter().copied().chain([bytes.len() - 10 - lengths.iter().sum::<usize>()]) {
+                let mut found = Vec::new();
+                let mut last = true;
+                tap.stream(length as u64, unit, |piece| {
+                    assert!(last, "only the last piece is no whole number of units");
+                    last = piece.len() % unit == 0;
+                    found.extend_from_slice(piece);
+                })
+                .expect("they are there");
+                assert!(found == bytes[at..at + length], "{length} bytes from {at}");
+                at += length;
+            }
+            assert!(matches!(tap.stream(1, unit, |_| ()), Err(FormatError::Truncated { .. })));
+            assert_eq!(tap.hasher.finalize(), blake3::hash(&bytes));
+        }
+    }
+}
