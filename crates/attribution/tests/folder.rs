@@ -1,19 +1,16 @@
-//! An index over files: precedence is the order of adding, paths survive restarts and kills, changed files are noticed.
+//! An index over files: precedence is the order of adding, paths survive restarts, changed files are noticed.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
 };
 
 use fonte_attribution::{
     Damage, Everyone, FolderError, FolderIndex, IndexConfig, IndexError, TraceIndex, lies_in, whole_characters,
 };
 use fonte_types::{ContributionId, evidence::Source};
-use rand::{Rng, SeedableRng, rngs::StdRng};
 
 const SONG: &str = "Quem passa pela ponte ouve a água falar baixinho das pedras do rio.";
 

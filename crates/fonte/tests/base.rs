@@ -288,7 +288,8 @@ async fn an_engine_serves_without_a_chain() {
     let chunks: Vec<Value> =
         events[..events.len() - 1].iter().map(|event| serde_json::from_str(event).unwrap()).collect();
     let streamed: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
-    assert!(streamed == text && chunks.len() > 4, "{streamed:?}");
+    // The role, the answer in as many pieces as the machine was slow for, the end, and the usage.
+    assert!(streamed == text && chunks.len() >= 4, "{streamed:?}");
     assert_eq!(chunks.last().unwrap()["usage"]["completion_tokens"], 20);
     // Several answers to one request, a stop text, log-probabilities.
     let stop = text.chars().nth(4).unwrap().to_string();
