@@ -253,9 +253,15 @@ impl<'a> Block<'a> {
 struct Effort {
     /// Of the last search that found something, or nothing.
     last: usize,
-    /// Of those that took many, by the interval and length of the core: how many, and what came of it; nothing where it was
-    /// given up.
-    dear: BTreeMap<(usize, usize, usize), (usize, Option<Option<u32>>)>,
+    /// Those that took many, by the interval and length of the core.
+    dear: BTreeMap<(usize, usize, usize), Dear>,
+}
+
+/// A search that took many nodes.
+struct Dear {
+    taken: usize,
+    /// What came of it; nothing where it was given up.
+    first: Option<Option<u32>>,
 }
 
 impl Effort {
@@ -270,8 +276,8 @@ impl Effort {
     ) -> Result<Option<Option<u32>>, TraceError> {
         let key = (interval.lo, interval.hi, core);
         match self.dear.get(&key) {
-            Some((_, Some(first))) => return Ok(Some(*first)),
-            Some((taken, None)) if *taken >= most => return Ok(None),
+            Some(Dear { first: Some(first), .. }) => return Ok(Some(*first)),
+            Some(dear) if dear.taken >= most => return Ok(None),
             _ => {}
         }
         let mut left = most;
@@ -281,7 +287,7 @@ impl Effort {
             self.last = taken;
         }
         if taken >= SEARCH {
-            self.dear.insert(key, (taken, first));
+            self.dear.insert(key, Dear { taken, first });
         }
         Ok(first)
     }
