@@ -499,7 +499,10 @@ impl AnswerModel for LocalModel {
                         alternatives(&shared.tokenizer, &before, &piece, &logprobs).map_err(undecodable)
                     });
                     let said = said.transpose()?;
-                    if !(piece.is_empty() && said.is_none()) && !emit(&piece, said.as_slice()) {
+                    if piece.is_empty() && said.is_none() {
+                        continue;
+                    }
+                    if !emit(&piece, said.as_slice()) {
                         return Ok(written(shared.class, Finish::Stop, record));
                     }
                 }
