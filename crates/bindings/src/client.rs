@@ -15,7 +15,6 @@ use fonte_types::{
     ContributionId, DatanetId, DatanetVersion, EngineClass, ModelId, Network, Version, Visibility, bundle::Terms,
     ids::Membership,
 };
-use futures::{StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -353,9 +352,6 @@ pub struct WorkerRecord {
     pub jurisdiction: [u8; 2],
 }
 
-/// Models that are read at the same time: there may be an adapter for every customer.
-const MODELS_AT_ONCE: usize = 16;
-
 impl ModelRecord {
     /// Whether it is an adapter on a base; the base has the same artifact.
     pub fn is_adapter(&self) -> bool {
@@ -683,52 +679,6 @@ impl Client {
     pub async fn contribution(&self, id: ContributionId) -> Result<Option<ContributionRecord>, ClientError> {
         let read = self.datanets_contract().contribution(id.0).call().await;
         Ok(convert::contribution(self.reading("a contribution", read)?))
-    }
-
-    /// Every registered model.
-    pub async fn models(&self) -> Result<Vec<ModelRecord>, ClientError> {
-        Ok(self.models_until(0).await?.0)
-    }
-
-    /// The same, and when a record changes next without an event, after `now` in seconds since 1970: announced terms come into
-    /// force, or the grace of one that was trained on a withdrawn text ends.
-    pub(crate) async fn models_until(&self, now: u64) -> Result<(Vec<ModelRecord>, Option<u64>), ClientError> {
-        let contract = self.models_contract();
-        let count = self.reading("the number of models", contract.modelCount().call().await)?;
-        let read = |id| {
-            let (model, life, servable) = (contract.model(id), contract.life(id), contract.servable(id));
-            let (terms, contract) = (contract.termsCount(id), &contract);
-            async move {
-                let (model, life, servable, terms) =
-                    tokio::join!(model.call(), life.call(), servable.call(), terms.call());
-                let model = self.reading("a model", model)?;
-                let life = self.reading("a model's life", life)?;
-                let servable = self.reading("whether a model may answer", servable)?;
-                let last = self.reading("the number of a model's terms", terms)?;
-                // At most one version of them is announced and not in force.
-                let announced = match model.termsVersion < last {
-                    true => Some(self.reading("a model's next terms", contract.termsOf(id, last).call().await)?._1),
-                    false => None,
-                };
-                let changes = announced.into_iter().chain([life.stopsAt]).filter(|at| *at > now).min();
-                let refusal = (!servable.ok).then(|| convert::refusal(servable.reason, servable.datanet));
-                Ok::<_, ClientError>((convert::model(ModelId(id), model, &life.trained, refusal), life.base, changes))
-            }
-        };
-        let mut models: Vec<ModelRecord> = Vec::with_capacity(count as usize);
-        let mut changes_at: Option<u64> = None;
-        let mut reading = futures::stream::iter(1..=count).map(read).buffered(MODELS_AT_ONCE);
-        while let Some((mut model, base, changes)) = reading.try_next().await? {
-            changes_at = changes_at.into_iter().chain(changes).min();
-            // A base is registered before what stands on it: its list is whole.
-            if let Some(base) = base.checked_sub(1).and_then(|index| models.get(index as usize)) {
-                model.trained.extend(&base.trained);
-                model.trained.sort_unstable();
-                model.trained.dedup();
-            }
-            models.push(model);
-        }
-        Ok((models, changes_at))
     }
 
     /// A worker's registration, if it has one.

@@ -397,6 +397,13 @@ async fn callers_behind_a_proxy_share_no_prefix() {
     assert_eq!(grown, [false, true, false, true], "{cached:?}");
 }
 
+/// What is streamed to a request, but for the mark of the end.
+async fn streamed(server: &Server, path: &str, body: &Value) -> Vec<Value> {
+    let request = server.http.post(format!("{}{path}", server.url)).json(body);
+    let events = request.send().await.unwrap().text().await.unwrap();
+    events.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect()
+}
+
 #[tokio::test]
 async fn options_do_what_they_say_and_a_stream_says_what_the_whole_answer_does() {
     let (home, models) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -419,10 +426,7 @@ async fn options_do_what_they_say_and_a_stream_says_what_the_whole_answer_does()
     let (status, whole) = server.post("/v1/chat/completions", None, &body).await;
     assert_eq!(status, 200, "{whole}");
     body["stream"] = json!(true);
-    let request = server.http.post(format!("{}/v1/chat/completions", server.url)).json(&body);
-    let events = request.send().await.unwrap().text().await.unwrap();
-    let chunks: Vec<Value> =
-        events.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let chunks = streamed(&server, "/v1/chat/completions", &body).await;
     for choice in whole["choices"].as_array().unwrap() {
         let own = chunks.iter().map(|chunk| &chunk["choices"][0]).filter(|own| own["index"] == choice["index"]);
         let own: Vec<&Value> = own.collect();
@@ -451,10 +455,7 @@ async fn options_do_what_they_say_and_a_stream_says_what_the_whole_answer_does()
     let (status, whole) = server.post("/v1/completions", None, &body).await;
     assert_eq!(status, 200, "{whole}");
     body["stream"] = json!(true);
-    let request = server.http.post(format!("{}/v1/completions", server.url)).json(&body);
-    let events = request.send().await.unwrap().text().await.unwrap();
-    let chunks: Vec<Value> =
-        events.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let chunks = streamed(&server, "/v1/completions", &body).await;
     for choice in whole["choices"].as_array().unwrap() {
         let own = chunks.iter().map(|chunk| &chunk["choices"][0]).filter(|own| own["index"] == choice["index"]);
         let own: Vec<&Value> = own.collect();
