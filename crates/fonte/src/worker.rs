@@ -1,7 +1,7 @@
 //! `fonte worker register|status|pause|resume|leave|withdraw`.
 
 use alloy_contract::CallBuilder;
-use alloy_primitives::{Address, FixedBytes, U256};
+use alloy_primitives::{Address, B256, FixedBytes, U256};
 use alloy_provider::DynProvider;
 use eyre::{Result, bail, eyre};
 use fonte_bindings::{
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     args::{
         Common,
-        worker::{Register, Worker},
+        worker::{Accelerator, Engine, Register, Worker},
     },
     context::{Context, signer},
     datanet::jurisdiction,
@@ -54,16 +54,32 @@ async fn register(common: &Common, register: Register) -> Result<()> {
             "diga onde a máquina está: --jurisdiction CÓDIGO, as duas letras da ISO 3166-1"
         )),
     };
+    // The contract takes the whole of what is declared, also where a word of it changes.
+    let declared = if known.status == 0 {
+        Info {
+            slots: 1,
+            engine: Engine::Exact as u8,
+            accelerator: Accelerator::None as u8,
+            memoryMib: memory_mib(),
+            acceleratorMib: 0,
+            jurisdiction,
+            networkKey: B256::ZERO,
+            hardware: String::new(),
+            endpoint: String::new(),
+        }
+    } else {
+        known.info
+    };
     let info = Info {
-        slots: register.slots,
-        engine: register.engine as u8,
-        accelerator: register.accelerator as u8,
-        memoryMib: register.memory.unwrap_or_else(memory_mib),
-        acceleratorMib: register.accelerator_memory,
+        slots: register.slots.unwrap_or(declared.slots),
+        engine: register.engine.map_or(declared.engine, |engine| engine as u8),
+        accelerator: register.accelerator.map_or(declared.accelerator, |accelerator| accelerator as u8),
+        memoryMib: register.memory.unwrap_or(declared.memoryMib),
+        acceleratorMib: register.accelerator_memory.unwrap_or(declared.acceleratorMib),
         jurisdiction,
-        networkKey: register.network_key.unwrap_or_default(),
-        hardware: register.hardware,
-        endpoint: register.endpoint,
+        networkKey: register.network_key.unwrap_or(declared.networkKey),
+        hardware: register.hardware.unwrap_or(declared.hardware),
+        endpoint: register.endpoint.unwrap_or(declared.endpoint),
     };
     let needed = contract.stakePerSlot().call().await?.saturating_mul(info.slots.into());
     let value = U256::from(needed.saturating_sub(known.stake));

@@ -55,32 +55,33 @@ pub(crate) enum Accelerator {
     Other,
 }
 
+/// What is not given stays as it was declared; of a worker that is new it is what stands in brackets, or nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Register {
-    /// Jobs at once; each needs stake.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) slots: u32,
-    /// Class of its answers.
-    #[arg(long, value_enum, default_value = "exact")]
-    pub(crate) engine: Engine,
-    /// What computes beside the CPU.
-    #[arg(long, value_enum, default_value = "none")]
-    pub(crate) accelerator: Accelerator,
-    /// Main memory in MiB; that of this machine otherwise.
+    /// Jobs at once; each needs stake. [1]
+    #[arg(long)]
+    pub(crate) slots: Option<u32>,
+    /// Class of its answers. [exact]
+    #[arg(long, value_enum)]
+    pub(crate) engine: Option<Engine>,
+    /// What computes beside the CPU. [none]
+    #[arg(long, value_enum)]
+    pub(crate) accelerator: Option<Accelerator>,
+    /// Main memory in MiB. [this machine's]
     #[arg(long, value_name = "MIB")]
     pub(crate) memory: Option<u32>,
-    /// Memory of the accelerator in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 0)]
-    pub(crate) accelerator_memory: u32,
-    /// Where it stands, ISO 3166-1 alpha-2: declared, nobody can prove it. Needed once: an update keeps it otherwise.
+    /// Memory of the accelerator in MiB. [0]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) accelerator_memory: Option<u32>,
+    /// Where it stands, ISO 3166-1 alpha-2: declared, nobody can prove it. Needed once.
     #[arg(long, value_name = "CODE")]
     pub(crate) jurisdiction: Option<String>,
     /// What the machine is.
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub(crate) hardware: String,
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) hardware: Option<String>,
     /// Where gateways reach it; empty if it dials them.
-    #[arg(long, value_name = "HOST:PORT", default_value = "")]
-    pub(crate) endpoint: String,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) endpoint: Option<String>,
     /// Its ed25519 key on the network, if it has one.
     #[arg(long, value_name = "KEY")]
     pub(crate) network_key: Option<B256>,

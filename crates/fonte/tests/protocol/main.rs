@@ -10,7 +10,7 @@ mod votes;
 use std::time::{Duration, Instant};
 
 use common::{Up, wei};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const REVIEWERS: [&str; 3] = ["dev:payer", "dev:liar", "dev:operator"];
 
@@ -148,13 +148,38 @@ fn stakes_seats_and_workers_are_told_and_moved() {
     assert_eq!(wei(&figures["seats"]["lowest_stake_wei"]), 1_030_000_000_000_000_000_000);
     assert_eq!(figures["stake"]["herfindahl_ppm"], 1_000_000);
 
-    let register = ["worker", "register", "--slots", "2", "--jurisdiction", "BR", "--memory", "1024"];
-    let registered = up.ok(home, &[&register[..], &["--key", "dev:author"]].concat());
-    assert_eq!((&registered["status"], &registered["slots"]), (&"active".into(), &2.into()));
-    // An update keeps where it stands; a first registration has to say it.
-    let update = ["worker", "register", "--slots", "3", "--memory", "1024"];
+    let key = format!("0x{}", "5a".repeat(32));
+    let declared = [
+        ("slots", "2", json!(2)),
+        ("engine", "tolerance", json!("tolerance")),
+        ("accelerator", "cuda", json!("cuda")),
+        ("memory", "1024", json!(1024)),
+        ("accelerator-memory", "512", json!(512)),
+        ("jurisdiction", "BR", json!("BR")),
+        ("hardware", "a shed", json!("a shed")),
+        ("endpoint", "shed.example:7", json!("shed.example:7")),
+        ("network-key", &key, json!(key)),
+    ];
+    let flags: Vec<String> =
+        declared.iter().flat_map(|(flag, value, _)| [format!("--{flag}"), (*value).to_owned()]).collect();
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let registered = up.ok(home, &[&["worker", "register", "--key", "dev:author"], &flags[..]].concat());
+    let shown = |flag: &str| match flag {
+        "memory" => "memory_mib".to_owned(),
+        "accelerator-memory" => "accelerator_mib".to_owned(),
+        flag => flag.replace('-', "_"),
+    };
+    assert_eq!(registered["status"], "active");
+    for (flag, _, value) in &declared {
+        assert_eq!(&registered[shown(flag)], value, "{flag}");
+    }
+    // An update keeps what it does not name; a first registration has to say where it stands.
+    let update = ["worker", "register", "--slots", "3"];
     let updated = up.ok(home, &[&update[..], &["--key", "dev:author"]].concat());
-    assert_eq!((&updated["slots"], &updated["jurisdiction"]), (&3.into(), &"BR".into()));
+    assert_eq!(updated["slots"], 3);
+    for (flag, _, value) in &declared[1..] {
+        assert_eq!(&updated[shown(flag)], value, "{flag}");
+    }
     let unsaid = up.run(home, &[&update[..], &["--key", "dev:liar"]].concat());
     let told = String::from_utf8_lossy(&unsaid.stderr);
     assert!(!unsaid.status.success() && told.contains("--jurisdiction CODE") && !told.contains("BR"), "{told}");
