@@ -55,22 +55,22 @@ pub(crate) enum Accelerator {
     Other,
 }
 
-/// What is not given stays as it was declared; of a worker that is new it is what stands in brackets, or nothing.
+/// What is not given stays as it was declared; of a worker that is new it is what each line says, or nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Register {
-    /// Jobs at once; each needs stake. [1]
+    /// Jobs at once; each needs stake. One at first.
     #[arg(long)]
     pub(crate) slots: Option<u32>,
-    /// Class of its answers. [exact]
+    /// Class of its answers: exact at first.
     #[arg(long, value_enum)]
     pub(crate) engine: Option<Engine>,
-    /// What computes beside the CPU. [none]
+    /// What computes beside the CPU.
     #[arg(long, value_enum)]
     pub(crate) accelerator: Option<Accelerator>,
-    /// Main memory in MiB. [this machine's]
+    /// Main memory in MiB: this machine's at first.
     #[arg(long, value_name = "MIB")]
     pub(crate) memory: Option<u32>,
-    /// Memory of the accelerator in MiB. [0]
+    /// Memory of the accelerator in MiB.
     #[arg(long, value_name = "MIB")]
     pub(crate) accelerator_memory: Option<u32>,
     /// Where it stands, ISO 3166-1 alpha-2: declared, nobody can prove it. Needed once.

@@ -368,7 +368,12 @@ impl Stored {
     }
 
     fn source(&self, config: &ModelConfig) -> Folders {
-        Folders { config: config.clone(), folders: self.folders.clone(), read: ReadAt::default(), spare: Mutex::default() }
+        Folders {
+            config: config.clone(),
+            folders: self.folders.clone(),
+            read: ReadAt::default(),
+            spare: Mutex::default(),
+        }
     }
 }
 
