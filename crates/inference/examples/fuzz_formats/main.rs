@@ -68,8 +68,10 @@ fn main() {
         chosen.extend(TARGETS);
     }
     let (seed, only) = (settings["--seed"], settings["--case"]);
-    // The decoder of tokenizers catches its library's panics; here only those that get out are told.
-    std::panic::set_hook(Box::new(|_| ()));
+    // The decoder of tokenizers catches its library's panics; here only those that get out are told. Of a case alone, all.
+    if only == u64::MAX {
+        std::panic::set_hook(Box::new(|_| ()));
+    }
     let mut failed = false;
     for target in chosen {
         let cases = if only == u64::MAX { settings["--from"]..settings["--cases"] } else { only..only + 1 };

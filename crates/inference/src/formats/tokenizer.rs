@@ -1,6 +1,12 @@
 //! `tokenizer.json`: text to tokens and back.
 
-use std::{borrow::Cow, collections::BTreeSet, ops::Range, panic::catch_unwind, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -83,8 +89,7 @@ impl Tokenizer {
         }
         let mut tokens = Vec::new();
         for (index, piece) in text.split(GUARD).enumerate() {
-            let encoding =
-                tokenizer.encode_fast(piece, add_special && index == 0).map_err(|error| self.refused(error))?;
+            let encoding = self.asked(|| tokenizer.encode_fast(piece, add_special && index == 0))?;
             tokens.extend_from_slice(encoding.get_ids());
         }
         Ok(tokens)
@@ -133,7 +138,7 @@ impl Tokenizer {
             return found;
         }
         for piece in text.split(GUARD) {
-            if let Ok(encoding) = tokenizer.encode(piece, false) {
+            if let Ok(encoding) = self.asked(|| tokenizer.encode(piece, false)) {
                 let places = encoding.get_ids().iter().zip(encoding.get_offsets());
                 let control = places.filter(|(id, (from, to))| control_ids.contains(id) && from < to);
                 found.extend(control.map(|(_, (from, to))| start + from..start + to));
@@ -145,7 +150,14 @@ impl Tokenizer {
 
     /// The text of tokens, without control tokens. Bytes that are no UTF-8 become U+FFFD.
     pub fn decode(&self, tokens: &[u32]) -> Result<String, FormatError> {
-        self.0.tokenizer.decode(tokens, true).map_err(|error| self.refused(error))
+        let tokenizer = &self.0.tokenizer;
+        let special = tokenizer.get_added_vocabulary();
+        let is_silent = |&id: &u32| tokenizer.id_to_token(id).is_none_or(|text| special.is_special_token(&text));
+        // Of no text at all one of the library's decoders (`BPEDecoder`, 0.23.2) looks for the last piece.
+        if tokens.iter().all(is_silent) {
+            return Ok(String::new());
+        }
+        self.asked(|| tokenizer.decode(tokens, true))
     }
 
     /// The token with this text.
@@ -153,8 +165,13 @@ impl Tokenizer {
         self.0.tokenizer.token_to_id(text)
     }
 
-    fn refused(&self, error: impl ToString) -> FormatError {
-        FormatError::Tokenizer { file: self.0.file.clone(), reason: shorten(&error.to_string()) }
+    /// What the library answers. A tokenizer that is not as it expects can make it panic; what it changes while it is asked is a
+    /// cache of its own.
+    fn asked<T>(&self, ask: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, FormatError> {
+        let refused = |reason: &str| FormatError::Tokenizer { file: self.0.file.clone(), reason: shorten(reason) };
+        catch_unwind(AssertUnwindSafe(ask))
+            .map_err(|_| refused("its library panics on it"))?
+            .map_err(|error| refused(&error.to_string()))
     }
 }
 

@@ -208,6 +208,16 @@ fn text_streams_in_whole_characters() {
 }
 
 #[test]
+fn a_decoder_that_panics_of_no_text_is_not_asked() {
+    let ends = json!({ "type": "BPEDecoder", "suffix": "h" });
+    let spaced = tokenizer(&with(byte_level(), "decoder", ends), 261);
+    for silent in [&[][..], &[259], &[259, 258, 999]] {
+        assert_eq!(spaced.decode(silent).unwrap(), "", "{silent:?}");
+    }
+    assert_eq!(stream(&spaced, &[259, 256, 258, 256]), ["", "t", "", " t", ""]);
+}
+
+#[test]
 fn streams_of_random_tokens_add_up() {
     let (level, fallback) = (tokenizer(&byte_level(), 261), tokenizer(&byte_fallback(), 263));
     let mut state = 12345u64;
