@@ -68,6 +68,11 @@ impl Tokenizer {
         // Cutting and filling is for batches of training; a prompt is refused when it is too long, never cut.
         tokenizer.with_truncation(None).map_err(|error| refused(error.to_string()))?;
         tokenizer.with_padding(None);
+        // The library keeps ten thousand words that it cut, of BPE for every thread that asks, in up to 8 kB each: of a stranger's
+        // making they would be gigabytes beside every budget.
+        let mut model = tokenizer.get_model().clone();
+        model.resize_cache(0);
+        tokenizer.with_model(model);
         let mut added = tokenizer.get_added_tokens_decoder();
         added.retain(|_, token| token.special && !token.content.is_empty());
         let unknown = unk_token.as_str().and_then(|text| tokenizer.token_to_id(text)).map(u64::from);
