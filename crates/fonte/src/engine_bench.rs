@@ -124,7 +124,7 @@ fn prepare(bench: &EngineBench) -> Result<Load> {
             let paths = vec![adapters.clone()];
             let folder = Arc::new(AdapterFolder::new(paths, base.config.clone(), base.hash, config.limits));
             let found = folder.look(Duration::ZERO)?;
-            (Engine::new(base.config, base.weights, settings, FolderSource::new(folder))?, found)
+            (Engine::new(base.config, base.weights, settings, FolderSource(folder))?, found)
         }
         None => (Engine::new(base.config, base.weights, settings, NoAdapters)?, Found::default()),
     };

@@ -22,13 +22,6 @@ pub trait AdapterSource: Send + 'static {
     /// Whatever went wrong; the requests that wait for the adapter fail with its words, and the next one tries again. A panic
     /// counts as an error.
     fn load(&self, hash: &ContentHash) -> Result<Adapter, Box<dyn std::error::Error + Send + Sync>>;
-
-    /// Takes back what it loaded, once that is packed. A source may write the next one over it
-    /// ([`AdapterFiles::read_over`](crate::formats::AdapterFiles::read_over)): memory costs more when it is touched for the
-    /// first time than a copy does.
-    fn recycle(&self, adapter: Adapter) {
-        drop(adapter);
-    }
 }
 
 /// A source without adapters, for a base model alone.
@@ -104,11 +97,7 @@ impl Adapters {
                 let load = || {
                     (source.load(&hash).map_err(|error| error.to_string()))
                         .and_then(|adapter| check_hash(adapter, hash))
-                        .and_then(|adapter| {
-                            let packed = PackedAdapter::pack(&adapter, &config);
-                            source.recycle(adapter);
-                            packed
-                        })
+                        .and_then(|adapter| PackedAdapter::pack(&adapter, &config))
                 };
                 // A thread that died would leave all that wait for an adapter waiting. What a panic may have broken is the
                 // source's own, which is only asked again, and what it gives then is checked as ever.

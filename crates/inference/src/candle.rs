@@ -343,7 +343,6 @@ impl DeviceEngine {
         self.totals.evictions += u64::from(self.places[place].0.take().is_some());
         self.gathered = None;
         self.model.place(&adapter, place).map_err(|error| error.to_string())?;
-        self.source.recycle(adapter);
         self.places[place].0 = Some(*hash);
         self.totals.loads += 1;
         Ok(place)

@@ -370,7 +370,7 @@ impl Replayer {
             max_context: base.config.max_positions.min(MAX_CONTEXT as usize),
             ..EngineConfig::default()
         };
-        let source = FolderSource::new(Arc::new(folder));
+        let source = FolderSource(Arc::new(folder));
         let engine = Engine::new(base.config, base.weights, settings, source).map_err(LocalError::from)?;
         let engine = EngineHandle::spawn(engine).map_err(LocalError::Thread)?;
         adapters.iter().for_each(|hash| engine.register(*hash));

@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fonte_inference::formats::{AdapterFiles, Limits, read_base};
-use fonte_inference::model::{Adapter, AdapterModule, ContentHash, ModelConfig};
+use fonte_inference::model::{Adapter, ContentHash, ModelConfig};
 use fonte_inference::{
     AdapterSource, Engine, EngineConfig, Event, Finish, Generation, Isa, NoAdapters, Profile, Request, RequestId,
     Sampling, Task, synthetic,
@@ -368,12 +368,7 @@ impl Stored {
     }
 
     fn source(&self, config: &ModelConfig) -> Folders {
-        Folders {
-            config: config.clone(),
-            folders: self.folders.clone(),
-            read: ReadAt::default(),
-            spare: Mutex::default(),
-        }
+        Folders { config: config.clone(), folders: self.folders.clone(), read: ReadAt::default() }
     }
 }
 
@@ -426,7 +421,7 @@ fn idle(model: &str, config: &ModelConfig, machine: Machine) -> Result<(), Box<d
             folders.insert(hash, at(seed));
         }
         let hashes: Vec<ContentHash> = folders.keys().copied().collect();
-        let source = Folders { config: config.clone(), folders, read: ReadAt::default(), spare: Mutex::default() };
+        let source = Folders { config: config.clone(), folders, read: ReadAt::default() };
         let mut engine = engine(config, Profile::F32Exact, machine, 64, source)?;
         let clock = Instant::now();
         hashes.iter().for_each(|hash| engine.register(*hash));
@@ -480,24 +475,15 @@ struct Folders {
     config: ModelConfig,
     folders: HashMap<ContentHash, PathBuf>,
     read: ReadAt,
-    /// The numbers of the one before, over which the next are read.
-    spare: Mutex<Vec<AdapterModule>>,
 }
 
 impl AdapterSource for Folders {
     fn load(&self, hash: &ContentHash) -> Result<Adapter, Box<dyn Error + Send + Sync>> {
         let folder = self.folders.get(hash).ok_or("no such adapter")?;
         let files = AdapterFiles::open(folder, &self.config, BASE, &Limits::default())?;
-        let spare = std::mem::take(&mut *self.spare.lock().map_err(|_| "the bench panicked")?);
-        let adapter = files.read_over(spare, Some(*hash))?;
+        let adapter = files.read(Some(*hash))?;
         self.read.lock().map_err(|_| "the bench panicked")?.insert(*hash, Instant::now());
         Ok(adapter)
-    }
-
-    fn recycle(&self, adapter: Adapter) {
-        if let Ok(mut spare) = self.spare.lock() {
-            *spare = adapter.modules;
-        }
     }
 }
 

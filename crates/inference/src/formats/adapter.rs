@@ -118,24 +118,15 @@ impl<'a> AdapterFiles<'a> {
     /// Reads the numbers, rounded to bfloat16, and the content hash of exactly what was read; refuses another hash than
     /// the `expected` one, if there is one.
     pub fn read(self, expected: Option<ContentHash>) -> Result<Adapter, FormatError> {
-        self.read_over(Vec::new(), expected)
-    }
-
-    /// As [`Self::read`], in the memory of an adapter that nobody needs any more, as far as it reaches.
-    pub fn read_over(
-        self,
-        mut spare: Vec<AdapterModule>,
-        expected: Option<ContentHash>,
-    ) -> Result<Adapter, FormatError> {
-        spare.truncate(self.modules.len());
-        let mut spare = spare.into_iter();
-        let emptied = |&AdapterShape { layer, linear, rank, scale }: &AdapterShape| {
-            let (mut a, mut b) = spare.next().map_or_else(Default::default, |module| (module.a, module.b));
-            a.clear();
-            b.clear();
-            AdapterModule { layer, linear, rank, scale, a, b }
+        let empty = |&AdapterShape { layer, linear, rank, scale }: &AdapterShape| AdapterModule {
+            layer,
+            linear,
+            rank,
+            scale,
+            a: Vec::new(),
+            b: Vec::new(),
         };
-        let mut modules: Vec<AdapterModule> = self.modules.iter().map(emptied).collect();
+        let mut modules: Vec<AdapterModule> = self.modules.iter().map(empty).collect();
         let file = self.source.label().to_owned();
         let found = self.stream(Some(&mut modules))?;
         check_hash(file, expected, found)?;

@@ -14,7 +14,7 @@ use std::{
 use fonte_inference::{
     AdapterSource,
     formats::{AdapterFiles, FormatError, Limits},
-    model::{Adapter, AdapterModule, ContentHash, ModelConfig},
+    model::{Adapter, ContentHash, ModelConfig},
 };
 use parking_lot::{Mutex, RwLock};
 
@@ -223,28 +223,13 @@ fn is_among(served: &BTreeMap<ContentHash, Place>, entry: &AdapterEntry) -> bool
 
 /// The folder as the engine's source: files are read when a request wants them, and used only if they are still what was
 /// registered.
-pub struct FolderSource {
-    folder: Arc<AdapterFolder>,
-    /// The numbers of the one before, over which the next are read.
-    spare: Mutex<Vec<AdapterModule>>,
-}
-
-/// Bytes of numbers that are kept as memory for the next adapter, beside the engine's budget.
-const MAX_SPARE: usize = 16 << 20;
-
-impl FolderSource {
-    /// Reads from a folder.
-    pub fn new(folder: Arc<AdapterFolder>) -> Self {
-        Self { folder, spare: Mutex::default() }
-    }
-}
+pub struct FolderSource(pub Arc<AdapterFolder>);
 
 impl AdapterSource for FolderSource {
     fn load(&self, hash: &ContentHash) -> Result<Adapter, Box<dyn std::error::Error + Send + Sync>> {
-        let place = self.folder.served.read().get(hash).cloned();
+        let place = self.0.served.read().get(hash).cloned();
         let Place { name, path } = place.ok_or("it is no longer in the folder of adapters")?;
-        let spare = std::mem::take(&mut *self.spare.lock());
-        self.folder.open(&path).and_then(|files| files.read_over(spare, Some(*hash))).map_err(|error| {
+        self.0.open(&path).and_then(|files| files.read(Some(*hash))).map_err(|error| {
             // Whoever asked learns nothing of where files lie.
             tracing::error!(name, error = &error as &dyn std::error::Error, "an adapter cannot be loaded");
             match error {
@@ -252,13 +237,6 @@ impl AdapterSource for FolderSource {
                 _ => "its files cannot be read any more".into(),
             }
         })
-    }
-
-    fn recycle(&self, adapter: Adapter) {
-        let numbers = adapter.modules.iter().map(|module| module.a.capacity() + module.b.capacity());
-        if numbers.sum::<usize>() * size_of::<u16>() <= MAX_SPARE {
-            *self.spare.lock() = adapter.modules;
-        }
     }
 }
 
@@ -392,21 +370,9 @@ mod tests {
         scene.look(NOW);
         let hash = scene.folder.entries()[0].hash;
         let (files, folder) = (scene.files, Arc::new(scene.folder));
-        let source = FolderSource::new(folder.clone());
+        let source = FolderSource(folder.clone());
         let loaded = source.load(&hash).expect("as it was registered");
         assert_eq!((loaded.hash, &loaded.modules[0].a[..]), (hash, &[0x3f80, 0x3f80][..]));
-        // Over the memory of another, which is no part of it.
-        let mut dirty = loaded.clone();
-        dirty.modules.push(dirty.modules[0].clone());
-        dirty.modules[0].a = vec![0x7fc0; 999];
-        source.recycle(dirty);
-        let place = source.spare.lock()[0].a.as_ptr();
-        let again = source.load(&hash).expect("as it was registered");
-        assert_eq!((&again, again.modules[0].a.as_ptr()), (&loaded, place));
-        let mut large = again;
-        large.modules[0].b.reserve(MAX_SPARE);
-        source.recycle(large);
-        assert!(source.spare.lock().is_empty());
         let scene =
             Scene { files, folder: AdapterFolder::new(vec![], folder.model.clone(), folder.base, folder.limits) };
         scene.write("one", 2.0);

@@ -178,7 +178,7 @@ impl LocalBase {
             .map(Arc::new);
         let (shapes, weights) = (base.config, base.weights);
         let (engine, class) = match &adapters {
-            Some(folder) => start(shapes, weights, settings, FolderSource::new(folder.clone()), &config)?,
+            Some(folder) => start(shapes, weights, settings, FolderSource(folder.clone()), &config)?,
             None => start(shapes, weights, settings, NoAdapters, &config)?,
         };
         let shared = Shared {
