@@ -310,11 +310,20 @@ async fn earnings(common: &Common, address: Option<Address>) -> Result<()> {
         println!("{}", serde_json::to_string_pretty(&earnings)?);
         return Ok(());
     }
-    println!("{}", say!("{address} earned {} FNT", "{address} ganhou {} FNT", wei_text(&earnings["wei"])));
+    println!(
+        "{}",
+        say!(
+            "{address} earned {} FNT; {} FNT are expected of answers that wait for their batch",
+            "{address} ganhou {} FNT; {} FNT são esperados de respostas que aguardam o seu lote",
+            wei_text(&earnings["wei"]),
+            wei_text(&earnings["pending_wei"])
+        )
+    );
     for document in earnings["documents"].as_array().into_iter().flatten() {
         println!(
-            "  {:>14} FNT  {:>5} ×  {}",
+            "  {:>14} FNT  {:>14} FNT  {:>5} ×  {}",
             wei_text(&document["wei"]),
+            wei_text(&document["pending_wei"]),
             document["answers"],
             document["document"].as_str().unwrap_or_default()
         );

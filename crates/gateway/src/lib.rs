@@ -37,6 +37,7 @@ pub mod config;
 pub mod contributions;
 mod duplicates;
 mod duties;
+mod earnings;
 mod error;
 mod free;
 mod http;

@@ -4,14 +4,21 @@
 //! together: a receipt, its row and its earnings are one atomic, synced write, so a crash loses either nothing or an
 //! answer that was never charged. The store's lock keeps a second process out.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    path::Path,
+};
 
 use alloy_primitives::{Address, B256};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch as WriteBatch, PersistMode};
 use fonte_types::{ContributionId, bundle::ReceiptBundle};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{citations::documents_of, keys::KeyRecord, settlement::journal::BatchRecord};
+use crate::{
+    earnings::{self, DocumentEarnings, Earned},
+    keys::KeyRecord,
+    settlement::journal::BatchRecord,
+};
 
 /// The gateway's own store failed.
 #[derive(Debug, thiserror::Error)]
@@ -59,24 +66,6 @@ pub struct Place {
     pub batch: u64,
     /// Index of the row.
     pub row: u32,
-}
-
-/// What one document has earned for one payee.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DocumentEarnings {
-    /// The contribution.
-    pub contribution: ContributionId,
-    /// Index of the document in it.
-    pub index: u32,
-    /// Its title.
-    pub document: String,
-    /// Its URL, empty where unknown.
-    pub url: String,
-    /// Answers that quoted it.
-    pub answers: u64,
-    /// Credited in all, challenges not counted.
-    #[serde(with = "fonte_types::wei")]
-    pub wei: u128,
 }
 
 /// One line of the list of receipts.
@@ -229,17 +218,7 @@ impl Store {
         batch.insert(&self.receipts, bundle.id.as_slice(), json(bundle));
         batch.insert(&self.order, key, json(&summary));
         batch.insert(&self.rows, key, json(&row));
-        for (payee, earned) in earned_by(bundle) {
-            let key = earnings_key(payee, earned.contribution, earned.index);
-            let mut sum = get::<DocumentEarnings>(&self.earnings, "earnings", &key)?.unwrap_or(DocumentEarnings {
-                answers: 0,
-                wei: 0,
-                ..earned.clone()
-            });
-            sum.answers += 1;
-            sum.wei += earned.wei;
-            batch.insert(&self.earnings, key, json(&sum));
-        }
+        self.write_earnings(&mut batch, &[], &earnings::expected(bundle))?;
         batch.commit()?;
         *sequence = row.sequence;
         Ok(row)
@@ -300,6 +279,43 @@ impl Store {
         let mut batch = self.durable();
         self.write_batch(&mut batch, record);
         Ok(batch.commit()?)
+    }
+
+    /// Replaces the record of a batch that is on chain; `expected` is what its receipts had let expect, `settled` what it
+    /// credits.
+    pub(crate) fn put_settled_batch(
+        &self,
+        record: &BatchRecord,
+        expected: &[Earned],
+        settled: &[Earned],
+    ) -> Result<(), StoreError> {
+        // Receipts add to the same sums.
+        let _one_writer = self.sequence.lock();
+        let mut batch = self.durable();
+        self.write_earnings(&mut batch, expected, settled)?;
+        self.write_batch(&mut batch, record);
+        Ok(batch.commit()?)
+    }
+
+    fn write_earnings(&self, batch: &mut WriteBatch, less: &[Earned], more: &[Earned]) -> Result<(), StoreError> {
+        let mut sums: BTreeMap<[u8; 32], DocumentEarnings> = BTreeMap::new();
+        for (earned, is_more) in less.iter().map(|earned| (earned, false)).chain(more.iter().map(|more| (more, true))) {
+            let key = earnings_key(earned.payee, earned.contribution, earned.index);
+            if let Entry::Vacant(place) = sums.entry(key) {
+                let sum = get(&self.earnings, "earnings", &key)?;
+                place.insert(sum.unwrap_or_else(|| DocumentEarnings::none(earned)));
+            }
+            let sum = sums.get_mut(&key).expect("it is there now");
+            if is_more { sum.add(earned) } else { sum.subtract(earned) }
+        }
+        for (key, sum) in sums {
+            if sum.answers == 0 {
+                batch.remove(&self.earnings, key);
+            } else {
+                batch.insert(&self.earnings, key, json(&sum));
+            }
+        }
+        Ok(())
     }
 
     /// Replaces a batch's record, and notes which of its credits are dust now and which no longer are.
@@ -378,7 +394,9 @@ impl Store {
             let earned: DocumentEarnings = read("earnings", entry.into_inner()?)?;
             all.push(earned);
         }
-        all.sort_by_key(|earned| (std::cmp::Reverse(earned.wei), earned.contribution, earned.index));
+        all.sort_by_key(|earned| {
+            (std::cmp::Reverse(earned.wei + earned.pending_wei), earned.contribution, earned.index)
+        });
         all.truncate(limit);
         Ok(all)
     }
@@ -452,46 +470,6 @@ fn earnings_key(payee: Address, contribution: ContributionId, document: u32) -> 
     key[20..28].copy_from_slice(&contribution.0.to_be_bytes());
     key[28..].copy_from_slice(&document.to_be_bytes());
     key
-}
-
-/// A contribution's credit, split over its documents by their bytes; what rounding leaves goes to the first.
-fn earned_by(bundle: &ReceiptBundle) -> Vec<(Address, DocumentEarnings)> {
-    let credits = bundle.credits();
-    let mut earned = Vec::new();
-    for (contribution, credit) in credits.contributions {
-        let Some(cited) = bundle.cited.iter().find(|c| c.contribution == contribution) else {
-            continue;
-        };
-        let documents = documents_of(bundle, contribution);
-        let total: u64 = documents.iter().map(|document| document.bytes).sum();
-        let mut rest = credit;
-        let first = earned.len();
-        for document in documents {
-            let wei = share_of(credit, document.bytes, total);
-            rest -= wei;
-            earned.push((
-                cited.payee,
-                DocumentEarnings {
-                    contribution,
-                    index: document.index,
-                    document: document.title,
-                    url: document.url,
-                    answers: 1,
-                    wei,
-                },
-            ));
-        }
-        if let Some((_, largest)) = earned.get_mut(first) {
-            largest.wei += rest;
-        }
-    }
-    earned
-}
-
-/// `amount × bytes / total`, rounded down, without overflow.
-fn share_of(amount: u128, bytes: u64, total: u64) -> u128 {
-    let (bytes, total) = (u128::from(bytes), u128::from(total.max(1)));
-    (amount / total) * bytes + (amount % total) * bytes / total
 }
 
 fn json<T: Serialize>(value: &T) -> Vec<u8> {

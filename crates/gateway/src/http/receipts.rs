@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::{Options, Segment, authenticate};
 use crate::{
     app::App,
+    earnings::DocumentEarnings,
     error::ApiError,
     settlement::{RowOpening, journal::BatchState, open_row},
-    store::{DocumentEarnings, ReceiptSummary},
+    store::ReceiptSummary,
 };
 
 type SharedApp = State<Arc<App>>;
@@ -144,10 +145,13 @@ pub(super) struct Earnings {
     payee: Address,
     #[serde(with = "fonte_types::wei")]
     wei: u128,
+    #[serde(with = "fonte_types::wei")]
+    pending_wei: u128,
     documents: Vec<DocumentEarnings>,
 }
 
-/// `GET /fonte/v1/earnings/{address}`: credited through this gateway, per document, most first.
+/// `GET /fonte/v1/earnings/{address}`: credited by this gateway's batches, and expected of its next, per document, most
+/// first.
 pub(super) async fn earnings(
     State(app): SharedApp,
     Segment(payee): Segment<Address>,
@@ -155,6 +159,7 @@ pub(super) async fn earnings(
 ) -> Result<Json<Earnings>, ApiError> {
     let mut documents = app.store.earnings(payee, usize::MAX)?;
     let wei = documents.iter().map(|document| document.wei).sum();
+    let pending_wei = documents.iter().map(|document| document.pending_wei).sum();
     documents.truncate(page.limit.unwrap_or(MAX_LIST).min(10_000));
-    Ok(Json(Earnings { payee, wei, documents }))
+    Ok(Json(Earnings { payee, wei, pending_wei, documents }))
 }

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     app::App,
     chain::{Call, ChainError},
+    earnings,
     store::PendingRow,
 };
 
@@ -255,9 +256,12 @@ async fn settled(
         .ok_or(SettlementError::NoBatch(tx))?
         .batch;
     let block = receipt.block_number.unwrap_or_default();
-    let payees = payees(app, &record, batch).await?;
+    let bundles = bundles(app, record.rows())?;
+    let (payees, terms) = payees(app, &bundles, batch).await?;
     record.state = BatchState::Settled { batch, tx, block, payees, pushed: Vec::new() };
-    app.store.put_batch(&record)?;
+    let expected: Vec<_> = bundles.iter().flat_map(earnings::expected).collect();
+    let earned: Vec<_> = bundles.iter().flat_map(|bundle| earnings::settled(bundle, &terms)).collect();
+    app.store.put_settled_batch(&record, &expected, &earned)?;
     app.tabs.settled(record.rows().map(|row| (row.payer, row.fee)));
     app.metrics.batches.increment();
     let (rows, fees) = (record.rows().count(), record.fees());
@@ -265,14 +269,18 @@ async fn settled(
     Ok(SettledBatch { batch, tx, block, rows, fees })
 }
 
-/// Everyone whom a batch credits, as the contract saw it: payees and terms may have changed since.
-async fn payees(app: &App, record: &BatchRecord, batch: u64) -> Result<Vec<Address>, SettlementError> {
+/// Everyone whom a batch credits, and by which terms, as the contract saw it: payees and terms may have changed since.
+async fn payees(
+    app: &App,
+    bundles: &[ReceiptBundle],
+    batch: u64,
+) -> Result<(Vec<Address>, earnings::Terms), SettlementError> {
     let contract = app.chain.settlement();
     let on_chain = app.chain.read("a batch", contract.batch(batch).call().await)?;
     let treasury = app.chain.read("the treasury", contract.treasury().call().await)?;
-    let mut payees = BTreeSet::from([treasury]);
+    let (mut payees, mut terms) = (BTreeSet::from([treasury]), earnings::Terms::default());
     let (mut contributions, mut models) = (BTreeSet::new(), BTreeSet::new());
-    for bundle in bundles(app, record.rows())? {
+    for bundle in bundles {
         payees.insert(bundle.receipt.worker);
         models.insert(bundle.receipt.model);
         contributions.extend(bundle.receipt.shares.as_slice().iter().map(|share| share.contribution));
@@ -281,20 +289,26 @@ async fn payees(app: &App, record: &BatchRecord, batch: u64) -> Result<Vec<Addre
     for model in models {
         let payouts = registry.payoutsAt(model.0, on_chain.settledAt.to::<u64>()).call().await;
         let payouts = app.chain.read("a model's payouts", payouts)?;
+        terms.data_ppm.insert(model, payouts.dataPpm);
         payees.extend(payouts.developers.iter().map(|developer| developer.payee));
     }
     let directory = app.chain.directory().await?;
     let datanets = app.chain.datanets();
     for contribution in contributions {
         let payee = datanets.payeeAt(contribution.0, on_chain.payeeClock).call().await;
-        payees.insert(app.chain.read("a payee", payee)?);
-        if let Some(facts) = app.chain.contribution(contribution).await? {
-            let datanet = directory.datanets.iter().find(|datanet| datanet.id == facts.membership.datanet);
-            payees.extend(datanet.filter(|datanet| datanet.policy.curator_ppm > 0).map(|datanet| datanet.curator));
+        let payee = app.chain.read("a payee", payee)?;
+        payees.insert(payee);
+        terms.payees.insert(contribution, payee);
+        if let Some(facts) = app.chain.contribution(contribution).await?
+            && let Some(datanet) = directory.datanets.iter().find(|datanet| datanet.id == facts.membership.datanet)
+            && datanet.policy.curator_ppm > 0
+        {
+            payees.insert(datanet.curator);
+            terms.curator_ppm.insert(contribution, datanet.policy.curator_ppm);
         }
     }
     payees.remove(&Address::ZERO);
-    Ok(payees.into_iter().collect())
+    Ok((payees.into_iter().collect(), terms))
 }
 
 /// Sees to it that the bond's free part covers what the batch locks.

@@ -91,7 +91,7 @@ async fn an_answer_is_cited_priced_and_kept() {
         earned["documents"],
         json!([{
             "contribution": ids[1], "index": 0, "document": "rio 0", "url": "https://rio.example/0",
-            "answers": 1, "wei": wei.to_string(),
+            "answers": 1, "wei": "0", "pending_wei": wei.to_string(),
         }])
     );
     gateway.shutdown().await;

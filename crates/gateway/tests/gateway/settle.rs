@@ -1,6 +1,6 @@
 //! From rows to money: batches, payouts, bonds, and kills at every step.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use fonte_gateway::{Gateway, GatewayHandle, SettlementError};
 use fonte_types::{ContributionId, settlement::rows_tree};
 use serde_json::{Value, json};
@@ -89,6 +89,54 @@ async fn fees_reach_everyone_to_the_wei() {
     assert_eq!(asked.standing(&gateway, &answers[1]).await["state"], "paid");
     assert_eq!(contract.lockedOf(gateway.gateway()).call().await.unwrap(), 0, "the bond is free again");
     assert_eq!(gateway.push_due().await.unwrap(), []);
+    gateway.shutdown().await;
+}
+
+/// Credits follow the payee of the time when the batch settles, and so do the earnings that are told; here it changes twice,
+/// between the answers and their batch and after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn earnings_are_those_of_whom_the_batch_pays() {
+    let net = Net::start().await;
+    let gateway = net.gateway().await;
+    let key = net.api_key(&gateway, coins(5), coins(5)).await;
+    let mut draft = net.draft(net.datanet, "ana", &[TEXT]);
+    draft.key = net.funded(1).await;
+    let id = net.publish(&gateway, &draft).await;
+    let asked = Asked { net, draft, id, key };
+    let contributor = asked.net.client_of(asked.draft.key.clone()).await;
+    let pay = async |payee: Address| {
+        let call = contributor.datanets_contract().setPayee(id.0, payee).with_cloned_provider();
+        contributor.send("a payee", call).await.unwrap();
+    };
+    let earned = async |gateway: &GatewayHandle, payee: Address| {
+        let (status, earned) = get(gateway, &format!("/fonte/v1/earnings/{payee}"), None).await;
+        assert_eq!(status, 200, "{earned}");
+        let answers: Vec<_> =
+            earned["documents"].as_array().unwrap().iter().map(|document| document["answers"].as_u64()).collect();
+        let wei = |name: &str| earned[name].as_str().unwrap().parse::<u128>().unwrap();
+        (answers, wei("wei"), wei("pending_wei"))
+    };
+    let (first, second) = (asked.draft.terms.payee, Address::repeat_byte(0x2e));
+
+    let answers = asked.ask(&gateway, 2).await;
+    let credit: u128 = answers[0]["fonte"]["shares"][0]["credit_wei"].as_str().unwrap().parse().unwrap();
+    assert_eq!(earned(&gateway, first).await, (vec![Some(2)], 0, 2 * credit));
+    pay(second).await;
+    let batch = gateway.flush_settlement().await.unwrap()[0].batch;
+    pay(first).await;
+    assert_eq!(earned(&gateway, first).await, (vec![], 0, 0));
+    assert_eq!(earned(&gateway, second).await, (vec![Some(2)], 2 * credit, 0));
+    let contract = asked.net.client.settlement_contract();
+    assert_eq!(contract.pendingOf(batch, second).call().await.unwrap(), U256::from(2 * credit));
+
+    // What comes after counts for whom it is paid to, over a restart.
+    gateway.shutdown().await;
+    let gateway = asked.net.gateway().await;
+    asked.ask(&gateway, 1).await;
+    assert_eq!(earned(&gateway, first).await, (vec![Some(1)], 0, credit));
+    gateway.flush_settlement().await.unwrap();
+    assert_eq!(earned(&gateway, first).await, (vec![Some(1)], credit, 0));
+    assert_eq!(earned(&gateway, second).await, (vec![Some(2)], 2 * credit, 0));
     gateway.shutdown().await;
 }
 
