@@ -1,5 +1,6 @@
-//! Project tasks, of which [`USAGE`] tells. Standard library only, so that it builds in a second.
+//! Project tasks, of which [`USAGE`] tells. One library, which reads cargo's messages, so that it builds in seconds.
 
+mod binaries;
 mod skips;
 mod tidy;
 
@@ -11,6 +12,8 @@ use std::{
     process::{Child, Command, ExitCode, Stdio},
     thread,
 };
+
+use binaries::Binary;
 
 const USAGE: &str = "usage: cargo xtask <task>
 
@@ -104,7 +107,11 @@ fn cargo(arguments: &[&str]) -> Outcome {
 }
 
 fn cargo_with(arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
-    run_with(&root(), &env::var("CARGO").unwrap_or_else(|_| "cargo".into()), arguments, variables)
+    run_with(&root(), &cargo_program(), arguments, variables)
+}
+
+fn cargo_program() -> String {
+    env::var("CARGO").unwrap_or_else(|_| "cargo".into())
 }
 
 /// Every test, and at the end what they left out.
@@ -125,17 +132,17 @@ fn every_test(skipped: &Path) -> Outcome {
     // Fetching packages waits for others; meanwhile everything is built.
     let (built, python) = thread::scope(|scope| {
         let python = scope.spawn(python);
-        let built = cargo(&["test", "--workspace", "--no-run"]);
+        let built = test_binaries();
         (built, python.join().unwrap_or_else(|_| Err("setting it up panicked".into())))
     });
-    built?;
+    let binaries = built?;
     let mut variables = vec![(skips::VARIABLE, utf8(skipped)?)];
     match &python {
         Ok(program) => variables.push(("FONTE_TEST_PYTHON", utf8(program)?)),
         Err(why) => println!("no Python for the tests that want one: {why}"),
     }
     if !has_node() {
-        cargo_with(&["test", "--workspace", "--no-fail-fast"], &variables)?;
+        rust_tests(binaries, &variables)?;
         println!(
             "skipped: contract and page tests, because `node` and `npm` are not on the PATH; install Node.js 20 or newer"
         );
@@ -143,9 +150,33 @@ fn every_test(skipped: &Path) -> Outcome {
     }
     let log = target()?.join("contract-tests.log");
     let others = background(&["contract-tests"], &variables, &log)?;
-    let rust = cargo_with(&["test", "--workspace", "--no-fail-fast"], &variables);
+    let rust = rust_tests(binaries, &variables);
     let contracts = others.finish();
     rust.and(contracts)
+}
+
+/// Builds every test.
+fn test_binaries() -> Result<Vec<Binary>, String> {
+    let arguments = ["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"];
+    let line = format!("cargo {}", arguments.join(" "));
+    println!("$ {line}");
+    let output = Command::new(cargo_program())
+        .args(arguments)
+        .current_dir(root())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("`{line}` did not start: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("`{line}` failed with {}", output.status));
+    }
+    binaries::of(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// One binary more at a time than there are processors, since most of them wait; then the examples of the documentation.
+fn rust_tests(binaries: Vec<Binary>, variables: &[(&str, &str)]) -> Outcome {
+    let at_once = thread::available_parallelism().map_or(1, usize::from) + 1;
+    let ran = binaries::run(binaries, at_once, variables, &target()?.join("test-logs"));
+    ran.and(cargo_with(&["test", "--workspace", "--doc", "--no-fail-fast"], variables))
 }
 
 /// A Python that has [`PYTHON_PACKAGES`], in a folder of its own under the target directory; made once.
