@@ -43,16 +43,18 @@ pub(crate) fn of(messages: &str) -> Result<Vec<Binary>, String> {
         };
         let folder = Path::new(manifest).parent().ok_or_else(|| format!("{manifest} lies in no folder"))?;
         let package = folder.file_name().unwrap_or_default().to_string_lossy();
-        let name = format!("{kind} {target} of {package}");
+        // In this order, the last begins: tests after libraries, and the largest packages are late in the alphabet.
+        let name = format!("{kind} of {package}: {target}");
         binaries.push(Binary { name, executable: executable.into(), folder: folder.into() });
     }
     Ok(binaries)
 }
 
-/// Runs them all, `at_once` at a time, whatever fails; what each prints comes together at its end. The last begins: cargo names
-/// packages by the alphabet, and those that take longest (worker, gateway, `fonte`) come late in it.
-pub(crate) fn run(binaries: Vec<Binary>, at_once: usize, variables: &[(&str, &str)], logs: &Path) -> Outcome {
+/// Runs them all, `at_once` at a time, whatever fails; what each prints comes together at its end. A suite of its own takes
+/// longer than the tests within a crate, so it begins earlier: one that began last would run alone.
+pub(crate) fn run(mut binaries: Vec<Binary>, at_once: usize, variables: &[(&str, &str)], logs: &Path) -> Outcome {
     fs::create_dir_all(logs).map_err(|error| format!("{} could not be made: {error}", logs.display()))?;
+    binaries.sort_by(|a, b| a.name.cmp(&b.name));
     let all = binaries.len();
     let (queue, failed) = (Mutex::new(VecDeque::from(binaries)), Mutex::new(Vec::new()));
     thread::scope(|scope| {
@@ -120,8 +122,11 @@ mod tests {
             artifact("c", true, None),
             other,
         ];
-        let binary =
-            Binary { name: "test a of one".into(), executable: "/target/a".into(), folder: "/there/crates/one".into() };
+        let binary = Binary {
+            name: "test of one: a".into(),
+            executable: "/target/a".into(),
+            folder: "/there/crates/one".into(),
+        };
         assert_eq!(of(&messages.join("\n")), Ok(vec![binary]));
         assert!(of("warning: what is no message").is_err());
     }

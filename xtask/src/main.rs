@@ -20,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask <task>
   test                 every test: Rust, documentation; contracts and the page of a receipt (skipped by name without Node);
                        what a test skips is told at the end
   contract-tests       of these, what needs Node; that contracts/artifacts and the page are what their sources build
+  anvil-tests          of these, what needs anvil and cast
   check                format, clippy, documentation, paths and links
   contracts [--check]  rebuild contracts/artifacts, or prove that the committed ones are what the sources build
   analyse [STEP...]    the contracts by slither, halmos and line coverage (installs them under the target directory once)
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test(),
         ["contract-tests"] => contract_tests(),
+        ["anvil-tests"] => anvil_tests(),
         ["check"] => check(),
         ["contracts"] => contracts(false),
         ["contracts", "--check"] => contracts(true),
@@ -196,11 +198,21 @@ fn python() -> Result<PathBuf, String> {
 /// What needs Node: a task of its own, so that its output can be kept apart from that of the Rust tests.
 fn contract_tests() -> Outcome {
     install_contract_tools()?;
+    let anvil = background(&["anvil-tests"], &[], &target()?.join("anvil-tests.log"))?;
+    let contracts = contracts_and_page();
+    anvil.finish().and(contracts)
+}
+
+fn contracts_and_page() -> Outcome {
     contracts(true)?;
     run(&root().join("contracts"), "./forge.sh", &["test"])?;
-    run(&root().join("web/receipt"), "./test.sh", &[])?;
-    // The same scenario on a chain that is not Fonte's, and another's tool on Fonte's; anvil and cast came with the contract
-    // tools.
+    run(&root().join("web/receipt"), "./test.sh", &[])
+}
+
+/// The same scenario on a chain that is not Fonte's, which makes a block each second: minutes of waiting. And another's tool on
+/// Fonte's. Anvil and cast come with the contract tools.
+fn anvil_tests() -> Outcome {
+    install_contract_tools()?;
     // With the same features as above: nothing is built again.
     cargo(&["test", "--workspace", "--test", "anvil", "--test", "cast", "--", "--ignored"])?;
     cargo(&["test", "--workspace", "--test", "gateway", "--", "--ignored", "anvil"])
