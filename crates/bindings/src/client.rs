@@ -436,9 +436,6 @@ const MAX_TRANSACTION_GAS: u64 = 1 << 24;
 /// Blocks that events are read from at once; nodes bound the range.
 pub const LOG_BLOCKS: u64 = 5_000;
 
-/// Contributions read in one call.
-const PAGE: u64 = 256;
-
 impl Client {
     /// Connects to a Fonte chain, whose contracts are where genesis puts them.
     pub async fn connect(url: &str, signer: Option<PrivateKeySigner>) -> Result<Self, ClientError> {
@@ -642,37 +639,10 @@ impl Client {
         Ok(block.map_or(0, |block| block.header.timestamp))
     }
 
-    /// Every datanet.
-    pub async fn datanets(&self) -> Result<Vec<DatanetRecord>, ClientError> {
-        let contract = self.datanets_contract();
-        let count = self.reading("the number of datanets", contract.datanetCount().call().await)?;
-        let mut datanets = Vec::with_capacity(count as usize);
-        for id in 1..=count {
-            let read = self.reading("a datanet", contract.datanet(id).call().await)?;
-            datanets.push(convert::datanet(DatanetId(id), read));
-        }
-        Ok(datanets)
-    }
-
     /// The latest version of every datanet, ascending.
     pub async fn versions(&self) -> Result<Vec<DatanetVersion>, ClientError> {
         let datanets = self.datanets().await?;
         Ok(datanets.iter().map(|d| DatanetVersion { datanet: d.id, version: d.version }).collect())
-    }
-
-    /// Every revealed contribution with an id of at least `first`, ascending.
-    pub async fn contributions(&self, first: ContributionId) -> Result<Vec<ContributionRecord>, ClientError> {
-        let contract = self.datanets_contract();
-        let count = self.reading("the number of contributions", contract.contributionCount().call().await)?;
-        let mut records = Vec::new();
-        let mut next = first.0.max(1);
-        while next <= count {
-            let limit = alloy_primitives::U256::from(PAGE);
-            let page = self.reading("contributions", contract.contributions(next, limit).call().await)?;
-            records.extend(page.into_iter().filter_map(convert::contribution));
-            next += PAGE;
-        }
-        Ok(records)
     }
 
     /// One contribution, if it was revealed.

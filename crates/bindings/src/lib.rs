@@ -26,7 +26,7 @@ pub mod rows;
 mod transport;
 
 pub use addresses::Addresses;
-pub use catalogue::Catalogue;
+pub use catalogue::{Catalogue, Contributions};
 pub use client::{Client, ClientError, ContributionRecord, DatanetRecord, ModelRecord};
 pub use rows::{RowsError, SettledBatch, SettledRow};
 

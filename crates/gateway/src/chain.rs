@@ -15,7 +15,8 @@ use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
 use fonte_bindings::{
-    Addresses, Catalogue, Client, ClientError, DatanetRecord, ModelRecord, client::WorkerRecord, contracts,
+    Addresses, Catalogue, Client, ClientError, Contributions, DatanetRecord, ModelRecord, client::WorkerRecord,
+    contracts,
 };
 use fonte_types::{ContributionId, Network};
 use parking_lot::Mutex;
@@ -108,6 +109,8 @@ pub(crate) struct Chain {
     directory: Mutex<Option<Arc<Directory>>>,
     /// What it was made of. Held while the chain is read: one reads for all that wait.
     catalogue: tokio::sync::Mutex<Option<Catalogue>>,
+    /// What was last read of them; none: nobody has asked.
+    contributions: tokio::sync::Mutex<Option<Contributions>>,
     key: PrivateKeySigner,
     /// Next nonce, where it is known. Held across sending: one transaction after the other is the point.
     nonce: tokio::sync::Mutex<Option<u64>>,
@@ -142,6 +145,7 @@ impl Chain {
             client: Client::connect_with(url, None, addresses).await?,
             directory: Mutex::new(None),
             catalogue: tokio::sync::Mutex::new(None),
+            contributions: tokio::sync::Mutex::new(None),
             key,
             nonce: tokio::sync::Mutex::new(None),
             inclusion_timeout,
@@ -223,8 +227,10 @@ impl Chain {
     }
 
     /// All contributions that were revealed.
-    pub(crate) async fn contributions(&self) -> Result<Vec<ContributionFacts>, ChainError> {
-        Ok(self.client.contributions(ContributionId(1)).await?)
+    pub(crate) async fn contributions(&self) -> Result<Arc<BTreeMap<ContributionId, ContributionFacts>>, ChainError> {
+        let mut known = self.contributions.lock().await;
+        let read = self.client.contributions_since(known.as_ref()).await?;
+        Ok(known.insert(read).by_id.clone())
     }
 
     /// What a payer has, and lets a session key spend. An announced withdrawal counts as gone, a lowered limit as low.

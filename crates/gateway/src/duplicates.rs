@@ -56,8 +56,8 @@ pub(crate) async fn report(app: &App, id: ContributionId) -> Result<Report, ApiE
     // which a client can end at any time.
     let turn = ONE_AT_A_TIME.acquire().await.map_err(|error| ApiError::internal(&error))?;
     let stands = |status| matches!(status, ContributionStatus::Accepted | ContributionStatus::Pending);
-    let mut earlier = app.chain.contributions().await?;
-    earlier.retain(|other| other.id < id && stands(other.status));
+    let all = app.chain.contributions().await?;
+    let earlier: Vec<_> = all.range(..id).map(|(_, other)| other).filter(|other| stands(other.status)).collect();
     let texts = app.hosted.texts.clone();
     let count = earlier.len();
     let hosted: Vec<_> =

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use fonte_bindings::{Catalogue, ContributionRecord, DatanetRecord, ModelRecord};
+use fonte_bindings::{Catalogue, ContributionRecord, Contributions, DatanetRecord, ModelRecord};
 use fonte_corpus::bundle::BundleLimits;
 use fonte_types::{ContributionId, DatanetId, DatanetVersion, ModelId, Version};
 
@@ -16,7 +16,7 @@ use crate::library::Acquired;
 pub(crate) struct View {
     pub(crate) block: u64,
     pub(crate) datanets: BTreeMap<DatanetId, DatanetRecord>,
-    pub(crate) contributions: BTreeMap<ContributionId, ContributionRecord>,
+    pub(crate) contributions: Arc<BTreeMap<ContributionId, ContributionRecord>>,
     pub(crate) models: BTreeMap<ModelId, ModelRecord>,
 }
 
@@ -29,11 +29,11 @@ pub(crate) struct Snapshot {
 
 impl View {
     /// Datanets are read before contributions, so a version read here never holds a contribution that is not.
-    pub(crate) fn new(catalogue: &Catalogue, contributions: &[ContributionRecord]) -> Self {
+    pub(crate) fn new(catalogue: &Catalogue, contributions: &Contributions) -> Self {
         Self {
             block: catalogue.block,
             datanets: catalogue.datanets.iter().map(|record| (record.id, record.clone())).collect(),
-            contributions: contributions.iter().map(|record| (record.id, record.clone())).collect(),
+            contributions: contributions.by_id.clone(),
             models: catalogue.models.iter().map(|record| (record.id, record.clone())).collect(),
         }
     }
@@ -124,7 +124,7 @@ mod tests {
         let contributions =
             vec![member(1, 1, 1, None), member(2, 1, 2, Some(4)), member(3, 1, 3, None), member(4, 2, 1, None)];
         let datanets = vec![datanet(1, 4, true), datanet(2, 1, false), datanet(3, 0, true)];
-        let view = View::new(&Catalogue::new(9, datanets, Vec::new()), &contributions);
+        let view = View::new(&Catalogue::new(9, datanets, Vec::new()), &Contributions::new(9, contributions));
         let adopted = |indexed: &[u64]| {
             let indexed = indexed.iter().map(|id| ContributionId(*id)).collect();
             view.adoptable(&indexed).get(&DatanetId(1)).map_or(0, |version| version.0)
@@ -157,7 +157,7 @@ mod tests {
             sized(5, 1, u64::MAX),
         ];
         let catalogue = Catalogue::new(9, vec![datanet(1, 1, true)], Vec::new());
-        let view = View::new(&catalogue, &contributions);
+        let view = View::new(&catalogue, &Contributions::new(9, contributions));
         assert_eq!(wanted(&view), [1]);
         // They are still members: no version with them is adopted.
         assert!(view.adoptable(&[ContributionId(1)].into()).is_empty());

@@ -1,7 +1,6 @@
 //! What the worker reads from the chain, behind a trait so that tests can play the chain.
 
-use fonte_bindings::{Catalogue, Client, ContributionRecord};
-use fonte_types::ContributionId;
+use fonte_bindings::{Catalogue, Client, Contributions};
 use futures::future::{BoxFuture, FutureExt};
 
 /// The chain could not be read.
@@ -16,8 +15,8 @@ pub type Reading<'a, T> = BoxFuture<'a, Result<T, LedgerError>>;
 pub trait Ledger: Send + Sync + 'static {
     /// Every datanet with its latest version and every model with the terms in force, as of the latest block.
     fn catalogue(&self, known: Option<Catalogue>) -> Reading<'_, Catalogue>;
-    /// Every revealed contribution from an id on, ascending.
-    fn contributions(&self, first: ContributionId) -> Reading<'_, Vec<ContributionRecord>>;
+    /// Every revealed contribution, as of the latest block.
+    fn contributions(&self, known: Option<Contributions>) -> Reading<'_, Contributions>;
 }
 
 impl Ledger for Client {
@@ -25,8 +24,8 @@ impl Ledger for Client {
         async move { Self::catalogue(self, known.as_ref()).await.map_err(error) }.boxed()
     }
 
-    fn contributions(&self, first: ContributionId) -> Reading<'_, Vec<ContributionRecord>> {
-        async move { Self::contributions(self, first).await.map_err(error) }.boxed()
+    fn contributions(&self, known: Option<Contributions>) -> Reading<'_, Contributions> {
+        async move { self.contributions_since(known.as_ref()).await.map_err(error) }.boxed()
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fonte_bindings::{Catalogue, ContributionRecord};
-use fonte_types::ContributionId;
+use fonte_bindings::{Catalogue, Contributions};
 
 use super::Shared;
 use crate::{adoption::View, ledger::LedgerError};
@@ -14,7 +13,7 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// What was last read of the chain.
 struct Known {
     catalogue: Catalogue,
-    contributions: Vec<ContributionRecord>,
+    contributions: Contributions,
 }
 
 /// Runs until it is dropped.
@@ -39,10 +38,9 @@ async fn look(shared: &Shared, known: &mut Option<Known>) -> Result<(), LedgerEr
     if known.as_ref().is_some_and(|known| known.catalogue.block == catalogue.block) {
         return Ok(());
     }
-    let same = |known: &Known| Arc::ptr_eq(&known.catalogue.datanets, &catalogue.datanets);
-    let contributions = match known.take_if(|known| same(known)) {
-        Some(known) => known.contributions,
-        None => ledger.contributions(ContributionId(1)).await?,
+    let contributions = match &known {
+        Some(known) if Arc::ptr_eq(&known.catalogue.datanets, &catalogue.datanets) => known.contributions.clone(),
+        _ => ledger.contributions(known.as_ref().map(|known| known.contributions.clone())).await?,
     };
     shared.learn(View::new(&catalogue, &contributions));
     *known = Some(Known { catalogue, contributions });

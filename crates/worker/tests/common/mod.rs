@@ -15,7 +15,7 @@ use alloy_primitives::{Address, B256};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_attribution::IndexError;
 use fonte_bindings::{
-    Catalogue, ContributionRecord, DatanetRecord, ModelRecord,
+    Catalogue, ContributionRecord, Contributions, DatanetRecord, ModelRecord,
     client::{ContributionStatus, ModelRefusal, Policy, ReviewRule},
 };
 use fonte_corpus::{Document, ImportOptions, Store, import::OnBadFile};
@@ -80,9 +80,10 @@ impl Ledger for MemoryLedger {
         Box::pin(async { Ok(catalogue) })
     }
 
-    fn contributions(&self, first: ContributionId) -> Reading<'_, Vec<ContributionRecord>> {
-        let from = move |record: &&ContributionRecord| record.id >= first;
-        Box::pin(async move { Ok(self.0.lock().unwrap().contributions.iter().filter(from).cloned().collect()) })
+    fn contributions(&self, _: Option<Contributions>) -> Reading<'_, Contributions> {
+        let state = self.0.lock().unwrap();
+        let contributions = Contributions::new(state.block, state.contributions.clone());
+        Box::pin(async { Ok(contributions) })
     }
 }
 
