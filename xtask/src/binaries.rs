@@ -1,5 +1,5 @@
-//! Test binaries, several at once. Cargo runs one after the other, and ours mostly wait for blocks: together they end in half
-//! the time (`docs/decisions/0118-test-binaries-run-at-once.md`).
+//! Test binaries, several at once. Cargo runs one after the other, and ours mostly wait for blocks: together they end in two thirds
+//! of the time (`docs/decisions/0118-test-binaries-run-at-once.md`).
 
 use std::{
     collections::VecDeque,
