@@ -21,6 +21,7 @@ const USAGE: &str = "usage: cargo xtask <task>
                        what a test skips is told at the end
   contract-tests       of these, what needs Node; that contracts/artifacts and the page are what their sources build
   anvil-tests          of these, what needs anvil and cast
+  doc-tests            of these, the examples of the documentation
   check                format, clippy, documentation, paths and links
   contracts [--check]  rebuild contracts/artifacts, or prove that the committed ones are what the sources build
   analyse [STEP...]    the contracts by slither, halmos and line coverage (installs them under the target directory once)
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         ["test"] => test(),
         ["contract-tests"] => contract_tests(),
         ["anvil-tests"] => anvil_tests(),
+        ["doc-tests"] => cargo(&["test", "--workspace", "--doc", "--no-fail-fast"]),
         ["check"] => check(),
         ["contracts"] => contracts(false),
         ["contracts", "--check"] => contracts(true),
@@ -174,11 +176,13 @@ fn test_binaries() -> Result<Vec<Binary>, String> {
     binaries::of(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// One binary more at a time than there are processors, since most of them wait; then the examples of the documentation.
+/// One binary more at a time than there are processors, since most of them wait; the examples of the documentation beside them.
 fn rust_tests(binaries: Vec<Binary>, variables: &[(&str, &str)]) -> Outcome {
     let at_once = thread::available_parallelism().map_or(1, usize::from) + 1;
+    let examples = background(&["doc-tests"], variables, &target()?.join("doc-tests.log"))?;
     let ran = binaries::run(binaries, at_once, variables, &target()?.join("test-logs"));
-    ran.and(cargo_with(&["test", "--workspace", "--doc", "--no-fail-fast"], variables))
+    let examples = examples.finish();
+    ran.and(examples)
 }
 
 /// A Python that has [`PYTHON_PACKAGES`], in a folder of its own under the target directory; made once.

@@ -5,7 +5,7 @@
 //! it too. Each step is skipped where it is already done, so a killed build is completed by repeating it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io::Read,
     ops::Range,
     path::Path,
@@ -364,11 +364,25 @@ impl Passages for Shelf<'_> {
 /// takes the place of the best. Passages that hold different words of the question are none: of a hundred entries of one
 /// form, the one with the name or number that is asked about must stay.
 fn without_copies(question: &str, hits: Vec<fonte_corpus::search::Passage>) -> Vec<fonte_corpus::search::Passage> {
-    let asked = different_words(question);
-    let same = |a: &[String], b: &[String]| {
-        same_words(a, b) && asked.iter().all(|word| a.binary_search(word).is_ok() == b.binary_search(word).is_ok())
+    // Each word is a number here: every passage is compared with every one that is kept.
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut different_words = |text: &str| -> Vec<usize> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).map(|word| {
+            let next = numbers.len();
+            *numbers.entry(word.to_lowercase()).or_insert(next)
+        });
+        let mut words: Vec<usize> = words.collect();
+        words.sort_unstable();
+        words.dedup();
+        words
     };
-    let mut kept: Vec<(fonte_corpus::search::Passage, Vec<String>)> = Vec::new();
+    // The question's have the lowest numbers, so what a passage holds of them is the beginning of its list.
+    let asked = different_words(question).len();
+    let same = |a: &[usize], b: &[usize]| {
+        let of_question = |words: &[usize]| words.partition_point(|word| *word < asked);
+        a[..of_question(a)] == b[..of_question(b)] && same_words(a, b)
+    };
+    let mut kept: Vec<(fonte_corpus::search::Passage, Vec<usize>)> = Vec::new();
     for hit in hits {
         let words = different_words(&hit.text);
         let place = |passage: &fonte_corpus::search::Passage| (passage.contribution, passage.document);
@@ -383,21 +397,17 @@ fn without_copies(question: &str, hits: Vec<fonte_corpus::search::Passage>) -> V
     kept.into_iter().map(|(hit, _)| hit).collect()
 }
 
-/// The different words of a text, in small letters, sorted.
-fn different_words(text: &str) -> Vec<String> {
-    let mut words: Vec<String> = text.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
-    words.sort_unstable();
-    words.dedup();
-    words
-}
-
 /// Whether two sorted lists of different words share [`SAME_PASSAGE`] percent of what they have together.
-fn same_words(a: &[String], b: &[String]) -> bool {
+fn same_words(a: &[usize], b: &[usize]) -> bool {
     let (fewer, more) = if a.len() <= b.len() { (a, b) } else { (b, a) };
     if fewer.len() * 100 < more.len() * SAME_PASSAGE {
         return false;
     }
-    let shared = fewer.iter().filter(|word| more.binary_search(word).is_ok()).count();
+    let (mut rest, mut shared) = (more.iter().peekable(), 0);
+    for word in fewer {
+        while rest.next_if(|other| *other < word).is_some() {}
+        shared += usize::from(rest.next_if_eq(&word).is_some());
+    }
     shared * 100 >= (fewer.len() + more.len() - shared) * SAME_PASSAGE
 }
 

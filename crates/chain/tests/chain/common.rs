@@ -1,6 +1,6 @@
 //! What the tests of this crate share: a funded genesis, a contract, a provider.
 
-use std::{net::TcpListener, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use alloy_network::{EthereumWallet, TransactionBuilder as _};
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
@@ -9,6 +9,8 @@ use alloy_rpc_types_eth::{TransactionReceipt, TransactionRequest};
 use alloy_signer_local::PrivateKeySigner;
 use fonte_chain::{Chain, ChainConfig, ChainHandle, Genesis};
 use fonte_evm::GenesisAccount;
+
+pub use crate::ports::free_ports;
 
 /// Long enough for a busy machine; every wait is on a condition.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -104,12 +106,6 @@ pub async fn until<T, F: Future<Output = Option<T>>>(mut poll: impl FnMut() -> F
 
 pub fn transfer(to: Address, value: U256) -> TransactionRequest {
     TransactionRequest::default().with_to(to).with_value(value)
-}
-
-/// Free TCP ports of this machine. They are free now; a test that needs them starts at once.
-pub fn free_ports(n: usize) -> Vec<u16> {
-    let held: Vec<TcpListener> = (0..n).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
 /// Creation code of a contract with one slot. Empty call data reads it; a word that is not zero is

@@ -7,5 +7,6 @@ mod common;
 mod crash;
 mod double_sign;
 mod elected;
+mod ports;
 mod rpc;
 mod validators;

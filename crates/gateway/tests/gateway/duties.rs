@@ -1,11 +1,7 @@
 //! What the keeper does for the protocol: epochs of validators, cases of reviewers, rounds of evaluators, withdrawals,
 //! evidence of double signing. Nobody else sends any of it here.
 
-use std::{
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, B256, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue};
@@ -24,6 +20,7 @@ use serde_json::json;
 use crate::{
     net::{Net, coins, get, policy, post, terms, until},
     peer::{Answer, Peer, Tamper},
+    ports::free_ports,
 };
 
 const KEEPER: Option<Duration> = Some(Duration::from_millis(50));
@@ -390,10 +387,7 @@ fn operator(index: usize) -> Address {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_that_signs_twice_is_reported_and_slashed() {
     let chain_id = u64::from_be_bytes(B256::random()[..8].try_into().unwrap()) >> 16;
-    let ports: Vec<u16> = {
-        let held: Vec<_> = (0..4).map(|_| TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
-        held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
-    };
+    let ports = free_ports(4);
     let key = alloy_signer_local::PrivateKeySigner::random();
     let (parameters, genesis) = four(chain_id, &ports, key.address());
     let node = |index: usize, folder: &std::path::Path| ChainConfig {

@@ -14,6 +14,8 @@ mod free;
 mod local;
 mod net;
 mod peer;
+#[path = "../../../chain/tests/chain/ports.rs"]
+mod ports;
 mod relay;
 mod served;
 mod settle;

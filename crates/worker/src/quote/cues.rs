@@ -1,6 +1,8 @@
 //! What kind of thing a question asks for, and whether a sentence holds one: "how long" wants a number and a unit of
 //! time, "why" wants a reason. The lists are small and generic; none of them knows a subject.
 
+use std::{collections::HashMap, sync::LazyLock};
+
 use super::terms::{Word, fold};
 
 /// A set of [`Kind`]s.
@@ -47,8 +49,16 @@ impl Kinds {
         (self.0 & !others).count_ones()
     }
 
+    fn has_more_than_number(self) -> bool {
+        self.0 & !(Kind::Number as u16) != 0
+    }
+
     fn add(&mut self, kind: Kind) {
-        self.0 |= kind as u16;
+        self.join(Self(kind as u16));
+    }
+
+    fn join(&mut self, other: Self) {
+        self.0 |= other.0;
     }
 }
 
@@ -92,8 +102,7 @@ pub(super) fn asked(words: &[String]) -> Asked {
             _ => continue,
         };
         let counts = next == "many" || next == "much" || word.starts_with("quant");
-        let unit =
-            |word: &String| kind_of_noun(word).is_some() || UNITS.iter().any(|(_, units)| is_one_of(units, word));
+        let unit = |word: &String| kind_of_noun(word).is_some() || kinds_of(word).has_more_than_number();
         let counted = words.get(at + length).filter(|word| counts && !unit(word)).map(|_| at + length);
         return Asked { kind: Some(kind), phrase: (at..at + length).collect(), counted };
     }
@@ -170,22 +179,24 @@ pub(super) fn kinds_in(text: &str, words: &[Word<'_>]) -> Kinds {
         if at > 0 && word.is_capitalised() {
             kinds.add(Kind::Person);
         }
-        let folded = fold(&word.text.to_lowercase());
-        let folded = folded.as_str();
-        if is_one_of(NUMBER_WORDS, folded) {
-            kinds.add(Kind::Number);
-        }
-        for (kind, units) in UNITS {
-            if is_one_of(units, folded) {
-                kinds.add(kind);
-            }
-        }
+        kinds.join(kinds_of(&fold(&word.text.to_lowercase())));
     }
     kinds
 }
 
-fn is_one_of(list: &str, word: &str) -> bool {
-    list.split_ascii_whitespace().any(|listed| listed == word)
+/// The kinds whose lists hold a word (lower case, folded).
+fn kinds_of(folded: &str) -> Kinds {
+    // Every word of every sentence that meets a question is looked up.
+    static KINDS: LazyLock<HashMap<&str, Kinds>> = LazyLock::new(|| {
+        let mut all: HashMap<&str, Kinds> = HashMap::new();
+        for (kind, list) in [(Kind::Number, NUMBER_WORDS)].into_iter().chain(UNITS) {
+            for word in list.split_ascii_whitespace() {
+                all.entry(word).or_default().add(kind);
+            }
+        }
+        all
+    });
+    KINDS.get(folded).copied().unwrap_or_default()
 }
 
 const NUMBER_WORDS: &str = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen \
