@@ -440,7 +440,18 @@ fn windows(text: &str, mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use super::windows;
+    use super::{SAME_PASSAGE, same_words, windows};
+
+    #[test]
+    fn the_same_words_are_so_many_of_all() {
+        let words = |set: u32| -> Vec<usize> { (0..8).filter(|word| set >> word & 1 == 1).collect() };
+        for a in 1u32..256 {
+            for b in 1u32..256 {
+                let (shared, all) = ((a & b).count_ones() as usize, (a | b).count_ones() as usize);
+                assert_eq!(same_words(&words(a), &words(b)), shared * 100 >= all * SAME_PASSAGE, "{a:b} {b:b}");
+            }
+        }
+    }
 
     #[test]
     fn windows_end_at_paragraphs_and_never_overlap() {
